@@ -1,0 +1,3 @@
+//! The `bpfld` command.
+
+fn main() {}

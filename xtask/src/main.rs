@@ -1,0 +1,3 @@
+//! Developers' tasks: `cargo xtask --help` lists them.
+
+fn main() {}
