@@ -14,8 +14,14 @@
 //! Decisions rest on probes, not on release numbers: distribution kernels carry features of later releases. The
 //! releases in the table are for explaining.
 
+mod capability;
 mod config;
+mod mounts;
 mod release;
+mod settings;
 
+pub use capability::{Capabilities, Capability, in_initial_user_namespace};
 pub use config::{Config, ConfigValue};
+pub use mounts::{FsType, Mounts};
 pub use release::{ParseReleaseError, Release};
+pub use settings::{Jit, Lockdown, Settings, Unprivileged};
