@@ -1,1 +1,59 @@
-//! Under construction.
+//! BTF, the type format of eBPF: read it, look things up, write it.
+//!
+//! BTF describes C types compactly. The Linux kernel describes itself in it (`/sys/kernel/btf/vmlinux`), and so does
+//! every compiled BPF object. This crate reads BTF of any kernel up to 7.2, in either byte order, without trusting it:
+//! no input makes it panic, loop, or allocate more than a small multiple of the input.
+//!
+//! ```
+//! use bpfld_btf::{Btf, Kind};
+//!
+//! # fn example(bytes: Vec<u8>) -> Result<(), bpfld_btf::Error> {
+//! let btf = Btf::parse(bytes)?;
+//! if let Some(id) = btf.find("task_struct", Kind::STRUCT) {
+//!     let task = btf.ty(id)?;
+//!     println!("{} bytes", btf.resolve_size(id)?);
+//!     for member in task.members() {
+//!         println!("{} at bit {}", member.name()?, member.bit_offset);
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! It makes no system calls and knows nothing of ELF: the bytes are the caller's to bring.
+
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+#[cfg(any(feature = "std", test))]
+extern crate std;
+
+mod btf;
+mod builder;
+mod bytes;
+mod endian;
+mod error;
+mod import;
+mod index;
+mod kind;
+mod lazy;
+mod parts;
+mod reader;
+mod record;
+mod resolve;
+mod strings;
+mod ty;
+
+pub use crate::{
+    btf::Btf,
+    builder::{Builder, Field, SectionEntry, Sign},
+    bytes::Bytes,
+    endian::Endian,
+    error::{Error, ErrorKind},
+    import::Import,
+    index::essential_name,
+    kind::{IntEncoding, Kind, Linkage, TypeId},
+    parts::{Array, EnumValue, EnumValues, Int, Member, Members, Parameter, Parameters, Variable, Variables},
+    ty::Type,
+};

@@ -1,0 +1,475 @@
+//! BTF as it lies in memory: sections, the offset of every type, strings.
+
+use alloc::{boxed::Box, sync::Arc, vec::Vec};
+use core::fmt;
+
+use crate::{
+    Bytes, Endian, Error, ErrorKind, Kind, Type, TypeId,
+    index::NameIndex,
+    kind::{RecordShape, SHAPES},
+    lazy::Lazy,
+    reader::Reader,
+};
+
+/// The first two bytes of BTF, in its own byte order.
+pub(crate) const MAGIC: u16 = 0xeb9f;
+/// Header up to and including the string section: all kernels before 7.1.
+pub(crate) const HEADER_LEN: usize = 24;
+/// Header with the layout section.
+pub(crate) const HEADER_LEN_LAYOUT: usize = 32;
+/// The head every type record begins with.
+pub(crate) const TYPE_HEAD: usize = 12;
+
+/// BTF: types and their names.
+///
+/// Parsing is one pass that notes where each type begins; types are decoded when asked for, as borrowed [`Type`] views
+/// without allocation, and the name index is built at the first look-up. Nothing in the data is trusted: what a view
+/// hands out is checked when it is asked for.
+///
+/// A `Btf` is immutable and can be shared between threads. Split BTF (modules, most BTF that `pahole` makes on top of
+/// another) shares its base by [`Arc`] and answers for both.
+///
+/// ```
+/// use bpfld_btf::{Btf, Builder, IntEncoding, Kind};
+///
+/// let mut builder = Builder::new();
+/// let int = builder.int("int", 4, IntEncoding::SIGNED)?;
+/// builder.typedef("pid_t", int)?;
+/// let btf = Btf::parse(builder.to_bytes())?;
+///
+/// let pid = btf.find("pid_t", Kind::TYPEDEF).unwrap();
+/// assert_eq!(btf.resolve_size(pid)?, 4);
+/// # Ok::<(), bpfld_btf::Error>(())
+/// ```
+pub struct Btf {
+    bytes: Bytes,
+    endian: Endian,
+    types: Section,
+    strings: Section,
+    layout: Option<Box<[RecordShape]>>,
+    has_unknown_header: bool,
+    base: Option<Arc<Btf>>,
+    /// The id of the first type written here.
+    first_id: u32,
+    /// The string offset at which our own strings begin.
+    first_string: u32,
+    /// Where each own type begins within the type section.
+    offsets: Vec<u32>,
+    index: Lazy<NameIndex>,
+    pointer_size: Lazy<Option<u32>>,
+}
+
+/// A part of the data, checked to lie within it.
+#[derive(Clone, Copy, Debug)]
+struct Section {
+    start: usize,
+    len: usize,
+}
+
+impl Section {
+    fn of(self, bytes: &[u8]) -> &[u8] {
+        bytes.get(self.start..self.start + self.len).unwrap_or_default()
+    }
+}
+
+impl Btf {
+    /// Reads BTF that stands on its own: a kernel's, or an object file's `.BTF` section.
+    ///
+    /// # Errors
+    ///
+    /// When the header, the sections or the records do not fit together. References between types and strings are
+    /// checked when followed, or all at once by [`Btf::validate`].
+    pub fn parse(bytes: impl Into<Bytes>) -> Result<Self, Error> {
+        Self::parse_on(bytes.into(), None)
+    }
+
+    /// Reads split BTF, such as a kernel module's (kernel 5.11), whose type ids and string offsets continue those of
+    /// `base`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Btf::parse`].
+    pub fn parse_split(bytes: impl Into<Bytes>, base: Arc<Btf>) -> Result<Self, Error> {
+        Self::parse_on(bytes.into(), Some(base))
+    }
+
+    fn parse_on(bytes: Bytes, base: Option<Arc<Btf>>) -> Result<Self, Error> {
+        let data = bytes.as_slice();
+        let header = Header::parse(data)?;
+        let Header {
+            endian,
+            types,
+            strings,
+            layout,
+            has_unknown_header,
+        } = header;
+
+        let string_data = strings.of(data);
+        let is_terminated = string_data.last() == Some(&0);
+        let starts_empty = string_data.first() == Some(&0);
+        let ok = match base {
+            Some(_) => string_data.is_empty() || is_terminated,
+            None => is_terminated && starts_empty,
+        };
+        if !ok {
+            return Err(Error::new(ErrorKind::Strings, strings.start));
+        }
+
+        let layout = match layout {
+            Some(section) => Some(read_layout(section.of(data), section.start)?),
+            None => None,
+        };
+        let shapes = layout
+            .as_deref()
+            .or_else(|| base.as_deref().and_then(Btf::inherited_layout));
+        let type_data = Reader::new(types.of(data), types.start, endian);
+        let offsets = match endian {
+            Endian::Little => type_offsets::<false>(type_data, shapes)?,
+            Endian::Big => type_offsets::<true>(type_data, shapes)?,
+        };
+
+        let (first_id, first_string) = match &base {
+            Some(base) => (base.len(), base.string_end()),
+            None => (1, 0),
+        };
+        let too_many = u32::try_from(offsets.len())
+            .ok()
+            .and_then(|n| n.checked_add(first_id))
+            .is_none();
+        if too_many
+            || u32::try_from(strings.len)
+                .ok()
+                .and_then(|n| n.checked_add(first_string))
+                .is_none()
+        {
+            return Err(Error::new(ErrorKind::TooMany("types or strings"), 0));
+        }
+
+        Ok(Self {
+            bytes,
+            endian,
+            types,
+            strings,
+            layout,
+            has_unknown_header,
+            base,
+            first_id,
+            first_string,
+            offsets,
+            index: Lazy::new(),
+            pointer_size: Lazy::new(),
+        })
+    }
+
+    /// The data this was parsed from.
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// The byte order of the data.
+    pub fn endian(&self) -> Endian {
+        self.endian
+    }
+
+    /// The BTF this one continues.
+    pub fn base(&self) -> Option<&Arc<Btf>> {
+        self.base.as_ref()
+    }
+
+    /// Whether the header has fields beyond those this build knows. Such BTF can be read, but rewriting it would lose
+    /// something.
+    pub fn has_unknown_header(&self) -> bool {
+        self.has_unknown_header
+    }
+
+    /// Whether there is a layout section, which says how long the records of each kind are (kernel 7.1).
+    pub fn has_layout(&self) -> bool {
+        self.layout.is_some()
+    }
+
+    /// The number of type ids, `void` and those of the base included: valid ids are below it.
+    #[expect(clippy::len_without_is_empty, reason = "void is always there")]
+    pub fn len(&self) -> u32 {
+        // Cannot overflow: checked when parsed.
+        self.first_id.wrapping_add(self.offsets.len() as u32)
+    }
+
+    /// The id of the first type that is written here and not in the base.
+    pub fn first_id(&self) -> TypeId {
+        TypeId(self.first_id)
+    }
+
+    /// One past the largest string offset that this BTF and its base cover.
+    pub(crate) fn string_end(&self) -> u32 {
+        self.first_string.wrapping_add(self.strings.len as u32)
+    }
+
+    /// The string offset at which the own strings begin.
+    pub(crate) fn first_string(&self) -> u32 {
+        self.first_string
+    }
+
+    /// The own string section.
+    pub(crate) fn string_data(&self) -> &[u8] {
+        self.strings.of(self.bytes.as_slice())
+    }
+
+    /// The own type section, and where each own type begins in it.
+    pub(crate) fn type_data(&self) -> (&[u8], &[u32]) {
+        (self.types.of(self.bytes.as_slice()), &self.offsets)
+    }
+
+    pub(crate) fn name_index(&self) -> &NameIndex {
+        self.index.get(|| NameIndex::build(self))
+    }
+
+    pub(crate) fn lazy_pointer_size(&self, compute: impl FnOnce() -> Option<u32>) -> Option<u32> {
+        *self.pointer_size.get(compute)
+    }
+
+    /// How long records of each kind are, where a layout section says so: ours, or else that of a base.
+    fn inherited_layout(&self) -> Option<&[RecordShape]> {
+        let mut btf = self;
+        loop {
+            if let Some(layout) = &btf.layout {
+                return Some(layout);
+            }
+            btf = btf.base.as_deref()?;
+        }
+    }
+
+    pub(crate) fn shape(&self, kind: Kind) -> Option<RecordShape> {
+        shape_of(kind.0, self.inherited_layout())
+    }
+
+    /// The type with this id. Id 0 gives `void`.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such id.
+    pub fn ty(&self, id: TypeId) -> Result<Type<'_>, Error> {
+        let mut btf = self;
+        loop {
+            if let Some(own) = id.0.checked_sub(btf.first_id) {
+                let Some(start) = btf.offsets.get(own as usize) else {
+                    break;
+                };
+                return Type::read(btf, id, *start as usize);
+            }
+            match &btf.base {
+                Some(base) => btf = base,
+                None if id.is_void() => return Ok(Type::void(btf)),
+                None => break,
+            }
+        }
+        Err(Error::new(ErrorKind::TypeId(id), 0))
+    }
+
+    /// A reader over the own type section.
+    pub(crate) fn type_reader(&self) -> Reader<'_> {
+        Reader::new(
+            self.types.of(self.bytes.as_slice()),
+            self.types.start,
+            self.endian,
+        )
+    }
+
+    /// All types by id, those of the base first, without `void`.
+    pub fn types(&self) -> impl DoubleEndedIterator<Item = Type<'_>> {
+        (1..self.len()).filter_map(|id| self.ty(TypeId(id)).ok())
+    }
+
+    /// The types that are written here and not in the base, by id.
+    pub fn own_types(&self) -> impl DoubleEndedIterator<Item = Type<'_>> {
+        (self.first_id..self.len()).filter_map(|id| self.ty(TypeId(id)).ok())
+    }
+
+    /// The string at an offset, without its terminating zero.
+    ///
+    /// # Errors
+    ///
+    /// When the offset is out of bounds.
+    pub fn string_bytes(&self, offset: u32) -> Result<&[u8], Error> {
+        let mut btf = self;
+        let own = loop {
+            if let Some(own) = offset.checked_sub(btf.first_string) {
+                break own as usize;
+            }
+            // The first BTF of the chain begins at zero, so that this ends.
+            match &btf.base {
+                Some(base) => btf = base,
+                None => return Err(Error::new(ErrorKind::StringOffset(offset), 0)),
+            }
+        };
+        let tail = btf.string_data().get(own..).unwrap_or_default();
+        match tail.iter().position(|byte| *byte == 0) {
+            Some(len) => Ok(tail.get(..len).unwrap_or_default()),
+            None => Err(Error::new(ErrorKind::StringOffset(offset), 0)),
+        }
+    }
+
+    /// The string at an offset.
+    ///
+    /// # Errors
+    ///
+    /// When the offset is out of bounds, or the bytes there are not UTF-8.
+    pub fn string(&self, offset: u32) -> Result<&str, Error> {
+        let bytes = self.string_bytes(offset)?;
+        core::str::from_utf8(bytes).map_err(|_| Error::new(ErrorKind::Utf8(offset), 0))
+    }
+}
+
+impl fmt::Debug for Btf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Btf")
+            .field("endian", &self.endian)
+            .field("first_id", &self.first_id)
+            .field("len", &self.len())
+            .field("strings", &self.strings.len)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the header says, checked.
+struct Header {
+    endian: Endian,
+    types: Section,
+    strings: Section,
+    layout: Option<Section>,
+    has_unknown_header: bool,
+}
+
+impl Header {
+    fn parse(data: &[u8]) -> Result<Self, Error> {
+        let native = Reader::new(data, 0, Endian::Little);
+        let endian = match native.u16(0, "header")? {
+            MAGIC => Endian::Little,
+            magic if magic.swap_bytes() == MAGIC => Endian::Big,
+            magic => return Err(Error::new(ErrorKind::Magic(magic), 0)),
+        };
+        let reader = Reader::new(data, 0, endian);
+        let version = reader.u8(2, "header")?;
+        if version != 1 {
+            return Err(Error::new(ErrorKind::Version(version), 2));
+        }
+        let header_len = reader.u32(4, "header")?;
+        let head = header_len as usize;
+        if head < HEADER_LEN || head > data.len() {
+            return Err(Error::new(ErrorKind::HeaderLength(header_len), 4));
+        }
+        let field = |at| reader.u32(at, "header");
+        let body_len = data.len() - head;
+        let section = |name, at, align| -> Result<(Section, usize), Error> {
+            let (start, len) = (field(at)? as usize, field(at + 4)? as usize);
+            match start.checked_add(len) {
+                Some(end) if end <= body_len && start.is_multiple_of(align) => Ok((
+                    Section {
+                        start: head + start,
+                        len,
+                    },
+                    head + end,
+                )),
+                _ => Err(Error::new(ErrorKind::Section(name), at)),
+            }
+        };
+        let (types, types_end) = section("type", 8, 4)?;
+        let (strings, _) = section("string", 16, 1)?;
+        if types_end > strings.start {
+            return Err(Error::new(ErrorKind::Section("type"), 8));
+        }
+        let has_layout_fields = head >= HEADER_LEN_LAYOUT;
+        let layout = if has_layout_fields && field(28)? != 0 {
+            let (layout, layout_end) = section("layout", 24, 4)?;
+            if layout.start < types_end || layout_end > strings.start {
+                return Err(Error::new(ErrorKind::Section("layout"), 24));
+            }
+            Some(layout)
+        } else {
+            None
+        };
+        let known = if has_layout_fields {
+            HEADER_LEN_LAYOUT
+        } else {
+            HEADER_LEN
+        };
+        let unknown = data.get(known..head).unwrap_or_default();
+        let has_unknown_header = unknown.iter().any(|byte| *byte != 0);
+        Ok(Self {
+            endian,
+            types,
+            strings,
+            layout,
+            has_unknown_header,
+        })
+    }
+}
+
+/// Reads the layout section: for each kind the fixed and per-element length (and flags without a meaning so far).
+fn read_layout(data: &[u8], start: usize) -> Result<Box<[RecordShape]>, Error> {
+    let (records, rest) = data.as_chunks::<4>();
+    if !rest.is_empty() {
+        return Err(Error::new(ErrorKind::Section("layout"), start));
+    }
+    let aligned = |fixed: u8, element: u8| fixed.is_multiple_of(4) && element.is_multiple_of(4);
+    Ok(records
+        .iter()
+        .take(usize::from(Kind::MAX.0) + 1)
+        .map(|[fixed, element, _, _]| RecordShape {
+            fixed: *fixed,
+            element: *element,
+            known: aligned(*fixed, *element),
+        })
+        .collect())
+}
+
+/// The shape of the records of a kind: what we know goes before what the data says of itself.
+fn shape_of(kind: u8, layout: Option<&[RecordShape]>) -> Option<RecordShape> {
+    let index = usize::from(kind);
+    match SHAPES.get(index) {
+        Some(shape) if shape.known => Some(*shape),
+        _ => layout?.get(index).copied().filter(|shape| shape.known),
+    }
+}
+
+/// Walks the type section once and notes where each type begins.
+fn type_offsets<const BIG: bool>(
+    types: Reader<'_>,
+    layout: Option<&[RecordShape]>,
+) -> Result<Vec<u32>, Error> {
+    let mut shapes = [RecordShape::default(); 128];
+    for (kind, shape) in shapes.iter_mut().enumerate() {
+        *shape = shape_of(kind as u8, layout).unwrap_or_default();
+    }
+    let data = types.data();
+    if u32::try_from(data.len()).is_err() {
+        return Err(types.error(ErrorKind::TooMany("types"), 0));
+    }
+    // Kernel BTF has about 24 bytes per type.
+    let mut offsets = Vec::with_capacity(data.len() / 24 + 1);
+    let mut at = 0;
+    while let Some(rest) = data.get(at..).filter(|rest| !rest.is_empty()) {
+        let Some(head) = rest.first_chunk::<TYPE_HEAD>() else {
+            return Err(types.error(ErrorKind::Truncated("type record"), at));
+        };
+        let [_, _, _, _, a, b, c, d, ..] = *head;
+        let info = if BIG {
+            u32::from_be_bytes([a, b, c, d])
+        } else {
+            u32::from_le_bytes([a, b, c, d])
+        };
+        let kind = (info >> 24) as u8 & Kind::MAX.0;
+        let shape = shapes.get(usize::from(kind)).copied().unwrap_or_default();
+        if !shape.known {
+            return Err(types.error(ErrorKind::UnknownKind(Kind(kind)), at));
+        }
+        let vlen = u64::from(info & 0x00ff_ffff);
+        let size = TYPE_HEAD as u64 + u64::from(shape.fixed) + vlen * u64::from(shape.element);
+        if size > rest.len() as u64 {
+            return Err(types.error(ErrorKind::Truncated("type record"), at));
+        }
+        offsets.push(at as u32);
+        at += size as usize;
+    }
+    offsets.shrink_to_fit();
+    Ok(offsets)
+}

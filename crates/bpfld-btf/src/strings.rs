@@ -1,0 +1,107 @@
+//! A string section that grows, with each string in it once.
+
+use alloc::{vec, vec::Vec};
+use core::hash::BuildHasher;
+
+use hashbrown::{DefaultHashBuilder, HashTable};
+
+use crate::{Error, ErrorKind};
+
+/// The largest string section the format can address.
+const MAX_LEN: usize = 0x7fff_ffff;
+
+/// Strings, each followed by a zero; offsets count from `first`.
+#[derive(Clone, Debug)]
+pub(crate) struct StringPool {
+    first: u32,
+    data: Vec<u8>,
+    offsets: HashTable<u32>,
+    hasher: DefaultHashBuilder,
+}
+
+impl StringPool {
+    /// A pool for BTF that stands alone: the empty string is at zero.
+    pub(crate) fn new() -> Self {
+        Self {
+            first: 0,
+            data: vec![0],
+            offsets: HashTable::new(),
+            hasher: DefaultHashBuilder::default(),
+        }
+    }
+
+    /// A pool that continues the strings of a base.
+    pub(crate) fn after(first: u32) -> Self {
+        Self {
+            first,
+            data: Vec::new(),
+            offsets: HashTable::new(),
+            hasher: DefaultHashBuilder::default(),
+        }
+    }
+
+    pub(crate) fn data(&self) -> &[u8] {
+        &self.data
+    }
+
+    /// The offset of `string`, which is added if it is new.
+    pub(crate) fn add(&mut self, string: &[u8]) -> Result<u32, Error> {
+        let Self {
+            first,
+            data,
+            offsets,
+            hasher,
+        } = self;
+        if string.is_empty() {
+            return Ok(0);
+        }
+        if string.contains(&0) {
+            return Err(Error::new(ErrorKind::NulInName, 0));
+        }
+        let at = |offset: u32| data.get(offset as usize..).unwrap_or_default();
+        let is_same = |offset: &u32| {
+            at(*offset)
+                .strip_prefix(string)
+                .is_some_and(|rest| rest.first() == Some(&0))
+        };
+        let hash = hasher.hash_one(string);
+        if let Some(offset) = offsets.find(hash, is_same) {
+            return Ok(*first + *offset);
+        }
+        let offset = data.len();
+        if offset
+            .saturating_add(*first as usize)
+            .saturating_add(string.len())
+            >= MAX_LEN
+        {
+            return Err(Error::new(ErrorKind::TooMany("strings"), 0));
+        }
+        let rehash = |offset: &u32| {
+            let tail = at(*offset);
+            let len = tail.iter().position(|byte| *byte == 0).unwrap_or(tail.len());
+            hasher.hash_one(tail.get(..len).unwrap_or_default())
+        };
+        let offset = offset as u32;
+        offsets.insert_unique(hash, offset, rehash);
+        data.extend_from_slice(string);
+        data.push(0);
+        Ok(*first + offset)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strings_are_pooled() {
+        let mut pool = StringPool::new();
+        let a = pool.add(b"alpha").unwrap();
+        let b = pool.add(b"alp").unwrap();
+        assert_eq!((a, b), (1, 7));
+        assert_eq!(pool.add(b"alpha").unwrap(), a);
+        assert_eq!(pool.add(b"").unwrap(), 0);
+        assert_eq!(pool.data(), b"\0alpha\0alp\0");
+        assert!(pool.add(b"a\0b").is_err());
+    }
+}

@@ -1,0 +1,250 @@
+//! A type as a borrowed view of its record.
+
+use core::fmt;
+
+use crate::{
+    Btf, Error, ErrorKind, IntEncoding, Kind, Linkage, TypeId,
+    btf::TYPE_HEAD,
+    parts::{Array, EnumValues, Int, Members, Parameters, Variables},
+};
+
+/// A type: a view of its record in the BTF.
+///
+/// Questions that make no sense for the kind (the members of a pointer) are answered with `None` or an empty sequence.
+#[derive(Clone, Copy)]
+pub struct Type<'a> {
+    btf: &'a Btf,
+    id: TypeId,
+    name: u32,
+    info: u32,
+    size_or_target: u32,
+    /// What follows the head; its length was checked against kind and vlen.
+    body: &'a [u8],
+}
+
+impl<'a> Type<'a> {
+    pub(crate) fn void(btf: &'a Btf) -> Self {
+        Self {
+            btf,
+            id: TypeId::VOID,
+            name: 0,
+            info: 0,
+            size_or_target: 0,
+            body: &[],
+        }
+    }
+
+    /// Reads the record that begins at `start` of the type section of `btf`.
+    pub(crate) fn read(btf: &'a Btf, id: TypeId, start: usize) -> Result<Self, Error> {
+        let reader = btf.type_reader();
+        let name = reader.u32(start, "type record")?;
+        let info = reader.u32(start + 4, "type record")?;
+        let size_or_target = reader.u32(start + 8, "type record")?;
+        let ty = Self {
+            btf,
+            id,
+            name,
+            info,
+            size_or_target,
+            body: &[],
+        };
+        let Some(shape) = btf.shape(ty.kind()) else {
+            return Err(reader.error(ErrorKind::UnknownKind(ty.kind()), start));
+        };
+        let body_len = u64::from(shape.fixed) + u64::from(ty.vlen()) * u64::from(shape.element);
+        let body_len = usize::try_from(body_len).unwrap_or(usize::MAX);
+        let body = reader
+            .window(start + TYPE_HEAD, body_len, ErrorKind::Truncated("type record"))?
+            .data();
+        Ok(Self { body, ..ty })
+    }
+
+    /// The BTF that this record is written in. For a type of a base, that is the base.
+    pub fn btf(&self) -> &'a Btf {
+        self.btf
+    }
+
+    /// The type's number.
+    pub fn id(&self) -> TypeId {
+        self.id
+    }
+
+    /// The type's kind.
+    pub fn kind(&self) -> Kind {
+        Kind((self.info >> 24) as u8 & Kind::MAX.0)
+    }
+
+    /// The number of members, values, parameters or variables.
+    pub fn vlen(&self) -> u32 {
+        self.info & 0x00ff_ffff
+    }
+
+    /// The highest bit of the info word. It means: for a struct or union, that member offsets carry bit-field sizes;
+    /// for an enumeration, that values are signed; for a forward declaration, that it is a union; for a tag, that it
+    /// is an attribute.
+    pub fn kind_flag(&self) -> bool {
+        self.info >> 31 != 0
+    }
+
+    pub(crate) fn raw_head(&self) -> [u32; 3] {
+        [self.name, self.info, self.size_or_target]
+    }
+
+    pub(crate) fn body(&self) -> &'a [u8] {
+        self.body
+    }
+
+    /// A 32-bit word of what follows the head.
+    fn word(&self, index: usize) -> Option<u32> {
+        let bytes = self.body.get(index.checked_mul(4)?..)?.first_chunk()?;
+        Some(self.btf.endian().u32(*bytes))
+    }
+
+    /// The offset of the name in the string section; zero if there is none.
+    pub fn name_offset(&self) -> u32 {
+        self.name
+    }
+
+    /// Whether the type has no name.
+    pub fn is_anonymous(&self) -> bool {
+        self.name_bytes().map_or(true, <[u8]>::is_empty)
+    }
+
+    /// The name; empty if there is none.
+    ///
+    /// # Errors
+    ///
+    /// When the name's offset is out of bounds, or the name is not UTF-8.
+    pub fn name(&self) -> Result<&'a str, Error> {
+        self.btf.string(self.name)
+    }
+
+    /// The name as it is written; empty if there is none.
+    ///
+    /// # Errors
+    ///
+    /// When the name's offset is out of bounds.
+    pub fn name_bytes(&self) -> Result<&'a [u8], Error> {
+        self.btf.string_bytes(self.name)
+    }
+
+    /// The size in bytes that the record states: of an integer, struct, union, enumeration, float or section. For
+    /// other kinds, see [`Btf::resolve_size`].
+    pub fn size_bytes(&self) -> Option<u32> {
+        self.kind().has_size().then_some(self.size_or_target)
+    }
+
+    /// The type this one refers to: what a pointer points to, what a qualifier or typedef stands for, a function's
+    /// prototype, a prototype's return type, a variable's type, what a tag is attached to. For arrays, see
+    /// [`Type::array`].
+    pub fn target(&self) -> Option<TypeId> {
+        self.kind().has_target().then_some(TypeId(self.size_or_target))
+    }
+
+    /// How to read an integer.
+    pub fn int(&self) -> Option<Int> {
+        if self.kind() != Kind::INT {
+            return None;
+        }
+        let word = self.word(0)?;
+        Some(Int {
+            size: self.size_or_target,
+            encoding: IntEncoding((word >> 24) as u8 & 0xf),
+            bit_offset: (word >> 16) as u8,
+            bits: word as u8,
+        })
+    }
+
+    /// Element, index type and length of an array.
+    pub fn array(&self) -> Option<Array> {
+        if self.kind() != Kind::ARRAY {
+            return None;
+        }
+        Some(Array {
+            element: TypeId(self.word(0)?),
+            index: TypeId(self.word(1)?),
+            len: self.word(2)?,
+        })
+    }
+
+    /// The members of a struct or union.
+    pub fn members(&self) -> Members<'a> {
+        let body = if self.kind().is_composite() {
+            self.body
+        } else {
+            &[]
+        };
+        Members::new(self.btf, body, self.kind_flag())
+    }
+
+    /// The values of an enumeration.
+    pub fn enum_values(&self) -> EnumValues<'a> {
+        match self.kind() {
+            Kind::ENUM => EnumValues::narrow(self.btf, self.body, self.kind_flag()),
+            Kind::ENUM64 => EnumValues::wide(self.btf, self.body, self.kind_flag()),
+            _ => EnumValues::narrow(self.btf, &[], false),
+        }
+    }
+
+    /// The parameters of a function prototype.
+    pub fn params(&self) -> Parameters<'a> {
+        let body = if self.kind() == Kind::FUNC_PROTO {
+            self.body
+        } else {
+            &[]
+        };
+        Parameters::new(self.btf, body)
+    }
+
+    /// The variables of a section.
+    pub fn variables(&self) -> Variables<'a> {
+        let body = if self.kind() == Kind::DATASEC {
+            self.body
+        } else {
+            &[]
+        };
+        Variables::new(self.btf, body)
+    }
+
+    /// The linkage of a function or variable.
+    pub fn linkage(&self) -> Option<Linkage> {
+        match self.kind() {
+            Kind::FUNC => Some(Linkage(self.vlen())),
+            Kind::VAR => self.word(0).map(Linkage),
+            _ => None,
+        }
+    }
+
+    /// Which member or parameter a declaration tag is about; -1 if it is about the whole.
+    pub fn component(&self) -> Option<i32> {
+        (self.kind() == Kind::DECL_TAG)
+            .then(|| self.word(0).map(|word| word as i32))
+            .flatten()
+    }
+
+    /// Whether the values of this enumeration are signed.
+    pub fn is_signed_enum(&self) -> bool {
+        self.kind().is_enumeration() && self.kind_flag()
+    }
+
+    /// Whether a forward declaration is of a struct or of a union.
+    pub fn forward_kind(&self) -> Option<Kind> {
+        match (self.kind(), self.kind_flag()) {
+            (Kind::FWD, false) => Some(Kind::STRUCT),
+            (Kind::FWD, true) => Some(Kind::UNION),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Debug for Type<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "[{}] {} '{}'",
+            self.id,
+            self.kind(),
+            self.name().unwrap_or("?")
+        )
+    }
+}
