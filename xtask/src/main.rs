@@ -1,3 +1,35 @@
 //! Developers' tasks: `cargo xtask --help` lists them.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program for the terminal"
+)]
 
-fn main() {}
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+mod fixtures;
+mod shell;
+
+#[derive(Parser)]
+#[command(
+    name = "cargo xtask",
+    about = "Developers' tasks of the bpfld workspace",
+    bin_name = "cargo xtask"
+)]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Rebuild the compiled BPF objects from their C sources, in both byte orders
+    Fixtures(fixtures::Args),
+}
+
+fn main() -> Result<()> {
+    match Cli::parse().task {
+        Task::Fixtures(args) => fixtures::run(&args),
+    }
+}
