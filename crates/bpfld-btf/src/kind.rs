@@ -216,6 +216,62 @@ vocabulary! {
     }
 }
 
+vocabulary! {
+    /// What a CO-RE relocation asks for. The names are those that libbpf prints.
+    CoreKind(u32) {
+        /// The offset of a field in bytes.
+        FIELD_BYTE_OFFSET = 0, "byte_off";
+        /// The size of a field in bytes.
+        FIELD_BYTE_SIZE = 1, "byte_sz";
+        /// Whether a field exists.
+        FIELD_EXISTS = 2, "field_exists";
+        /// Whether a field is signed.
+        FIELD_SIGNED = 3, "signed";
+        /// By how much a bit field, loaded into 64 bits, is to be shifted left.
+        FIELD_LSHIFT_U64 = 4, "lshift_u64";
+        /// By how much it is then to be shifted right.
+        FIELD_RSHIFT_U64 = 5, "rshift_u64";
+        /// The id of a type in the object's own BTF.
+        TYPE_ID_LOCAL = 6, "local_type_id";
+        /// The id of a type in the kernel's BTF.
+        TYPE_ID_TARGET = 7, "target_type_id";
+        /// Whether a type exists.
+        TYPE_EXISTS = 8, "type_exists";
+        /// The size of a type in bytes.
+        TYPE_SIZE = 9, "type_size";
+        /// Whether a value of an enumeration exists.
+        ENUMVAL_EXISTS = 10, "enumval_exists";
+        /// The number behind a value of an enumeration.
+        ENUMVAL_VALUE = 11, "enumval_value";
+        /// Whether a type exists with the same shape.
+        TYPE_MATCHES = 12, "type_matches";
+    }
+}
+
+impl CoreKind {
+    /// Whether the question is about a field.
+    pub fn is_field(self) -> bool {
+        self.0 <= Self::FIELD_RSHIFT_U64.0
+    }
+
+    /// Whether the question is about a type.
+    pub fn is_type(self) -> bool {
+        matches!(
+            self,
+            Self::TYPE_ID_LOCAL
+                | Self::TYPE_ID_TARGET
+                | Self::TYPE_EXISTS
+                | Self::TYPE_SIZE
+                | Self::TYPE_MATCHES
+        )
+    }
+
+    /// Whether the question is about a value of an enumeration.
+    pub fn is_enum_value(self) -> bool {
+        matches!(self, Self::ENUMVAL_EXISTS | Self::ENUMVAL_VALUE)
+    }
+}
+
 /// How an integer is to be read and shown: a set of bits, of which compilers set at most one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct IntEncoding(pub u8);

@@ -34,6 +34,7 @@ mod builder;
 mod bytes;
 mod endian;
 mod error;
+mod ext;
 mod import;
 mod index;
 mod kind;
@@ -51,9 +52,10 @@ pub use crate::{
     bytes::Bytes,
     endian::Endian,
     error::{Error, ErrorKind},
+    ext::{BtfExt, CoreRelocation, ExtRecord, ExtRecords, ExtSection, ExtTable, FuncInfo, LineInfo},
     import::Import,
     index::essential_name,
-    kind::{IntEncoding, Kind, Linkage, TypeId},
+    kind::{CoreKind, IntEncoding, Kind, Linkage, TypeId},
     parts::{Array, EnumValue, EnumValues, Int, Member, Members, Parameter, Parameters, Variable, Variables},
     ty::Type,
 };
