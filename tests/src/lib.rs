@@ -1,1 +1,25 @@
-//! What the tests share.
+//! What the tests share: fixtures, rooms to try things in, and the account of what could not be tried.
+//!
+//! - [`fixture`] reads a compiled object.
+//! - [`sandbox`] runs a closure on a thread with a network namespace, a mount namespace and a BPF file system of its own.
+//! - [`Cgroup`] is a control group that lives as long as the value.
+//! - [`require!`] decides whether a test may be skipped on this kernel.
+//! - [`mutate`] and [`CountingAllocator`] are the parts of the mutation ring.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a failed step of a test's preparation is a failed test"
+)]
+
+mod alloc;
+mod cgroup;
+mod fixtures;
+pub mod mutate;
+mod need;
+mod netlink;
+mod sandbox;
+
+pub use alloc::{CountingAllocator, Usage, measure};
+pub use cgroup::Cgroup;
+pub use fixtures::{Fixture, all_fixtures, fixture, fixture_bytes, fixture_of};
+pub use need::{Need, check_needs, skip};
+pub use sandbox::{Room, sandbox};

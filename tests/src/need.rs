@@ -1,0 +1,93 @@
+//! What a test needs, and whether it may be skipped where that is missing.
+//!
+//! Skipping is the exception: it takes a reason that lies outside this project. A kernel that should have a feature and
+//! has it not, as far as our probes can see, fails the test.
+
+use std::{fs::OpenOptions, io::Write as _};
+
+use bpfld_features::{Capabilities, Capability, Config};
+
+/// Names the file that gets a line `TEST<tab>REASON` for each skipped test.
+const ACCOUNT: &str = "BPFLD_TEST_SKIPS";
+
+/// One thing a test cannot do without.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Need {
+    /// Namespaces, mounts and all of bpf(2): root, in short.
+    Root,
+    /// An option of the kernel's configuration, such as `CONFIG_KPROBES`.
+    Config(&'static str),
+}
+
+/// Ends the test, as skipped, if something it needs is missing for a reason that is allowed.
+///
+/// ```
+/// use bpfld_tests::{Need, require};
+///
+/// fn attaches_to_a_kernel_function() {
+///     require!(Need::Root, Need::Config("CONFIG_KPROBES"));
+///     // …
+/// }
+/// # attaches_to_a_kernel_function();
+/// ```
+///
+/// The needs are looked at in order. Each skipped test says so on standard error, whatever becomes of its output, and adds
+/// a line to the file that `BPFLD_TEST_SKIPS` names.
+///
+/// # Panics
+///
+/// If something is missing that the kernel should have.
+#[macro_export]
+macro_rules! require {
+    ($($need:expr),+ $(,)?) => {{
+        fn here() {}
+        let needs = [$($crate::Need::from($need)),+];
+        if let ::std::result::Result::Err(reason) = $crate::check_needs(&needs) {
+            $crate::skip(::std::any::type_name_of_val(&here), &reason);
+            return;
+        }
+    }};
+}
+
+/// The first reason to skip a test with these needs; used by [`require!`](crate::require).
+///
+/// # Panics
+///
+/// If something is missing that the kernel should have.
+#[doc(hidden)]
+#[track_caller]
+pub fn check_needs(needs: &[Need]) -> Result<(), String> {
+    needs.iter().try_for_each(check)
+}
+
+fn check(need: &Need) -> Result<(), String> {
+    match need {
+        Need::Root => match Capabilities::effective() {
+            Some(capabilities) if !capabilities.has(Capability::SYS_ADMIN) => {
+                Err("this process lacks CAP_SYS_ADMIN".to_owned())
+            }
+            _ => Ok(()),
+        },
+        Need::Config(option) => match Config::current() {
+            Some(config) if !config.is_on(option) => Err(format!("the kernel is built without {option}")),
+            _ => Ok(()),
+        },
+    }
+}
+
+/// Counts a test as skipped; used by [`require!`](crate::require).
+///
+/// # Panics
+///
+/// If the account cannot be written.
+#[doc(hidden)]
+pub fn skip(here: &str, reason: &str) {
+    let test = here.trim_end_matches("::here");
+    // Not the macro for printing: the test harness would keep that to itself.
+    let _ = writeln!(std::io::stderr(), "skipped: {test}: {reason}");
+    if let Some(path) = std::env::var_os(ACCOUNT) {
+        let mut file = OpenOptions::new().create(true).append(true).open(path).unwrap();
+        file.write_all(format!("{test}\t{reason}\n").as_bytes()).unwrap();
+    }
+}

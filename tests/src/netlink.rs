@@ -1,0 +1,140 @@
+//! As much rtnetlink as tests need: set a device up, make a pair of virtual Ethernet devices, add an address.
+
+use std::{
+    io,
+    os::fd::{AsRawFd as _, OwnedFd},
+};
+
+use nix::{
+    libc,
+    net::if_::if_nametoindex,
+    sys::socket::{
+        AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, recv, sendto, socket,
+    },
+};
+
+// Numbers of <linux/if_link.h>, <linux/if_addr.h> and <linux/veth.h>.
+const IFLA_IFNAME: u16 = 3;
+const IFLA_LINKINFO: u16 = 18;
+const IFLA_INFO_KIND: u16 = 1;
+const IFLA_INFO_DATA: u16 = 2;
+const VETH_INFO_PEER: u16 = 1;
+const IFA_ADDRESS: u16 = 1;
+const IFA_LOCAL: u16 = 2;
+const IFF_UP: u32 = 1;
+
+/// Sets a device up.
+pub(crate) fn set_up(name: &str) -> io::Result<()> {
+    let index = if_nametoindex(name)?;
+    Request::new(libc::RTM_NEWLINK, 0)
+        .link_header(index, IFF_UP)
+        .send()
+}
+
+/// Makes two virtual Ethernet devices, joined to each other, and sets both up.
+pub(crate) fn add_veth(name: &str, peer: &str) -> io::Result<()> {
+    Request::new(libc::RTM_NEWLINK, libc::NLM_F_CREATE | libc::NLM_F_EXCL)
+        .link_header(0, 0)
+        .text(IFLA_IFNAME, name)
+        .nest(IFLA_LINKINFO, |info| {
+            info.text(IFLA_INFO_KIND, "veth").nest(IFLA_INFO_DATA, |data| {
+                data.nest(VETH_INFO_PEER, |end| {
+                    end.link_header(0, 0).text(IFLA_IFNAME, peer)
+                })
+            })
+        })
+        .send()?;
+    set_up(name)?;
+    set_up(peer)
+}
+
+/// Gives a device an IPv4 address in a network of 24 bits.
+pub(crate) fn add_address(name: &str, address: [u8; 4]) -> io::Result<()> {
+    let index = if_nametoindex(name)?;
+    Request::new(libc::RTM_NEWADDR, libc::NLM_F_CREATE | libc::NLM_F_EXCL)
+        .bytes(&[libc::AF_INET as u8, 24, 0, 0])
+        .bytes(&index.to_ne_bytes())
+        .attribute(IFA_LOCAL, &address)
+        .attribute(IFA_ADDRESS, &address)
+        .send()
+}
+
+/// A message under construction. All numbers in it have the byte order of the machine.
+struct Request {
+    bytes: Vec<u8>,
+}
+
+impl Request {
+    fn new(kind: u16, flags: i32) -> Request {
+        let flags = (flags | libc::NLM_F_REQUEST | libc::NLM_F_ACK) as u16;
+        // length (filled in when sent), type, flags, sequence number, sender
+        Request { bytes: Vec::new() }
+            .bytes(&[0; 4])
+            .bytes(&kind.to_ne_bytes())
+            .bytes(&flags.to_ne_bytes())
+            .bytes(&[0; 8])
+    }
+
+    fn bytes(mut self, bytes: &[u8]) -> Request {
+        self.bytes.extend(bytes);
+        self
+    }
+
+    /// The fixed part of messages about devices: family, type, index, flags, which flags to change.
+    fn link_header(self, index: u32, flags: u32) -> Request {
+        self.bytes(&[0; 4])
+            .bytes(&index.to_ne_bytes())
+            .bytes(&flags.to_ne_bytes())
+            .bytes(&flags.to_ne_bytes())
+    }
+
+    fn attribute(self, kind: u16, value: &[u8]) -> Request {
+        self.nest(kind, |request| request.bytes(value))
+    }
+
+    fn text(self, kind: u16, value: &str) -> Request {
+        self.nest(kind, |request| request.bytes(value.as_bytes()).bytes(&[0]))
+    }
+
+    /// An attribute whose value is written by `fill`; the next one begins at a multiple of 4.
+    fn nest(mut self, kind: u16, fill: impl FnOnce(Request) -> Request) -> Request {
+        let start = self.bytes.len();
+        self = fill(self.bytes(&[0; 2]).bytes(&kind.to_ne_bytes()));
+        let length = (self.bytes.len() - start) as u16;
+        self.bytes[start..start + 2].copy_from_slice(&length.to_ne_bytes());
+        self.bytes.resize(self.bytes.len().next_multiple_of(4), 0);
+        self
+    }
+
+    /// Sends it and waits for the kernel's answer.
+    fn send(mut self) -> io::Result<()> {
+        let length = self.bytes.len() as u32;
+        self.bytes[..4].copy_from_slice(&length.to_ne_bytes());
+        let socket: OwnedFd = socket(
+            AddressFamily::Netlink,
+            SockType::Raw,
+            SockFlag::SOCK_CLOEXEC,
+            SockProtocol::NetlinkRoute,
+        )?;
+        sendto(
+            socket.as_raw_fd(),
+            &self.bytes,
+            &NetlinkAddr::new(0, 0),
+            MsgFlags::empty(),
+        )?;
+        let mut answer = [0; 4096];
+        let length = recv(socket.as_raw_fd(), &mut answer, MsgFlags::empty())?;
+        let error = answer[..length]
+            .get(16..20)
+            .and_then(|bytes| bytes.try_into().ok())
+            .map(i32::from_ne_bytes);
+        match error {
+            Some(0) => Ok(()),
+            Some(error) => Err(io::Error::from_raw_os_error(-error)),
+            None => Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                "short answer from rtnetlink",
+            )),
+        }
+    }
+}
