@@ -42,6 +42,7 @@ mod lazy;
 mod parts;
 mod reader;
 mod record;
+mod relocate;
 mod resolve;
 mod strings;
 mod ty;
@@ -57,5 +58,9 @@ pub use crate::{
     index::essential_name,
     kind::{CoreKind, IntEncoding, Kind, Linkage, TypeId},
     parts::{Array, EnumValue, EnumValues, Int, Member, Members, Parameter, Parameters, Variable, Variables},
+    relocate::{
+        Accessor, Candidate, CoreError, Module, Outcome, Poison, Resolution, Resolver, Spec, Targets, Width,
+        types_are_compatible,
+    },
     ty::Type,
 };

@@ -1,0 +1,169 @@
+//! Finding in the kernel's types what an access path of the object's types means.
+
+use super::{Accessor, CoreError, Spec, Steps, shapes};
+use crate::{Btf, CoreKind, Int, Kind, Member, TypeId, essential_name};
+
+/// Follows the meaning of `local` from the type `root` of another BTF; `None` if that has no such thing.
+pub(super) fn matching<'t>(
+    local: &Spec<'_>,
+    btf: &'t Btf,
+    root: TypeId,
+    steps: &mut Steps,
+) -> Result<Option<Spec<'t>>, CoreError> {
+    let mut target = Spec::new(btf, local.kind, root);
+    let matches = if local.kind == CoreKind::TYPE_MATCHES {
+        shapes::types_match(local.btf, local.root, btf, root, steps)?
+    } else if local.kind.is_type() {
+        shapes::compatible_within(local.btf, local.root, btf, root, steps)?
+    } else if local.kind.is_enum_value() {
+        find_enum_value(local, &mut target)?
+    } else {
+        find_field(local, &mut target, steps)?
+    };
+    Ok(matches.then_some(target))
+}
+
+fn find_enum_value<'t>(local: &Spec<'_>, target: &mut Spec<'t>) -> Result<bool, CoreError> {
+    let Some(wanted) = local.accessors.first().and_then(|accessor| accessor.name) else {
+        return Ok(false);
+    };
+    let wanted = essential_name(wanted);
+    let ty = target.btf.resolve(target.root)?;
+    for (index, value) in ty.enum_values().enumerate() {
+        let name = value.name_bytes()?;
+        if essential_name(name) == wanted {
+            let index = index as u32;
+            target.accessors.push(Accessor {
+                type_id: ty.id(),
+                index,
+                name: Some(name),
+            });
+            target.push_path(index)?;
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn find_field<'t>(local: &Spec<'_>, target: &mut Spec<'t>, steps: &mut Steps) -> Result<bool, CoreError> {
+    let mut at = target.root;
+    for (number, accessor) in local.accessors.iter().enumerate() {
+        let ty = target.btf.resolve(at)?;
+        let Some(name) = accessor.name else {
+            let mut element = ty.id();
+            if number > 0 {
+                let Some(array) = ty.array() else { return Ok(false) };
+                if !target.admits(array, accessor.index)? {
+                    return Ok(false);
+                }
+                element = target.btf.resolve(array.element)?.id();
+            }
+            target.push_path(accessor.index)?;
+            target.enter_element(element, accessor.index)?;
+            at = element;
+            continue;
+        };
+        let owner = local.btf.ty(accessor.type_id)?;
+        let Some(member) = owner.members().get(accessor.index as usize) else {
+            return Ok(false);
+        };
+        match find_member(local.btf, member, name, target, ty.id(), steps)? {
+            Some(next) => at = next,
+            None => return Ok(false),
+        }
+    }
+    Ok(true)
+}
+
+/// Searches the struct or union `owner` of the target, and the anonymous ones within it, for a field of this name and
+/// of a compatible type, and steps into it. Returns the type of the field.
+fn find_member<'t>(
+    local: &Btf,
+    wanted: Member<'_>,
+    name: &[u8],
+    target: &mut Spec<'t>,
+    owner: TypeId,
+    steps: &mut Steps,
+) -> Result<Option<TypeId>, CoreError> {
+    let ty = target.btf.resolve(owner)?;
+    for (index, member) in ty.members().enumerate() {
+        steps.take()?;
+        let index = index as u32;
+        let found = member.name_bytes()?;
+        let is_anonymous = found.is_empty();
+        if !is_anonymous && found != name {
+            continue;
+        }
+        let (bit_offset, depth) = (target.bit_offset, target.path.len());
+        target.push_path(index)?;
+        target.bit_offset = bit_offset.wrapping_add(member.bit_offset);
+        if !is_anonymous {
+            if !fields_are_compatible(local, wanted.type_id, target.btf, member.type_id, steps)? {
+                return Ok(None);
+            }
+            target.accessors.push(Accessor {
+                type_id: ty.id(),
+                index,
+                name: Some(found),
+            });
+            return Ok(Some(member.type_id));
+        }
+        if let Some(next) = find_member(local, wanted, name, target, member.type_id, steps)? {
+            return Ok(Some(next));
+        }
+        target.bit_offset = bit_offset;
+        target.path.truncate(depth);
+    }
+    Ok(None)
+}
+
+/// Whether a field of one type may stand for a field of the other:
+///
+/// - structs and unions for each other, pointers, floats: always;
+/// - integers: unless one is of the old kind that does not begin at bit zero;
+/// - enumerations (of either width) and forward declarations: of the same name, or one has none;
+/// - arrays: if their elements may.
+fn fields_are_compatible(
+    local: &Btf,
+    local_id: TypeId,
+    target: &Btf,
+    target_id: TypeId,
+    steps: &mut Steps,
+) -> Result<bool, CoreError> {
+    let (mut local_id, mut target_id) = (local_id, target_id);
+    loop {
+        steps.take()?;
+        let (ours, theirs) = (local.resolve(local_id)?, target.resolve(target_id)?);
+        if ours.kind().is_composite() && theirs.kind().is_composite() {
+            return Ok(true);
+        }
+        if !kinds_are_compatible(ours.kind(), theirs.kind()) {
+            return Ok(false);
+        }
+        match ours.kind() {
+            Kind::PTR | Kind::FLOAT => return Ok(true),
+            Kind::FWD | Kind::ENUM | Kind::ENUM64 => {
+                let (ours, theirs) = (
+                    essential_name(ours.name_bytes()?),
+                    essential_name(theirs.name_bytes()?),
+                );
+                return Ok(ours.is_empty() || theirs.is_empty() || ours == theirs);
+            }
+            Kind::INT => return Ok(begins_at_zero(ours.int()) && begins_at_zero(theirs.int())),
+            Kind::ARRAY => match (ours.array(), theirs.array()) {
+                (Some(ours), Some(theirs)) => (local_id, target_id) = (ours.element, theirs.element),
+                _ => return Ok(false),
+            },
+            _ => return Ok(false),
+        }
+    }
+}
+
+pub(super) fn begins_at_zero(int: Option<Int>) -> bool {
+    int.is_some_and(|int| int.bit_offset == 0)
+}
+
+/// Whether the kinds are the same, enumerations of 32 and 64 bits being one.
+pub(super) fn kinds_are_compatible(ours: Kind, theirs: Kind) -> bool {
+    ours == theirs || ours.is_enumeration() && theirs.is_enumeration()
+}

@@ -1,0 +1,113 @@
+//! The kernel's types: vmlinux, and modules for what vmlinux does not have.
+
+use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
+use core::fmt;
+
+use super::fields::kinds_are_compatible;
+use crate::{Btf, Type, TypeId, essential_name, lazy::Lazy};
+
+/// The BTF of a kernel module.
+#[derive(Clone, Debug)]
+pub struct Module {
+    /// The module's name.
+    pub name: String,
+    /// Its BTF, split on that of vmlinux.
+    pub btf: Arc<Btf>,
+}
+
+/// What CO-RE relocations are resolved against. Shared by any number of objects and threads.
+///
+/// ```
+/// use std::sync::Arc;
+/// use bpfld_btf::{Btf, Targets};
+///
+/// # fn example(bytes: Vec<u8>) -> Result<(), bpfld_btf::Error> {
+/// let targets = Targets::new(Arc::new(Btf::parse(bytes)?));
+/// # Ok(())
+/// # }
+/// ```
+pub struct Targets {
+    vmlinux: Arc<Btf>,
+    modules: Lazy<Vec<Module>>,
+    load: Option<Box<dyn Fn() -> Vec<Module> + Send + Sync>>,
+}
+
+impl Targets {
+    /// One BTF, without modules: a kernel's that was saved to a file, or an override.
+    pub fn new(vmlinux: Arc<Btf>) -> Self {
+        Self {
+            vmlinux,
+            modules: Lazy::new(),
+            load: None,
+        }
+    }
+
+    /// Looks into modules for what vmlinux does not have. `load` is called once, when the first such type is asked for.
+    #[must_use]
+    pub fn with_modules(mut self, load: impl Fn() -> Vec<Module> + Send + Sync + 'static) -> Self {
+        self.load = Some(Box::new(load));
+        self
+    }
+
+    /// The BTF of the kernel proper.
+    pub fn vmlinux(&self) -> &Arc<Btf> {
+        &self.vmlinux
+    }
+
+    /// The modules; loads them if that was not yet done.
+    pub fn modules(&self) -> &[Module] {
+        self.modules
+            .get(|| self.load.as_ref().map(|load| load()).unwrap_or_default())
+    }
+
+    /// All types that `local` may stand for: of the same name, flavours aside, and the same kind (struct and union are
+    /// two kinds, enumerations of either width one). Those of vmlinux; if there are none, those of the modules.
+    pub fn candidates(&self, local: &Type<'_>) -> Vec<Candidate<'_>> {
+        let Ok(name) = local.name_bytes() else {
+            return Vec::new();
+        };
+        let name = essential_name(name);
+        let is_candidate = |ty: &Type<'_>| kinds_are_compatible(local.kind(), ty.kind());
+        let vmlinux = self.vmlinux.flavors(name).filter(is_candidate);
+        let found: Vec<_> = vmlinux
+            .map(|ty| Candidate {
+                btf: &self.vmlinux,
+                module: None,
+                id: ty.id(),
+            })
+            .collect();
+        if !found.is_empty() {
+            return found;
+        }
+        let mut found = Vec::new();
+        for Module { btf, name: module } in self.modules() {
+            let types = btf.own_flavors(name).filter(is_candidate);
+            found.extend(types.map(|ty| Candidate {
+                btf,
+                module: Some(module),
+                id: ty.id(),
+            }));
+        }
+        found
+    }
+}
+
+impl fmt::Debug for Targets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Targets")
+            .field("vmlinux", &self.vmlinux)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A type of the kernel that a type of the object may stand for.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Candidate<'a> {
+    /// The BTF it is in.
+    pub btf: &'a Arc<Btf>,
+    /// The module it is in; `None` for vmlinux.
+    pub module: Option<&'a str>,
+    /// Its id there.
+    pub id: TypeId,
+}
