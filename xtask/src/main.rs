@@ -1,13 +1,10 @@
 //! Developers' tasks: `cargo xtask --help` lists them.
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a program for the terminal"
-)]
+#![expect(clippy::print_stdout, reason = "a program for the terminal")]
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
+mod ci;
 mod fixtures;
 mod shell;
 
@@ -24,12 +21,15 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Task {
+    /// Check everything that must hold before a change lands
+    Ci(ci::Args),
     /// Rebuild the compiled BPF objects from their C sources, in both byte orders
     Fixtures(fixtures::Args),
 }
 
 fn main() -> Result<()> {
     match Cli::parse().task {
+        Task::Ci(args) => ci::run(&args),
         Task::Fixtures(args) => fixtures::run(&args),
     }
 }

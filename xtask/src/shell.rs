@@ -6,12 +6,21 @@ use std::{
     process::Command,
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 
 /// The top of the workspace.
 pub(crate) fn root() -> PathBuf {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
     manifest.parent().unwrap_or(manifest).to_path_buf()
+}
+
+/// Runs a command to its end with inherited streams; a status other than 0 is an error.
+pub(crate) fn run(command: &mut Command) -> Result<()> {
+    let status = command
+        .status()
+        .with_context(|| format!("cannot start {}", show(command)))?;
+    ensure!(status.success(), "{} failed: {status}", show(command));
+    Ok(())
 }
 
 /// Runs a command and returns what it printed; a status other than 0 is an error with what it complained.
@@ -20,7 +29,7 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
         .output()
         .with_context(|| format!("cannot start {}", show(command)))?;
     if !output.status.success() {
-        let complaint = String::from_utf8_lossy(&output.stderr);
+        let complaint = without_addresses(&String::from_utf8_lossy(&output.stderr));
         bail!(
             "{} failed: {}\n{}",
             show(command),
@@ -64,4 +73,17 @@ pub(crate) fn install(packages: &[&str]) -> Result<()> {
     let mut arguments = vec!["install", "-qq", "--yes", "--no-install-recommends"];
     arguments.extend(packages);
     apt(&arguments).with_context(|| format!("cannot install {}", packages.join(" ")))
+}
+
+/// Text without network addresses: where this machine gets its packages from is nobody's business.
+fn without_addresses(text: &str) -> String {
+    let word = |word: &str| {
+        if word.contains("://") {
+            "(address)".to_owned()
+        } else {
+            word.to_owned()
+        }
+    };
+    let line = |line: &str| line.split(' ').map(word).collect::<Vec<_>>().join(" ");
+    text.lines().map(line).collect::<Vec<_>>().join("\n")
 }
