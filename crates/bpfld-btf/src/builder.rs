@@ -127,6 +127,50 @@ impl Builder {
         }
     }
 
+    /// A copy of `btf`, to be changed: type ids and string offsets stay as they are.
+    pub(crate) fn edit(btf: &Btf) -> Result<Self, Error> {
+        if btf.base().is_some() {
+            return Err(Error::new(ErrorKind::TypeId(btf.first_id()), 0));
+        }
+        let mut builder = Self::new();
+        builder.strings = StringPool::from_data(btf.string_data());
+        let (types, offsets) = btf.type_data();
+        let (words, _) = types.as_chunks::<4>();
+        builder.words = words.iter().map(|word| btf.endian().u32(*word)).collect();
+        builder.starts = offsets.iter().map(|offset| *offset as usize / 4).collect();
+        for start in &builder.starts {
+            let kind = builder
+                .words
+                .get(start + 1)
+                .map_or(Kind::VOID, |info| record::kind_of(*info));
+            if kind == Kind::VOID || kind.name().is_none() {
+                return Err(Error::new(ErrorKind::UnknownKind(kind), 0));
+            }
+        }
+        Ok(builder)
+    }
+
+    /// The words of an own type.
+    pub(crate) fn record_mut(&mut self, id: TypeId) -> Option<&mut [u32]> {
+        let own = id.0.checked_sub(self.first_id)? as usize;
+        let start = *self.starts.get(own)?;
+        let end = self.starts.get(own + 1).copied().unwrap_or(self.words.len());
+        self.words.get_mut(start..end)
+    }
+
+    /// The same, to look at.
+    pub(crate) fn record(&self, id: TypeId) -> Option<&[u32]> {
+        let own = id.0.checked_sub(self.first_id)? as usize;
+        let start = *self.starts.get(own)?;
+        let end = self.starts.get(own + 1).copied().unwrap_or(self.words.len());
+        self.words.get(start..end)
+    }
+
+    /// The string at an offset of the own section.
+    pub(crate) fn string_at(&self, offset: u32) -> Option<&[u8]> {
+        self.strings.at(offset)
+    }
+
     /// Writes a layout section, by which readers can skip kinds they do not know. Kernels before 7.1 refuse it.
     #[must_use]
     pub fn with_layout(mut self) -> Self {
@@ -174,7 +218,7 @@ impl Builder {
         Ok(id)
     }
 
-    fn record(&mut self, name: &str, info: u32, size_or_target: u32, body: &[u32]) -> Result<TypeId, Error> {
+    fn add(&mut self, name: &str, info: u32, size_or_target: u32, body: &[u32]) -> Result<TypeId, Error> {
         let name = self.string(name)?;
         let mut words = Vec::with_capacity(record::HEAD_WORDS + body.len());
         words.extend([name, info, size_or_target]);
@@ -183,7 +227,7 @@ impl Builder {
     }
 
     fn reference(&mut self, kind: Kind, name: &str, target: TypeId) -> Result<TypeId, Error> {
-        self.record(name, record::info(kind, 0, false), target.0, &[])
+        self.add(name, record::info(kind, 0, false), target.0, &[])
     }
 
     /// An integer of `size` bytes.
@@ -212,7 +256,7 @@ impl Builder {
         bits: u8,
     ) -> Result<TypeId, Error> {
         let word = u32::from(encoding.0 & 0xf) << 24 | u32::from(bit_offset) << 16 | u32::from(bits);
-        self.record(name, record::info(Kind::INT, 0, false), size, &[word])
+        self.add(name, record::info(Kind::INT, 0, false), size, &[word])
     }
 
     /// A floating-point number of `size` bytes (kernel 5.13).
@@ -221,7 +265,7 @@ impl Builder {
     ///
     /// As for [`Builder::int`].
     pub fn float(&mut self, name: &str, size: u32) -> Result<TypeId, Error> {
-        self.record(name, record::info(Kind::FLOAT, 0, false), size, &[])
+        self.add(name, record::info(Kind::FLOAT, 0, false), size, &[])
     }
 
     /// A pointer.
@@ -239,7 +283,7 @@ impl Builder {
     ///
     /// As for [`Builder::int`].
     pub fn array(&mut self, element: TypeId, index: TypeId, len: u32) -> Result<TypeId, Error> {
-        self.record(
+        self.add(
             "",
             record::info(Kind::ARRAY, 0, false),
             0,
@@ -290,7 +334,7 @@ impl Builder {
             body.extend([name, type_id.0, u32::from(*bitfield_size) << 24 | bit_offset]);
         }
         let vlen = vlen(fields.len(), "members")?;
-        self.record(name, record::info(kind, vlen, has_bitfields), size, &body)
+        self.add(name, record::info(kind, vlen, has_bitfields), size, &body)
     }
 
     /// An enumeration of `size` bytes whose values fit in 32 bits.
@@ -315,7 +359,7 @@ impl Builder {
             body.extend([self.string(name)?, bits]);
         }
         let vlen = vlen(values.len(), "enumeration values")?;
-        self.record(
+        self.add(
             name,
             record::info(Kind::ENUM, vlen, sign == Sign::Signed),
             size,
@@ -345,7 +389,7 @@ impl Builder {
             body.extend([self.string(name)?, bits as u32, (bits >> 32) as u32]);
         }
         let vlen = vlen(values.len(), "enumeration values")?;
-        self.record(
+        self.add(
             name,
             record::info(Kind::ENUM64, vlen, sign == Sign::Signed),
             size,
@@ -368,7 +412,7 @@ impl Builder {
             };
             return Err(Error::new(kind, 0));
         }
-        self.record(name, record::info(Kind::FWD, 0, kind == Kind::UNION), 0, &[])
+        self.add(name, record::info(Kind::FWD, 0, kind == Kind::UNION), 0, &[])
     }
 
     /// A typedef.
@@ -422,7 +466,7 @@ impl Builder {
     ///
     /// As for [`Builder::int`].
     pub fn type_attribute(&mut self, attribute: &str, target: TypeId) -> Result<TypeId, Error> {
-        self.record(attribute, record::info(Kind::TYPE_TAG, 0, true), target.0, &[])
+        self.add(attribute, record::info(Kind::TYPE_TAG, 0, true), target.0, &[])
     }
 
     /// A function (kernel 5.0).
@@ -431,7 +475,7 @@ impl Builder {
     ///
     /// As for [`Builder::int`].
     pub fn function(&mut self, name: &str, linkage: Linkage, prototype: TypeId) -> Result<TypeId, Error> {
-        self.record(name, record::info(Kind::FUNC, linkage.0, false), prototype.0, &[])
+        self.add(name, record::info(Kind::FUNC, linkage.0, false), prototype.0, &[])
     }
 
     /// A function prototype (kernel 5.0). A variadic one ends in a parameter without name and type.
@@ -445,7 +489,7 @@ impl Builder {
             body.extend([self.string(name)?, ty.0]);
         }
         let vlen = vlen(params.len(), "parameters")?;
-        self.record("", record::info(Kind::FUNC_PROTO, vlen, false), returns.0, &body)
+        self.add("", record::info(Kind::FUNC_PROTO, vlen, false), returns.0, &body)
     }
 
     /// A global variable (kernel 5.2).
@@ -454,7 +498,7 @@ impl Builder {
     ///
     /// As for [`Builder::int`].
     pub fn variable(&mut self, name: &str, ty: TypeId, linkage: Linkage) -> Result<TypeId, Error> {
-        self.record(name, record::info(Kind::VAR, 0, false), ty.0, &[linkage.0])
+        self.add(name, record::info(Kind::VAR, 0, false), ty.0, &[linkage.0])
     }
 
     /// A section of variables (kernel 5.2).
@@ -466,7 +510,7 @@ impl Builder {
         let words = |entry: &SectionEntry| [entry.type_id.0, entry.offset, entry.size];
         let body: Vec<u32> = entries.iter().flat_map(words).collect();
         let vlen = vlen(entries.len(), "variables")?;
-        self.record(name, record::info(Kind::DATASEC, vlen, false), size, &body)
+        self.add(name, record::info(Kind::DATASEC, vlen, false), size, &body)
     }
 
     /// A tag on a declaration; `component` is the member or parameter it is about (kernel 5.16).
@@ -476,7 +520,7 @@ impl Builder {
     /// As for [`Builder::int`].
     pub fn decl_tag(&mut self, tag: &str, target: TypeId, component: Option<u32>) -> Result<TypeId, Error> {
         let component = component.unwrap_or(u32::MAX);
-        self.record(
+        self.add(
             tag,
             record::info(Kind::DECL_TAG, 0, false),
             target.0,
@@ -496,7 +540,7 @@ impl Builder {
         component: Option<u32>,
     ) -> Result<TypeId, Error> {
         let component = component.unwrap_or(u32::MAX);
-        self.record(
+        self.add(
             attribute,
             record::info(Kind::DECL_TAG, 0, true),
             target.0,

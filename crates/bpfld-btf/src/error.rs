@@ -72,6 +72,8 @@ pub enum ErrorKind {
     RecordSize(u32),
     /// More types, strings or members than the format can number; names the thing.
     TooMany(&'static str),
+    /// A variable of a section for which the object has no symbol, or a section that the object does not have.
+    Unplaced(TypeId),
     /// A name with a zero byte inside.
     NulInName,
 }
@@ -102,6 +104,7 @@ impl fmt::Display for Error {
             }
             ErrorKind::RecordSize(size) => write!(f, "impossible record size {size}")?,
             ErrorKind::TooMany(what) => write!(f, "too many {what}")?,
+            ErrorKind::Unplaced(id) => write!(f, "the object has no symbol or section for type {id}")?,
             ErrorKind::NulInName => write!(f, "name contains a zero byte")?,
         }
         if self.offset != 0 {

@@ -39,6 +39,7 @@ mod import;
 mod index;
 mod kind;
 mod lazy;
+mod load;
 mod parts;
 mod reader;
 mod record;
@@ -57,6 +58,7 @@ pub use crate::{
     import::Import,
     index::essential_name,
     kind::{CoreKind, IntEncoding, Kind, Linkage, TypeId},
+    load::{BtfFeature, BtfFeatures, Draft, Placement, sanitize},
     parts::{Array, EnumValue, EnumValues, Int, Member, Members, Parameter, Parameters, Variable, Variables},
     relocate::{
         Accessor, Candidate, CoreError, Module, Outcome, Poison, Resolution, Resolver, Spec, Targets, Width,

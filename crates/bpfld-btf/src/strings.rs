@@ -40,6 +40,21 @@ impl StringPool {
         }
     }
 
+    /// A pool that begins with an existing section, whose offsets stay valid. Its strings are not searched for when one
+    /// is added.
+    pub(crate) fn from_data(data: &[u8]) -> Self {
+        Self {
+            data: data.to_vec(),
+            ..Self::new()
+        }
+    }
+
+    /// The string at an offset, without its zero; `None` if the offset is out of bounds.
+    pub(crate) fn at(&self, offset: u32) -> Option<&[u8]> {
+        let tail = self.data.get(offset.checked_sub(self.first)? as usize..)?;
+        tail.get(..tail.iter().position(|byte| *byte == 0)?)
+    }
+
     pub(crate) fn data(&self) -> &[u8] {
         &self.data
     }
