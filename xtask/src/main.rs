@@ -4,6 +4,7 @@
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
+mod bench;
 mod ci;
 mod fixtures;
 mod shell;
@@ -21,6 +22,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Task {
+    /// Compare with libbpf, aya and bare system calls
+    Bench(bench::Args),
     /// Check everything that must hold before a change lands
     Ci(ci::Args),
     /// Rebuild the compiled BPF objects from their C sources, in both byte orders
@@ -29,6 +32,7 @@ enum Task {
 
 fn main() -> Result<()> {
     match Cli::parse().task {
+        Task::Bench(args) => bench::run(&args),
         Task::Ci(args) => ci::run(&args),
         Task::Fixtures(args) => fixtures::run(&args),
     }

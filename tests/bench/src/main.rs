@@ -1,0 +1,159 @@
+//! One benchmark of one implementation per process: `bpfld-bench CASE IMPLEMENTATION`.
+//!
+//! Prints the nanoseconds of the first call and of the fastest one. `cargo xtask bench` starts the processes of all
+//! implementations in turn, several times, and compares.
+
+use std::{
+    hint::black_box,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, bail, ensure};
+
+mod ours;
+mod raw;
+mod theirs_aya;
+mod theirs_libbpf;
+
+/// The object that is opened and loaded.
+const OBJECT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/big.el.o");
+
+/// Kernel types to find, structs all: those that the object relocates against, in the order of their use there.
+const TYPES: [&str; 40] = [
+    "task_struct",
+    "mm_struct",
+    "signal_struct",
+    "files_struct",
+    "fs_struct",
+    "nsproxy",
+    "pid",
+    "pid_namespace",
+    "cred",
+    "user_namespace",
+    "file",
+    "inode",
+    "dentry",
+    "super_block",
+    "vfsmount",
+    "path",
+    "address_space",
+    "vm_area_struct",
+    "page",
+    "sock",
+    "sock_common",
+    "inet_sock",
+    "tcp_sock",
+    "sk_buff",
+    "net_device",
+    "net",
+    "socket",
+    "cgroup",
+    "css_set",
+    "cgroup_subsys_state",
+    "kernfs_node",
+    "bio",
+    "request",
+    "gendisk",
+    "block_device",
+    "timer_list",
+    "work_struct",
+    "bpf_prog",
+    "bpf_map",
+    "perf_event",
+];
+
+/// Elements of the map for look-ups.
+const ELEMENTS: u32 = 100_000;
+
+fn main() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let (case, implementation, rest) = match *arguments.as_slice() {
+        [case, implementation, ref rest @ ..] => (case, implementation, rest),
+        _ => bail!("usage: bpfld-bench open|load|types|type|lookup bpfld|libbpf|aya|raw [NAME]"),
+    };
+    match case {
+        "open" => {
+            let bytes: &'static [u8] = std::fs::read(OBJECT)?.leak();
+            match implementation {
+                "bpfld" => report(|| ours::open(bytes)),
+                "libbpf" => report(|| theirs_libbpf::open(bytes)),
+                "aya" => report(|| theirs_aya::open(bytes)),
+                other => bail!("{other} opens no objects"),
+            }
+        }
+        "load" => {
+            let bytes: &'static [u8] = std::fs::read(OBJECT)?.leak();
+            match implementation {
+                "bpfld" => report(|| ours::load(bytes, 1)),
+                "bpfld-2" => report(|| ours::load(bytes, 2)),
+                "libbpf" => report(|| theirs_libbpf::load(bytes)),
+                "aya" => report(|| theirs_aya::load(bytes)),
+                other => bail!("{other} loads no objects"),
+            }
+        }
+        "types" => types(implementation, &TYPES),
+        "type" => types(implementation, rest),
+        "lookup" => lookup(implementation),
+        other => bail!("there is no benchmark {other}"),
+    }
+}
+
+/// Kernel BTF until all these structs are found, from nothing and back to nothing.
+fn types(implementation: &str, names: &[&str]) -> Result<()> {
+    ensure!(!names.is_empty(), "which type?");
+    match implementation {
+        "bpfld" => report(|| ours::find(names)),
+        "libbpf" => report(|| theirs_libbpf::find(names)),
+        "aya" => report(|| theirs_aya::find(names)),
+        other => bail!("{other} reads no BTF"),
+    }
+}
+
+/// Look-ups in a hash map of u32 to u64; every implementation asks for the same keys.
+fn lookup(implementation: &str) -> Result<()> {
+    let map = raw::Map::new(ELEMENTS).context("cannot make the map")?;
+    match implementation {
+        "bpfld" => ours::lookup(map),
+        "libbpf" => theirs_libbpf::lookup(&map),
+        "aya" => theirs_aya::lookup(map),
+        "raw" => each(|key| map.get(key)),
+        other => bail!("{other} looks nothing up"),
+    }
+}
+
+/// Times a call: the first, and the fastest of as many as fit in a second, but at least 7.
+fn report<R>(mut call: impl FnMut() -> Result<R>) -> Result<()> {
+    let mut once = || -> Result<Duration> {
+        let start = Instant::now();
+        black_box(call()?);
+        Ok(start.elapsed())
+    };
+    let first = once()?;
+    let (start, mut samples, mut least) = (Instant::now(), 0, Duration::MAX);
+    while samples < 7 || start.elapsed() < Duration::from_secs(1) {
+        least = least.min(once()?);
+        samples += 1;
+    }
+    println!("{} {}", first.as_nanos(), least.as_nanos());
+    Ok(())
+}
+
+/// Times single look-ups of all keys in turn and prints the average of the first and of the fastest pass.
+fn each(mut get: impl FnMut(u32) -> Result<u64>) -> Result<()> {
+    let mut pass = || -> Result<Duration> {
+        let start = Instant::now();
+        for key in 0..ELEMENTS {
+            ensure!(get(key)? == u64::from(key), "a wrong value");
+        }
+        Ok(start.elapsed())
+    };
+    let first = pass()?;
+    let (start, mut least) = (Instant::now(), Duration::MAX);
+    while start.elapsed() < Duration::from_secs(1) {
+        least = least.min(pass()?);
+    }
+    let single = |pass: Duration| pass.as_nanos() / u128::from(ELEMENTS);
+    println!("{} {}", single(first), single(least));
+    Ok(())
+}
