@@ -1,7 +1,7 @@
 //! BTF as it lies in memory: sections, the offset of every type, strings.
 
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
-use core::fmt;
+use core::{ffi::CStr, fmt};
 
 use crate::{
     Bytes, Endian, Error, ErrorKind, Kind, Type, TypeId,
@@ -239,7 +239,7 @@ impl Btf {
     }
 
     pub(crate) fn shape(&self, kind: Kind) -> Option<RecordShape> {
-        shape_of(kind.0, self.inherited_layout())
+        shape_of(kind.0, || self.inherited_layout())
     }
 
     /// The type with this id. Id 0 gives `void`.
@@ -302,10 +302,26 @@ impl Btf {
             }
         };
         let tail = btf.string_data().get(own..).unwrap_or_default();
-        match tail.iter().position(|byte| *byte == 0) {
-            Some(len) => Ok(tail.get(..len).unwrap_or_default()),
-            None => Err(Error::new(ErrorKind::StringOffset(offset), 0)),
+        match CStr::from_bytes_until_nul(tail) {
+            Ok(string) => Ok(string.to_bytes()),
+            Err(_) => Err(Error::new(ErrorKind::StringOffset(offset), 0)),
         }
+    }
+
+    /// Whether there is a string at this offset: the section ends in a zero, so that there is if it is in bounds.
+    pub(crate) fn check_string(&self, offset: u32) -> Result<(), Error> {
+        if offset < self.string_end() {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::StringOffset(offset), 0))
+    }
+
+    /// Whether there is a type with this id.
+    pub(crate) fn check_id(&self, id: TypeId) -> Result<(), Error> {
+        if id.0 < self.len() {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::TypeId(id), 0))
     }
 
     /// The string at an offset.
@@ -423,11 +439,11 @@ fn read_layout(data: &[u8], start: usize) -> Result<Box<[RecordShape]>, Error> {
 }
 
 /// The shape of the records of a kind: what we know goes before what the data says of itself.
-fn shape_of(kind: u8, layout: Option<&[RecordShape]>) -> Option<RecordShape> {
+fn shape_of<'a>(kind: u8, layout: impl FnOnce() -> Option<&'a [RecordShape]>) -> Option<RecordShape> {
     let index = usize::from(kind);
     match SHAPES.get(index) {
         Some(shape) if shape.known => Some(*shape),
-        _ => layout?.get(index).copied().filter(|shape| shape.known),
+        _ => layout()?.get(index).copied().filter(|shape| shape.known),
     }
 }
 
@@ -438,14 +454,14 @@ fn type_offsets<const BIG: bool>(
 ) -> Result<Vec<u32>, Error> {
     let mut shapes = [RecordShape::default(); 128];
     for (kind, shape) in shapes.iter_mut().enumerate() {
-        *shape = shape_of(kind as u8, layout).unwrap_or_default();
+        *shape = shape_of(kind as u8, || layout).unwrap_or_default();
     }
     let data = types.data();
     if u32::try_from(data.len()).is_err() {
         return Err(types.error(ErrorKind::TooMany("types"), 0));
     }
-    // Kernel BTF has about 24 bytes per type.
-    let mut offsets = Vec::with_capacity(data.len() / 24 + 1);
+    // Kernel BTF has about 24 bytes per type, object BTF less.
+    let mut offsets = Vec::with_capacity(data.len() / 20 + 1);
     let mut at = 0;
     while let Some(rest) = data.get(at..).filter(|rest| !rest.is_empty()) {
         let Some(head) = rest.first_chunk::<TYPE_HEAD>() else {

@@ -2,7 +2,7 @@
 
 use alloc::{vec, vec::Vec};
 
-use crate::{Btf, Kind, Type, TypeId};
+use crate::{Btf, Kind, Type, TypeId, record};
 
 /// The flavour-free part of a name: what CO-RE compares. `task_struct___v2` is a flavour of `task_struct`.
 ///
@@ -204,10 +204,35 @@ impl Btf {
     /// The type of this name and kind with the lowest id among those written here and not in the base.
     pub fn find_own(&self, name: &str, kind: Kind) -> Option<TypeId> {
         let name = name.as_bytes();
-        let mut types = self.own_chain(essential_name(name));
-        types
-            .find(|ty| ty.kind() == kind && ty.name_bytes() == Ok(name))
-            .map(|ty| ty.id())
+        if name.is_empty() {
+            return None;
+        }
+        let (types, offsets) = self.type_data();
+        let endian = self.endian();
+        let own = self.name_index().chain(essential_name(name)).find(|own| {
+            let start = offsets
+                .get(*own as usize)
+                .map_or(usize::MAX, |start| *start as usize);
+            let Some([a, b, c, d, e, f, g, h]) = types.get(start..).and_then(|tail| tail.first_chunk())
+            else {
+                return false;
+            };
+            let is_kind = record::kind_of(endian.u32([*e, *f, *g, *h])) == kind;
+            is_kind && self.string_is(endian.u32([*a, *b, *c, *d]), name)
+        })?;
+        Some(TypeId(self.first_id().0.wrapping_add(own)))
+    }
+
+    /// Whether the string at this offset is `expected`.
+    fn string_is(&self, offset: u32, expected: &[u8]) -> bool {
+        match offset.checked_sub(self.first_string()) {
+            Some(own) => {
+                let tail = self.string_data().get(own as usize..).unwrap_or_default();
+                tail.strip_prefix(expected)
+                    .is_some_and(|rest| rest.first() == Some(&0))
+            }
+            None => self.string_bytes(offset) == Ok(expected),
+        }
     }
 
     /// All types of this name, of any kind; the base's first, and by ascending id.

@@ -44,6 +44,7 @@ mod parts;
 mod reader;
 mod record;
 mod relocate;
+mod render;
 mod resolve;
 mod strings;
 mod ty;
@@ -64,5 +65,6 @@ pub use crate::{
         Accessor, Candidate, CoreError, Module, Outcome, Poison, Resolution, Resolver, Spec, Targets, Width,
         types_are_compatible,
     },
+    render::{RenderError, Style},
     ty::Type,
 };

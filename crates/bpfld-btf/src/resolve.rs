@@ -180,35 +180,38 @@ impl Btf {
     /// The first reference that leads nowhere.
     pub fn validate(&self) -> Result<(), Error> {
         for ty in self.own_types() {
-            ty.name_bytes()?;
+            self.check_string(ty.name_offset())?;
             if let Some(target) = ty.target() {
-                let target = self.ty(target)?;
-                if ty.kind() == Kind::FUNC && target.kind() != Kind::FUNC_PROTO {
+                self.check_id(target)?;
+            }
+            if let (Kind::FUNC, Some(target)) = (ty.kind(), ty.target()) {
+                let (id, kind) = (target, self.ty(target)?.kind());
+                if kind != Kind::FUNC_PROTO {
                     let kind = ErrorKind::UnexpectedKind {
-                        id: target.id(),
-                        kind: target.kind(),
+                        id,
+                        kind,
                         expected: "FUNC_PROTO",
                     };
                     return Err(Error::new(kind, 0));
                 }
             }
             if let Some(array) = ty.array() {
-                self.ty(array.element)?;
-                self.ty(array.index)?;
+                self.check_id(array.element)?;
+                self.check_id(array.index)?;
             }
             for member in ty.members() {
-                member.name_bytes()?;
-                self.ty(member.type_id)?;
+                self.check_string(member.name_offset)?;
+                self.check_id(member.type_id)?;
             }
             for value in ty.enum_values() {
-                value.name_bytes()?;
+                self.check_string(value.name_offset)?;
             }
             for param in ty.params() {
-                param.name_bytes()?;
-                self.ty(param.type_id)?;
+                self.check_string(param.name_offset)?;
+                self.check_id(param.type_id)?;
             }
             for variable in ty.variables() {
-                self.ty(variable.type_id)?;
+                self.check_id(variable.type_id)?;
             }
         }
         Ok(())

@@ -37,26 +37,29 @@ impl<'a> Type<'a> {
     /// Reads the record that begins at `start` of the type section of `btf`.
     pub(crate) fn read(btf: &'a Btf, id: TypeId, start: usize) -> Result<Self, Error> {
         let reader = btf.type_reader();
-        let name = reader.u32(start, "type record")?;
-        let info = reader.u32(start + 4, "type record")?;
-        let size_or_target = reader.u32(start + 8, "type record")?;
+        let truncated = || reader.error(ErrorKind::Truncated("type record"), start);
+        let tail = reader.data().get(start..).unwrap_or_default();
+        let (head, tail) = tail.split_first_chunk::<TYPE_HEAD>().ok_or_else(truncated)?;
+        let [a, b, c, d, e, f, g, h, i, j, k, l] = *head;
+        let endian = btf.endian();
+        let (name, info) = (endian.u32([a, b, c, d]), endian.u32([e, f, g, h]));
         let ty = Self {
             btf,
             id,
             name,
             info,
-            size_or_target,
+            size_or_target: endian.u32([i, j, k, l]),
             body: &[],
         };
         let Some(shape) = btf.shape(ty.kind()) else {
             return Err(reader.error(ErrorKind::UnknownKind(ty.kind()), start));
         };
         let body_len = u64::from(shape.fixed) + u64::from(ty.vlen()) * u64::from(shape.element);
-        let body_len = usize::try_from(body_len).unwrap_or(usize::MAX);
-        let body = reader
-            .window(start + TYPE_HEAD, body_len, ErrorKind::Truncated("type record"))?
-            .data();
-        Ok(Self { body, ..ty })
+        let body = usize::try_from(body_len).ok().and_then(|len| tail.get(..len));
+        Ok(Self {
+            body: body.ok_or_else(truncated)?,
+            ..ty
+        })
     }
 
     /// The BTF that this record is written in. For a type of a base, that is the base.
