@@ -4,6 +4,7 @@
 //! - [`sandbox`] runs a closure on a thread with a network namespace, a mount namespace and a BPF file system of its own.
 //! - [`Cgroup`] is a control group that lives as long as the value.
 //! - [`require!`] decides whether a test may be skipped on this kernel.
+//! - [`expect_file`] compares text with a committed file.
 //! - [`mutate`] and [`CountingAllocator`] are the parts of the mutation ring.
 #![expect(
     clippy::unwrap_used,
@@ -12,6 +13,7 @@
 
 mod alloc;
 mod cgroup;
+mod expect;
 mod fixtures;
 pub mod mutate;
 mod need;
@@ -20,6 +22,7 @@ mod sandbox;
 
 pub use alloc::{CountingAllocator, Usage, measure};
 pub use cgroup::Cgroup;
+pub use expect::expect_file;
 pub use fixtures::{Fixture, all_fixtures, fixture, fixture_bytes, fixture_of};
 pub use need::{Need, check_needs, skip};
 pub use sandbox::{Room, sandbox};
