@@ -1,0 +1,338 @@
+//! Memory shared with the kernel.
+//!
+//! # Safety
+//!
+//! The kernel chooses where a mapping lies, so that it overlaps nothing of ours, and it lives as long as the value that owns it.
+//!
+//! - [`Mmap`] gives out a slice. It maps only BTF of the kernel, which never changes while it is mapped.
+//! - [`SharedMmap`] gives out no references: others may write at any time. It is read and written by atomic operations. Pages
+//!   that are not there (beyond the end of a file that shrank) end the process with a signal; that is no undefined behaviour.
+
+use std::ffi::CStr;
+use std::num::NonZeroUsize;
+use std::ops::Deref;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+
+use crate::Errno;
+
+/// A mapping; unmapped when dropped.
+#[derive(Debug)]
+struct Region {
+    start: NonNull<u8>,
+    len: NonZeroUsize,
+}
+
+// SAFETY: a mapping belongs to the process, not to a thread.
+unsafe impl Send for Region {}
+// SAFETY: a shared reference gives no access but what the types below make of it.
+unsafe impl Sync for Region {}
+
+impl Region {
+    fn new(
+        fd: BorrowedFd<'_>,
+        offset: u64,
+        len: usize,
+        protection: i32,
+        sharing: i32,
+    ) -> Result<Self, Errno> {
+        let len = NonZeroUsize::new(len)
+            .filter(|len| isize::try_from(len.get()).is_ok())
+            .ok_or(Errno::EINVAL)?;
+        let offset = libc::off_t::try_from(offset).map_err(|_| Errno::EOVERFLOW)?;
+        let anywhere = std::ptr::null_mut();
+        // SAFETY: no address is asked for, so that nothing that is mapped already is touched.
+        let start = unsafe { libc::mmap(anywhere, len.get(), protection, sharing, fd.as_raw_fd(), offset) };
+        if start == libc::MAP_FAILED {
+            return Err(Errno::last());
+        }
+        let start = NonNull::new(start.cast()).ok_or(Errno::ENOMEM)?;
+        Ok(Self { start, len })
+    }
+}
+
+impl Drop for Region {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is ours alone, and nothing borrowed from it lives any more.
+        let _ = unsafe { libc::munmap(self.start.as_ptr().cast(), self.len.get()) };
+    }
+}
+
+/// BTF of the kernel or a module, mapped instead of copied. Since Linux 6.16.
+///
+/// ```no_run
+/// let btf = bpfld_sys::mmap::Mmap::kernel_btf(c"vmlinux")?;
+/// assert_eq!(btf[..2], 0xeb9f_u16.to_ne_bytes());
+/// # Ok::<(), bpfld_sys::Errno>(())
+/// ```
+#[derive(Debug)]
+pub struct Mmap {
+    region: Region,
+}
+
+impl Mmap {
+    /// Maps `/sys/kernel/btf/` and `name`: `vmlinux`, or a module.
+    ///
+    /// # Errors
+    ///
+    /// `ENOENT` if there is none; `ENODEV` or `EINVAL` if this kernel does not allow it (then it can be read); `EACCES` for lack of rights.
+    pub fn kernel_btf(name: &CStr) -> Result<Self, Errno> {
+        let name = name.to_str().map_err(|_| Errno::EINVAL)?;
+        if name.contains('/') || name.starts_with('.') {
+            return Err(Errno::EINVAL);
+        }
+        let path = std::path::Path::new("/sys/kernel/btf").join(name);
+        let file = std::fs::File::open(path).map_err(|error| errno(&error))?;
+        if !is_sysfs(file.as_fd())? {
+            return Err(Errno::ENODEV);
+        }
+        let len = file.metadata().map_err(|error| errno(&error))?.len();
+        let len = usize::try_from(len).map_err(|_| Errno::EFBIG)?;
+        let region = Region::new(file.as_fd(), 0, len, libc::PROT_READ, libc::MAP_PRIVATE)?;
+        Ok(Self { region })
+    }
+}
+
+/// Whether a file is the kernel's own, so that nobody can write or cut it.
+fn is_sysfs(fd: BorrowedFd<'_>) -> Result<bool, Errno> {
+    /// The same on all architectures; libc knows it on some C libraries only.
+    const SYSFS_MAGIC: u64 = 0x6265_6572;
+    let mut answer = std::mem::MaybeUninit::<libc::statfs>::uninit();
+    // SAFETY: `answer` has room for what is written.
+    if unsafe { libc::fstatfs(fd.as_raw_fd(), answer.as_mut_ptr()) } != 0 {
+        return Err(Errno::last());
+    }
+    // SAFETY: the call has filled it in.
+    let answer = unsafe { answer.assume_init() };
+    Ok(u64::try_from(answer.f_type).is_ok_and(|kind| kind == SYSFS_MAGIC))
+}
+
+/// The error number of an operation of the standard library.
+fn errno(error: &std::io::Error) -> Errno {
+    error.raw_os_error().map_or(Errno::EIO, Errno)
+}
+
+impl Deref for Mmap {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        // SAFETY: the mapping is readable over its whole length, lives as long as `self`, and its memory is never written: it is the kernel's
+        // own copy of its BTF, which neither we nor others can map for writing.
+        unsafe { std::slice::from_raw_parts(self.region.start.as_ptr(), self.region.len.get()) }
+    }
+}
+
+impl AsRef<[u8]> for Mmap {
+    fn as_ref(&self) -> &[u8] {
+        self
+    }
+}
+
+/// What a shared mapping may be used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Reading.
+    Read,
+    /// Reading and writing.
+    ReadWrite,
+}
+
+/// Memory shared with the kernel and other processes: the values of an array map, or a ring buffer.
+///
+/// Offsets beyond the end, and such that are not aligned for what is read, give nothing rather than a panic. What is larger than 8 bytes may be torn.
+#[derive(Debug)]
+pub struct SharedMmap {
+    region: Region,
+    access: Access,
+}
+
+impl SharedMmap {
+    /// Maps `len` bytes of a map, perf event or file from `offset` on, which must be a multiple of the page size.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` for a length or offset that the object does not have; `ENOTSUPP` or `ENODEV` if it cannot be mapped; `EPERM` or `EACCES` for lack of rights, or a
+    /// frozen map.
+    pub fn new(object: impl AsFd, offset: u64, len: usize, access: Access) -> Result<Self, Errno> {
+        let protection = match access {
+            Access::Read => libc::PROT_READ,
+            Access::ReadWrite => libc::PROT_READ | libc::PROT_WRITE,
+        };
+        let region = Region::new(object.as_fd(), offset, len, protection, libc::MAP_SHARED)?;
+        Ok(Self { region, access })
+    }
+
+    /// Bytes mapped.
+    #[expect(clippy::len_without_is_empty, reason = "never empty")]
+    pub fn len(&self) -> usize {
+        self.region.len.get()
+    }
+
+    /// What it may be used for.
+    pub fn access(&self) -> Access {
+        self.access
+    }
+
+    /// Where it begins. What is done with the pointer is up to unsafe code elsewhere; the mapping lives as long as `self`.
+    pub fn as_ptr(&self) -> *mut u8 {
+        self.region.start.as_ptr()
+    }
+
+    /// Reads a number. [`Ordering::Acquire`] makes visible what was written before it was.
+    pub fn load_u32(&self, offset: usize, ordering: Ordering) -> Option<u32> {
+        let ordering = if ordering == Ordering::Relaxed {
+            Ordering::Relaxed
+        } else {
+            Ordering::Acquire
+        };
+        Some(self.atomic::<AtomicU32>(offset)?.load(ordering))
+    }
+
+    /// Reads a number. [`Ordering::Acquire`] makes visible what was written before it was.
+    pub fn load_u64(&self, offset: usize, ordering: Ordering) -> Option<u64> {
+        let ordering = if ordering == Ordering::Relaxed {
+            Ordering::Relaxed
+        } else {
+            Ordering::Acquire
+        };
+        Some(self.atomic::<AtomicU64>(offset)?.load(ordering))
+    }
+
+    /// Writes a number. [`Ordering::Release`] makes visible what was written before. Nothing if the mapping is for reading only.
+    pub fn store_u64(&self, offset: usize, value: u64, ordering: Ordering) -> Option<()> {
+        let ordering = if ordering == Ordering::Relaxed {
+            Ordering::Relaxed
+        } else {
+            Ordering::Release
+        };
+        self.writable()?;
+        self.atomic::<AtomicU64>(offset)?.store(value, ordering);
+        Some(())
+    }
+
+    /// Copies bytes out of it: in units of 8 bytes where both ends allow it.
+    pub fn read(&self, offset: usize, to: &mut [u8]) -> Option<()> {
+        self.check(offset, to.len())?;
+        let mut at = offset;
+        for chunk in to.chunks_mut(8) {
+            if let (Ok(whole), Some(word)) = (
+                <&mut [u8; 8]>::try_from(&mut *chunk),
+                self.atomic::<AtomicU64>(at),
+            ) {
+                *whole = word.load(Ordering::Relaxed).to_ne_bytes();
+            } else {
+                for (at, byte) in (at..).zip(chunk.iter_mut()) {
+                    *byte = self.atomic::<AtomicU8>(at)?.load(Ordering::Relaxed);
+                }
+            }
+            at = at.checked_add(chunk.len())?;
+        }
+        Some(())
+    }
+
+    /// Copies bytes into it, likewise. Nothing if the mapping is for reading only.
+    pub fn write(&self, offset: usize, from: &[u8]) -> Option<()> {
+        self.writable()?;
+        self.check(offset, from.len())?;
+        let mut at = offset;
+        for chunk in from.chunks(8) {
+            if let (Ok(whole), Some(word)) = (<[u8; 8]>::try_from(chunk), self.atomic::<AtomicU64>(at)) {
+                word.store(u64::from_ne_bytes(whole), Ordering::Relaxed);
+            } else {
+                for (at, byte) in (at..).zip(chunk) {
+                    self.atomic::<AtomicU8>(at)?.store(*byte, Ordering::Relaxed);
+                }
+            }
+            at = at.checked_add(chunk.len())?;
+        }
+        Some(())
+    }
+
+    fn writable(&self) -> Option<()> {
+        (self.access == Access::ReadWrite).then_some(())
+    }
+
+    /// Checks that `len` bytes from `offset` on are within.
+    fn check(&self, offset: usize, len: usize) -> Option<()> {
+        (offset.checked_add(len)? <= self.len()).then_some(())
+    }
+
+    /// An atomic number within. Writing to it needs [`Self::writable`].
+    fn atomic<T: Atomic>(&self, offset: usize) -> Option<&T> {
+        self.check(offset, size_of::<T>())?;
+        if offset % align_of::<T>() != 0 {
+            return None;
+        }
+        // SAFETY: `offset` was checked to be within the mapping.
+        let number = unsafe { self.region.start.add(offset) };
+        // SAFETY: the number is within the mapping, aligned (mappings begin at a page), any bytes are valid for it, and all access
+        // from this process goes through atomic operations.
+        Some(unsafe { number.cast::<T>().as_ref() })
+    }
+}
+
+/// The atomic numbers.
+trait Atomic {}
+impl Atomic for AtomicU8 {}
+impl Atomic for AtomicU32 {}
+impl Atomic for AtomicU64 {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn memory(len: u64) -> std::fs::File {
+        // SAFETY: the name ends with a zero.
+        let fd = unsafe { libc::memfd_create(c"test".as_ptr(), libc::MFD_CLOEXEC) };
+        assert!(fd >= 0);
+        // SAFETY: the descriptor is new.
+        let file = unsafe { <std::fs::File as std::os::fd::FromRawFd>::from_raw_fd(fd) };
+        file.set_len(len).unwrap();
+        file
+    }
+
+    #[test]
+    fn reads_and_writes() {
+        let file = memory(8192);
+        let shared = SharedMmap::new(&file, 0, 8192, Access::ReadWrite).unwrap();
+        let other = SharedMmap::new(&file, 0, 8192, Access::Read).unwrap();
+        for (offset, len) in [(0, 1), (0, 8), (3, 30), (8, 24), (8170, 22), (4090, 16)] {
+            let bytes: Vec<u8> = (0..len).map(|byte| byte as u8 + 1).collect();
+            shared.write(offset, &bytes).unwrap();
+            let mut back = vec![0; len];
+            other.read(offset, &mut back).unwrap();
+            assert_eq!(back, bytes, "{offset} {len}");
+        }
+        shared.store_u64(16, 7, Ordering::Release).unwrap();
+        assert_eq!(other.load_u64(16, Ordering::Acquire), Some(7));
+        assert_eq!(
+            other.load_u32(16, Ordering::Acquire),
+            Some(if cfg!(target_endian = "little") { 7 } else { 0 })
+        );
+    }
+
+    #[test]
+    fn refuses() {
+        let file = memory(4096);
+        let shared = SharedMmap::new(&file, 0, 4096, Access::Read).unwrap();
+        assert_eq!(shared.store_u64(0, 1, Ordering::Relaxed), None);
+        assert_eq!(shared.write(0, &[1]), None);
+        assert_eq!(shared.load_u64(4, Ordering::Relaxed), None);
+        assert_eq!(shared.load_u64(4096, Ordering::Relaxed), None);
+        assert_eq!(shared.load_u64(usize::MAX - 7, Ordering::Relaxed), None);
+        assert_eq!(shared.read(4095, &mut [0; 2]), None);
+        assert!(SharedMmap::new(&file, 0, 0, Access::Read).is_err());
+        assert!(SharedMmap::new(&file, 0, usize::MAX, Access::Read).is_err());
+    }
+
+    #[test]
+    fn kernel_btf() {
+        match Mmap::kernel_btf(c"vmlinux") {
+            Ok(btf) => assert_eq!(btf[..2], 0xeb9f_u16.to_ne_bytes()),
+            Err(errno) => eprintln!("skipped: mapping the kernel's BTF: {errno}"),
+        }
+        assert_eq!(Mmap::kernel_btf(c"../btf/vmlinux").err(), Some(Errno::EINVAL));
+        assert_eq!(Mmap::kernel_btf(c"no such module").err(), Some(Errno::ENOENT));
+    }
+}
