@@ -35,6 +35,7 @@ mod bytes;
 mod endian;
 mod error;
 mod ext;
+mod hash;
 mod import;
 mod index;
 mod kind;
