@@ -42,6 +42,7 @@ mod kind;
 mod lazy;
 mod load;
 mod parts;
+mod raw;
 mod reader;
 mod record;
 mod relocate;
@@ -62,6 +63,7 @@ pub use crate::{
     kind::{CoreKind, IntEncoding, Kind, Linkage, TypeId},
     load::{BtfFeature, BtfFeatures, Draft, Placement, sanitize},
     parts::{Array, EnumValue, EnumValues, Int, Member, Members, Parameter, Parameters, Variable, Variables},
+    raw::Raw,
     relocate::{
         Accessor, Candidate, CoreError, Module, Outcome, Poison, Resolution, Resolver, Spec, Targets, Width,
         types_are_compatible,
