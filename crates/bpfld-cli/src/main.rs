@@ -1,3 +1,45 @@
-//! The `bpfld` command.
+//! The `bpfld` command: look at BPF objects, hold them against the running kernel, and ask what that kernel can do.
 
-fn main() {}
+mod commands;
+mod exit;
+mod output;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::exit::ExitStatus;
+use crate::output::Output;
+
+/// Look at BPF objects, load them into the kernel, run their programs, and ask what the kernel can do.
+#[derive(Parser)]
+#[command(name = "bpfld", version, arg_required_else_help = true, after_help = exit::HELP)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Features(commands::features::Args),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let mut output = Output::stdout();
+    let result = match cli.command {
+        Command::Features(args) => commands::features::run(&args, &mut output),
+    };
+    let result = result.and_then(|status| output.finish().map(|()| status).map_err(Into::into));
+    let status = match result {
+        Ok(status) => status,
+        Err(error) if exit::is_broken_pipe(&error) => ExitStatus::Ok,
+        Err(error) => {
+            // nowhere is left to say that standard error cannot be written
+            let _ = writeln!(io::stderr(), "bpfld: {error:#}");
+            ExitStatus::of(&error)
+        }
+    };
+    status.into()
+}

@@ -103,6 +103,18 @@ impl Release {
     }
 }
 
+impl From<bpfld_sys::Since> for Release {
+    fn from(since: bpfld_sys::Since) -> Release {
+        Release::new(since.major.into(), since.minor.into())
+    }
+}
+
+impl From<bpfld_insn::Release> for Release {
+    fn from(release: bpfld_insn::Release) -> Release {
+        Release::new(release.major.into(), release.minor.into())
+    }
+}
+
 impl FromStr for Release {
     type Err = ParseReleaseError;
 

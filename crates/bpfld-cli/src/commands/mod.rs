@@ -1,0 +1,3 @@
+//! One file per subcommand: its arguments, and a `run` that asks the libraries and writes the answer.
+
+pub(crate) mod features;

@@ -1,0 +1,85 @@
+//! Where results go: text for people, or JSON.
+
+use std::io::{self, BufWriter, IsTerminal, Write};
+
+use clap::ValueEnum;
+use comfy_table::presets::NOTHING;
+use comfy_table::{Attribute, Cell, CellAlignment, ContentArrangement, Table};
+use serde::Serialize;
+
+/// The form of a result.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// Tables and sentences
+    #[default]
+    Text,
+    /// JSON, one object a line
+    Json,
+}
+
+/// The one way out for results.
+pub(crate) struct Output {
+    writer: Box<dyn Write>,
+    styled: bool,
+}
+
+impl Output {
+    /// Results go to standard output, with colour if that is a terminal.
+    pub(crate) fn stdout() -> Output {
+        let styled = io::stdout().is_terminal();
+        Output {
+            writer: Box::new(BufWriter::new(io::stdout())),
+            styled,
+        }
+    }
+
+    /// Write one value as a line of JSON.
+    pub(crate) fn json(&mut self, value: &impl Serialize) -> io::Result<()> {
+        serde_json::to_writer(&mut self.writer, value)?;
+        self.writer.write_all(b"\n")
+    }
+
+    /// Write rows below a heading, columns lined up; `right` tells which columns hold numbers.
+    pub(crate) fn table(
+        &mut self,
+        heading: &[&str],
+        right: &[usize],
+        rows: Vec<Vec<Cell>>,
+    ) -> io::Result<()> {
+        let mut table = Table::new();
+        table
+            .load_preset(NOTHING)
+            .set_content_arrangement(ContentArrangement::Disabled);
+        if !self.styled {
+            table.force_no_tty();
+        }
+        table.set_header(
+            heading
+                .iter()
+                .map(|name| Cell::new(name).add_attribute(Attribute::Bold)),
+        );
+        table.add_rows(rows);
+        for (index, column) in table.column_iter_mut().enumerate() {
+            column.set_padding((0, 2));
+            if right.contains(&index) {
+                column.set_cell_alignment(CellAlignment::Right);
+            }
+        }
+        writeln!(self.writer, "{}", table.trim_fmt())
+    }
+
+    /// Write out what is still held back.
+    pub(crate) fn finish(mut self) -> io::Result<()> {
+        self.writer.flush()
+    }
+}
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.writer.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.writer.flush()
+    }
+}

@@ -1,0 +1,10 @@
+//! How each question is put to the running kernel.
+
+pub(crate) mod btf;
+pub(crate) mod code;
+pub(crate) mod kernel;
+pub(crate) mod link;
+pub(crate) mod map;
+pub(crate) mod program;
+pub(crate) mod system;
+pub(crate) mod verdict;

@@ -1,0 +1,64 @@
+//! From an error of the kernel to an answer.
+
+use std::borrow::Cow;
+
+use bpfld_sys::{Errno, ProgramType};
+
+use super::code::RETURN_0;
+use super::kernel::Load;
+use crate::{Answer, Capabilities, Capability, Evidence, Release, in_initial_user_namespace};
+
+/// It worked, or it did not.
+pub(crate) fn judge<T>(outcome: Result<T, Errno>, how: &'static str) -> Answer {
+    match outcome {
+        Ok(_) => Answer::Yes,
+        Err(errno) => refused(errno, how),
+    }
+}
+
+/// What a refusal means: missing memory or rights say nothing about the kernel, all else is its "no".
+pub(crate) fn refused(errno: Errno, how: &'static str) -> Answer {
+    let evidence = |how: Cow<'static, str>| Evidence {
+        errno: Some(errno),
+        how,
+    };
+    match errno {
+        Errno::ENOMEM | Errno::EMFILE | Errno::ENFILE | Errno::EAGAIN | Errno::EINTR | Errno::ENOSPC => {
+            Answer::Unknown(evidence(how.into()))
+        }
+        Errno::EPERM => match missing_right() {
+            Some(missing) => Answer::Unknown(evidence(missing)),
+            None if control() => Answer::No(evidence(
+                format!("{how}; refused although this process has all rights").into(),
+            )),
+            None => Answer::Unknown(evidence(
+                "no program at all can be loaded: a filter of system calls, or too little lockable memory"
+                    .into(),
+            )),
+        },
+        _ => Answer::No(evidence(how.into())),
+    }
+}
+
+/// The right that BPF as a whole needs and this process lacks.
+pub(crate) fn missing_right() -> Option<Cow<'static, str>> {
+    let capabilities = Capabilities::effective()?;
+    if Release::current().is_some_and(|release| release < Release::new(5, 8))
+        && !capabilities.has(Capability::SYS_ADMIN)
+    {
+        return Some("needs CAP_SYS_ADMIN".into());
+    }
+    let needed = [Capability::BPF, Capability::PERFMON, Capability::NET_ADMIN];
+    if let Some(missing) = needed.into_iter().find(|c| !capabilities.can(*c)) {
+        return Some(format!("needs {missing}").into());
+    }
+    match in_initial_user_namespace() {
+        Some(false) => Some("needs capabilities in the initial user namespace".into()),
+        _ => None,
+    }
+}
+
+/// Whether the simplest of all programs loads.
+fn control() -> bool {
+    Load::new(ProgramType::SOCKET_FILTER, &RETURN_0).run().is_ok()
+}

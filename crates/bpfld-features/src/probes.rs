@@ -1,0 +1,167 @@
+//! Where answers come from: the running kernel, or a record.
+
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, PoisonError, RwLock};
+
+use crate::{Answer, Feature, Release};
+
+/// The source of all answers about a kernel.
+///
+/// [`Probes::live`] asks the running kernel and keeps each yes and no for the life of the process. To see what a loader
+/// would do on another kernel, take [`Probes::as_of`], [`Probes::without`] or [`Probes::recorded`] instead.
+///
+/// Safe to use from many threads: two may ask for the same thing at once and find the same. Probes leave nothing behind.
+///
+/// ```
+/// use bpfld_features::{Feature, Probes, Release};
+///
+/// let old = Probes::as_of(Release::new(4, 19));
+/// assert!(old.probe(Feature::PerfLink).is_no());
+/// println!("links to perf events here and now: {}", Probes::live().probe(Feature::PerfLink));
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Probes {
+    source: Source,
+}
+
+#[derive(Clone, Debug, Default)]
+enum Source {
+    /// The running kernel.
+    #[default]
+    Live,
+    /// The running kernel, but nothing that came later.
+    AsOf(Release),
+    /// The running kernel, but these.
+    Without(Arc<[Feature]>),
+    /// Answers of another time.
+    Recorded(Arc<HashMap<Feature, Answer>>),
+}
+
+impl Probes {
+    /// Answers of the running kernel.
+    pub fn live() -> Probes {
+        Probes { source: Source::Live }
+    }
+
+    /// The running kernel without all that came after a release.
+    pub fn as_of(release: Release) -> Probes {
+        Probes {
+            source: Source::AsOf(release),
+        }
+    }
+
+    /// The running kernel without some features.
+    pub fn without(features: &[Feature]) -> Probes {
+        Probes {
+            source: Source::Without(features.into()),
+        }
+    }
+
+    /// Answers that were found earlier or elsewhere; what is not among them is unknown.
+    pub fn recorded(answers: impl IntoIterator<Item = (Feature, Answer)>) -> Probes {
+        Probes {
+            source: Source::Recorded(Arc::new(answers.into_iter().collect())),
+        }
+    }
+
+    /// Whether answers are those of the running kernel.
+    pub fn is_live(&self) -> bool {
+        matches!(self.source, Source::Live)
+    }
+
+    /// Whether a kernel surely has a feature.
+    pub fn has(&self, feature: Feature) -> bool {
+        self.probe(feature).is_yes()
+    }
+
+    /// Find out about a feature.
+    pub fn probe(&self, feature: Feature) -> Answer {
+        match &self.source {
+            Source::Live => live(feature),
+            Source::AsOf(release) => match feature.since() {
+                Some(since) if since > *release => {
+                    Answer::no(format!("simulated: since {since}, asked as of {release}"))
+                }
+                _ => live(feature),
+            },
+            Source::Without(features) if features.contains(&feature) => Answer::no("simulated: left out"),
+            Source::Without(_) => live(feature),
+            Source::Recorded(answers) => answers
+                .get(&feature)
+                .cloned()
+                .unwrap_or_else(|| Answer::unknown("not in the record")),
+        }
+    }
+}
+
+/// Ask the running kernel, unless it said yes or no before.
+fn live(feature: Feature) -> Answer {
+    static CACHE: LazyLock<RwLock<HashMap<Feature, Answer>>> = LazyLock::new(RwLock::default);
+    // a panic elsewhere leaves the table whole: it only ever gets complete entries
+    if let Some(answer) = CACHE.read().unwrap_or_else(PoisonError::into_inner).get(&feature) {
+        return answer.clone();
+    }
+    let answer = feature.ask();
+    if !matches!(answer, Answer::Unknown(_)) {
+        CACHE
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(feature, answer.clone());
+    }
+    answer
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use bpfld_sys::{Errno, MapType};
+
+    use super::*;
+    use crate::Evidence;
+
+    #[test]
+    fn an_older_kernel_lacks_what_came_later() {
+        let old = Probes::as_of(Release::new(5, 4));
+        assert!(old.probe(Feature::PerfLink).is_no());
+        assert!(old.probe(Feature::MapType(MapType::RINGBUF)).is_no());
+        assert_eq!(old.probe(Feature::Btf), Probes::live().probe(Feature::Btf));
+        assert!(!old.is_live() && Probes::live().is_live());
+    }
+
+    #[test]
+    fn features_can_be_left_out() {
+        let probes = Probes::without(&[Feature::Btf, Feature::MapType(MapType::HASH)]);
+        assert!(probes.probe(Feature::Btf).is_no());
+        assert!(probes.probe(Feature::MapType(MapType::HASH)).is_no());
+        assert_eq!(probes.probe(Feature::Names), Probes::live().probe(Feature::Names));
+    }
+
+    #[test]
+    fn a_record_answers_for_what_is_in_it() {
+        let no = Answer::No(Evidence {
+            errno: Some(Errno::EINVAL),
+            how: "tried".into(),
+        });
+        let probes = Probes::recorded([(Feature::Btf, Answer::Yes), (Feature::Names, no.clone())]);
+        assert!(probes.has(Feature::Btf));
+        assert_eq!(probes.probe(Feature::Names), no);
+        assert_eq!(no.to_string(), "no (EINVAL: tried)");
+        assert_eq!(probes.probe(Feature::Link).word(), "unknown");
+    }
+
+    #[test]
+    fn many_threads_find_the_same() {
+        let ask = || {
+            Feature::PLAIN
+                .iter()
+                .map(|feature| Probes::live().probe(*feature).word())
+                .collect::<Vec<_>>()
+        };
+        let answers: Vec<_> = thread::scope(|scope| {
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(ask)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+    }
+}
