@@ -55,7 +55,7 @@ pub struct Btf {
     first_string: u32,
     /// Where each own type begins within the type section.
     offsets: Vec<u32>,
-    index: Lazy<NameIndex>,
+    index: NameIndex,
     pointer_size: Lazy<Option<u32>>,
 }
 
@@ -156,7 +156,7 @@ impl Btf {
             first_id,
             first_string,
             offsets,
-            index: Lazy::new(),
+            index: NameIndex::new(),
             pointer_size: Lazy::new(),
         })
     }
@@ -220,7 +220,7 @@ impl Btf {
     }
 
     pub(crate) fn name_index(&self) -> &NameIndex {
-        self.index.get(|| NameIndex::build(self))
+        &self.index
     }
 
     pub(crate) fn lazy_pointer_size(&self, compute: impl FnOnce() -> Option<u32>) -> Option<u32> {
@@ -452,9 +452,15 @@ fn type_offsets<const BIG: bool>(
     types: Reader<'_>,
     layout: Option<&[RecordShape]>,
 ) -> Result<Vec<u32>, Error> {
-    let mut shapes = [RecordShape::default(); 128];
-    for (kind, shape) in shapes.iter_mut().enumerate() {
-        *shape = shape_of(kind as u8, || layout).unwrap_or_default();
+    // For each kind the length of head and fixed part, and of an element; a length of zero for unknown kinds.
+    let mut lengths = [[0u16; 2]; 128];
+    for (kind, length) in lengths.iter_mut().enumerate() {
+        if let Some(shape) = shape_of(kind as u8, || layout) {
+            *length = [
+                TYPE_HEAD as u16 + u16::from(shape.fixed),
+                u16::from(shape.element),
+            ];
+        }
     }
     let data = types.data();
     if u32::try_from(data.len()).is_err() {
@@ -462,11 +468,8 @@ fn type_offsets<const BIG: bool>(
     }
     // Kernel BTF has about 24 bytes per type, object BTF less.
     let mut offsets = Vec::with_capacity(data.len() / 20 + 1);
-    let mut at = 0;
-    while let Some(rest) = data.get(at..).filter(|rest| !rest.is_empty()) {
-        let Some(head) = rest.first_chunk::<TYPE_HEAD>() else {
-            return Err(types.error(ErrorKind::Truncated("type record"), at));
-        };
+    let mut rest = data;
+    while let Some((head, _)) = rest.split_first_chunk::<TYPE_HEAD>() {
         let [_, _, _, _, a, b, c, d, ..] = *head;
         let info = if BIG {
             u32::from_be_bytes([a, b, c, d])
@@ -474,17 +477,21 @@ fn type_offsets<const BIG: bool>(
             u32::from_le_bytes([a, b, c, d])
         };
         let kind = (info >> 24) as u8 & Kind::MAX.0;
-        let shape = shapes.get(usize::from(kind)).copied().unwrap_or_default();
-        if !shape.known {
+        let [fixed, element] = lengths.get(usize::from(kind)).copied().unwrap_or_default();
+        // At most 24 bits times 8 bits.
+        let size = usize::from(fixed) + (info & 0x00ff_ffff) as usize * usize::from(element);
+        let at = data.len() - rest.len();
+        if fixed == 0 {
             return Err(types.error(ErrorKind::UnknownKind(Kind(kind)), at));
         }
-        let vlen = u64::from(info & 0x00ff_ffff);
-        let size = TYPE_HEAD as u64 + u64::from(shape.fixed) + vlen * u64::from(shape.element);
-        if size > rest.len() as u64 {
+        let Some(next) = rest.get(size..) else {
             return Err(types.error(ErrorKind::Truncated("type record"), at));
-        }
+        };
         offsets.push(at as u32);
-        at += size as usize;
+        rest = next;
+    }
+    if !rest.is_empty() {
+        return Err(types.error(ErrorKind::Truncated("type record"), data.len() - rest.len()));
     }
     offsets.shrink_to_fit();
     Ok(offsets)

@@ -25,6 +25,11 @@ impl<T> Lazy<T> {
         };
     }
 
+    /// The value, if it was computed.
+    pub(crate) fn peek(&self) -> Option<&T> {
+        self.cell.get()
+    }
+
     pub(crate) fn get(&self, compute: impl FnOnce() -> T) -> &T {
         #[cfg(feature = "std")]
         return self.cell.get_or_init(compute);

@@ -35,12 +35,14 @@ mod bytes;
 mod endian;
 mod error;
 mod ext;
+mod hash;
 mod import;
 mod index;
 mod kind;
 mod lazy;
 mod load;
 mod parts;
+mod raw;
 mod reader;
 mod record;
 mod relocate;
@@ -61,6 +63,7 @@ pub use crate::{
     kind::{CoreKind, IntEncoding, Kind, Linkage, TypeId},
     load::{BtfFeature, BtfFeatures, Draft, Placement, sanitize},
     parts::{Array, EnumValue, EnumValues, Int, Member, Members, Parameter, Parameters, Variable, Variables},
+    raw::Raw,
     relocate::{
         Accessor, Candidate, CoreError, Module, Outcome, Poison, Resolution, Resolver, Spec, Targets, Width,
         types_are_compatible,

@@ -24,6 +24,7 @@ pub mod helper;
 pub mod insn;
 pub mod isa;
 pub mod op;
+pub mod print;
 pub mod release;
 pub mod slot;
 
@@ -32,5 +33,8 @@ pub use helper::Helper;
 pub use insn::{Address, Encoded, Insn, Operand};
 pub use isa::{AddressKind, AluOp, AtomicOp, Class, JmpOp, Mode, Reg, Size, SwapOp, Width, pseudo};
 pub use op::{Op, Source, Support};
+pub use print::Dialect;
+#[cfg(feature = "alloc")]
+pub use print::{Annotate, Printer, SourceLine, Symbol, print};
 pub use release::{Cpu, Release};
 pub use slot::{Endian, SLOT_BYTES, Slot, slots_from_bytes};

@@ -13,7 +13,7 @@ use std::num::NonZeroUsize;
 use std::ops::Deref;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 
 use crate::Errno;
 
@@ -140,7 +140,8 @@ pub enum Access {
 
 /// Memory shared with the kernel and other processes: the values of an array map, or a ring buffer.
 ///
-/// Offsets beyond the end, and such that are not aligned for what is read, give nothing rather than a panic. What is larger than 8 bytes may be torn.
+/// Offsets beyond the end, and such that are not aligned for what is read, give nothing rather than a panic. What is larger than 8 bytes, or not
+/// aligned, may be torn.
 #[derive(Debug)]
 pub struct SharedMmap {
     region: Region,
@@ -165,6 +166,7 @@ impl SharedMmap {
 
     /// Bytes mapped.
     #[expect(clippy::len_without_is_empty, reason = "never empty")]
+    #[inline]
     pub fn len(&self) -> usize {
         self.region.len.get()
     }
@@ -180,6 +182,7 @@ impl SharedMmap {
     }
 
     /// Reads a number. [`Ordering::Acquire`] makes visible what was written before it was.
+    #[inline]
     pub fn load_u32(&self, offset: usize, ordering: Ordering) -> Option<u32> {
         let ordering = if ordering == Ordering::Relaxed {
             Ordering::Relaxed
@@ -190,6 +193,7 @@ impl SharedMmap {
     }
 
     /// Reads a number. [`Ordering::Acquire`] makes visible what was written before it was.
+    #[inline]
     pub fn load_u64(&self, offset: usize, ordering: Ordering) -> Option<u64> {
         let ordering = if ordering == Ordering::Relaxed {
             Ordering::Relaxed
@@ -200,6 +204,7 @@ impl SharedMmap {
     }
 
     /// Writes a number. [`Ordering::Release`] makes visible what was written before. Nothing if the mapping is for reading only.
+    #[inline]
     pub fn store_u64(&self, offset: usize, value: u64, ordering: Ordering) -> Option<()> {
         let ordering = if ordering == Ordering::Relaxed {
             Ordering::Relaxed
@@ -211,54 +216,95 @@ impl SharedMmap {
         Some(())
     }
 
-    /// Copies bytes out of it: in units of 8 bytes where both ends allow it.
+    /// Copies bytes out of it: numbers of 2, 4 or 8 bytes that are aligned are read at once, what is larger 8 bytes at a time.
+    #[inline]
     pub fn read(&self, offset: usize, to: &mut [u8]) -> Option<()> {
         self.check(offset, to.len())?;
-        let mut at = offset;
-        for chunk in to.chunks_mut(8) {
-            if let (Ok(whole), Some(word)) = (
-                <&mut [u8; 8]>::try_from(&mut *chunk),
-                self.atomic::<AtomicU64>(at),
-            ) {
-                *whole = word.load(Ordering::Relaxed).to_ne_bytes();
-            } else {
-                for (at, byte) in (at..).zip(chunk.iter_mut()) {
-                    *byte = self.atomic::<AtomicU8>(at)?.load(Ordering::Relaxed);
-                }
+        let (mut at, mut rest) = (offset, to);
+        while !rest.is_empty() {
+            let unit = unit(at, rest.len());
+            let (to, after) = rest.split_at_mut_checked(unit)?;
+            match unit {
+                8 => to.copy_from_slice(
+                    &self
+                        .atomic::<AtomicU64>(at)?
+                        .load(Ordering::Relaxed)
+                        .to_ne_bytes(),
+                ),
+                4 => to.copy_from_slice(
+                    &self
+                        .atomic::<AtomicU32>(at)?
+                        .load(Ordering::Relaxed)
+                        .to_ne_bytes(),
+                ),
+                2 => to.copy_from_slice(
+                    &self
+                        .atomic::<AtomicU16>(at)?
+                        .load(Ordering::Relaxed)
+                        .to_ne_bytes(),
+                ),
+                _ => to.copy_from_slice(&[self.atomic::<AtomicU8>(at)?.load(Ordering::Relaxed)]),
             }
-            at = at.checked_add(chunk.len())?;
+            (at, rest) = (at + unit, after);
         }
         Some(())
     }
 
     /// Copies bytes into it, likewise. Nothing if the mapping is for reading only.
+    #[inline]
     pub fn write(&self, offset: usize, from: &[u8]) -> Option<()> {
         self.writable()?;
         self.check(offset, from.len())?;
-        let mut at = offset;
-        for chunk in from.chunks(8) {
-            if let (Ok(whole), Some(word)) = (<[u8; 8]>::try_from(chunk), self.atomic::<AtomicU64>(at)) {
-                word.store(u64::from_ne_bytes(whole), Ordering::Relaxed);
-            } else {
-                for (at, byte) in (at..).zip(chunk) {
-                    self.atomic::<AtomicU8>(at)?.store(*byte, Ordering::Relaxed);
-                }
+        let (mut at, mut rest) = (offset, from);
+        while !rest.is_empty() {
+            let unit = unit(at, rest.len());
+            let (from, after) = rest.split_at_checked(unit)?;
+            match unit {
+                8 => self
+                    .atomic::<AtomicU64>(at)?
+                    .store(u64::from_ne_bytes(from.try_into().ok()?), Ordering::Relaxed),
+                4 => self
+                    .atomic::<AtomicU32>(at)?
+                    .store(u32::from_ne_bytes(from.try_into().ok()?), Ordering::Relaxed),
+                2 => self
+                    .atomic::<AtomicU16>(at)?
+                    .store(u16::from_ne_bytes(from.try_into().ok()?), Ordering::Relaxed),
+                _ => self
+                    .atomic::<AtomicU8>(at)?
+                    .store(*from.first()?, Ordering::Relaxed),
             }
-            at = at.checked_add(chunk.len())?;
+            (at, rest) = (at + unit, after);
         }
         Some(())
     }
 
+    /// A number within, for atomic operations. Nothing if the mapping is for reading only.
+    #[inline]
+    pub fn atomic_u32(&self, offset: usize) -> Option<&AtomicU32> {
+        self.writable()?;
+        self.atomic(offset)
+    }
+
+    /// A number within, for atomic operations. Nothing if the mapping is for reading only.
+    #[inline]
+    pub fn atomic_u64(&self, offset: usize) -> Option<&AtomicU64> {
+        self.writable()?;
+        self.atomic(offset)
+    }
+
+    #[inline]
     fn writable(&self) -> Option<()> {
         (self.access == Access::ReadWrite).then_some(())
     }
 
     /// Checks that `len` bytes from `offset` on are within.
+    #[inline]
     fn check(&self, offset: usize, len: usize) -> Option<()> {
         (offset.checked_add(len)? <= self.len()).then_some(())
     }
 
     /// An atomic number within. Writing to it needs [`Self::writable`].
+    #[inline]
     fn atomic<T: Atomic>(&self, offset: usize) -> Option<&T> {
         self.check(offset, size_of::<T>())?;
         if offset % align_of::<T>() != 0 {
@@ -272,9 +318,25 @@ impl SharedMmap {
     }
 }
 
+/// How many of `len` bytes from `offset` on can be read or written at once: 8, 4, 2 or 1.
+#[inline]
+fn unit(offset: usize, len: usize) -> usize {
+    let fits = |size: usize| offset % size == 0 && len >= size;
+    if fits(8) {
+        8
+    } else if fits(4) {
+        4
+    } else if fits(2) {
+        2
+    } else {
+        1
+    }
+}
+
 /// The atomic numbers.
 trait Atomic {}
 impl Atomic for AtomicU8 {}
+impl Atomic for AtomicU16 {}
 impl Atomic for AtomicU32 {}
 impl Atomic for AtomicU64 {}
 

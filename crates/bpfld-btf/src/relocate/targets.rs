@@ -4,7 +4,7 @@ use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
 use core::fmt;
 
 use super::fields::kinds_are_compatible;
-use crate::{Btf, Type, TypeId, essential_name, lazy::Lazy};
+use crate::{Btf, Kind, Type, TypeId, essential_name, lazy::Lazy};
 
 /// The BTF of a kernel module.
 #[derive(Clone, Debug)]
@@ -67,29 +67,39 @@ impl Targets {
             return Vec::new();
         };
         let name = essential_name(name);
-        let is_candidate = |ty: &Type<'_>| kinds_are_compatible(local.kind(), ty.kind());
-        let vmlinux = self.vmlinux.flavors(name).filter(is_candidate);
-        let found: Vec<_> = vmlinux
-            .map(|ty| Candidate {
-                btf: &self.vmlinux,
-                module: None,
-                id: ty.id(),
-            })
-            .collect();
-        if !found.is_empty() {
-            return found;
-        }
         let mut found = Vec::new();
-        for Module { btf, name: module } in self.modules() {
-            let types = btf.own_flavors(name).filter(is_candidate);
-            found.extend(types.map(|ty| Candidate {
-                btf,
-                module: Some(module),
-                id: ty.id(),
-            }));
+        // The BTF to be used as the kernel's may itself be split.
+        let mut vmlinux = Some(&self.vmlinux);
+        while let Some(btf) = vmlinux {
+            own_candidates(btf, None, local.kind(), name, &mut found);
+            vmlinux = btf.base();
+        }
+        found.sort_by_key(|candidate| candidate.id);
+        if found.is_empty() {
+            for Module { btf, name: module } in self.modules() {
+                own_candidates(btf, Some(module), local.kind(), name, &mut found);
+            }
         }
         found
     }
+}
+
+/// Adds the types written in `btf` itself.
+fn own_candidates<'a>(
+    btf: &'a Arc<Btf>,
+    module: Option<&'a str>,
+    kind: Kind,
+    essential: &[u8],
+    found: &mut Vec<Candidate<'a>>,
+) {
+    let types = btf
+        .own_flavors(essential, kind)
+        .filter(|ty| kinds_are_compatible(kind, ty.kind()));
+    found.extend(types.map(|ty| Candidate {
+        btf,
+        module,
+        id: ty.id(),
+    }));
 }
 
 impl fmt::Debug for Targets {

@@ -94,7 +94,7 @@ pub(crate) fn exercise(btf: &Btf) {
         names += ty.enum_values().filter_map(|value| value.name().ok()).count();
         names += ty.params().filter_map(|param| param.name().ok()).count();
         names += ty.variables().filter_map(|variable| variable.name().ok()).count();
-        let _ = std::format!("{ty:?} {:?} {:?}", ty.members(), ty.enum_values());
+        let _ = std::format!("{ty:?} {:?} {:?} {}", ty.members(), ty.enum_values(), ty.raw());
         if let Ok(name) = ty.name() {
             let found = btf.find(name, ty.kind());
             assert!(name.is_empty() || found.is_some_and(|id| id <= ty.id()), "{name}");
