@@ -1,0 +1,378 @@
+//! The container: header, sections, symbols and relocations of an ELF file, with every offset checked once, here.
+
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use bpfld_insn::Endian;
+use goblin::container::{Container, Ctx, Endian as ElfEndian};
+use goblin::elf::header::{self, Header};
+use goblin::elf::section_header::{self, SectionHeader};
+use goblin::elf::sym::{self, Symtab};
+
+use crate::{Error, ErrorKind, SectionIndex};
+
+/// Larger files are refused: every offset and count then fits in 32 bits.
+const MAX_FILE: usize = u32::MAX as usize;
+/// The total length of all names, in multiples of the file's: names may share bytes, but not all of them all.
+const MAX_NAMES: usize = 8;
+const SYMBOL_SIZE: u64 = 24;
+const REL_SIZE: u64 = 16;
+
+/// A section of an object file.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Section {
+    /// The section's number.
+    pub index: SectionIndex,
+    /// The section's name.
+    pub name: Box<str>,
+    /// The ELF section type, such as 1 (`SHT_PROGBITS`) or 8 (`SHT_NOBITS`).
+    pub kind: u32,
+    /// The ELF section flags, such as 4 (`SHF_EXECINSTR`).
+    pub flags: u64,
+    /// The size in bytes. That of a section without bytes in the file (`.bss`) may be anything.
+    pub size: u64,
+    /// A type-dependent reference to another section.
+    pub link: u32,
+    /// Type-dependent information; of relocations, the section they apply to.
+    pub info: u32,
+    pub(crate) entry_size: u64,
+    /// Where in the file; `None` if that is outside of it.
+    range: Option<(u32, u32)>,
+}
+
+impl Section {
+    /// Whether the section has no bytes in the file, and consists of zeros.
+    #[must_use]
+    pub fn is_nobits(&self) -> bool {
+        self.kind == section_header::SHT_NOBITS
+    }
+
+    /// Whether the section holds data of the program (`SHT_PROGBITS`).
+    #[must_use]
+    pub fn is_progbits(&self) -> bool {
+        self.kind == section_header::SHT_PROGBITS
+    }
+
+    /// Whether the section holds instructions.
+    #[must_use]
+    pub fn is_executable(&self) -> bool {
+        self.is_progbits() && self.flags & u64::from(section_header::SHF_EXECINSTR) != 0
+    }
+
+    /// Where the section's bytes are in the file: nowhere for `.bss`, and for a section that reaches beyond the end.
+    #[must_use]
+    pub fn file_range(&self) -> Option<Range<usize>> {
+        self.range.map(|(start, end)| start as usize..end as usize)
+    }
+
+    fn from_header(
+        index: usize,
+        names: &[u8],
+        header: &SectionHeader,
+        file_len: usize,
+    ) -> Result<Self, Error> {
+        let name = string_at(names, header.sh_name)
+            .ok_or_else(|| Error::elf(format!("section {index} has no valid name")))?;
+        let range = usize::try_from(header.sh_offset).ok().and_then(|start| {
+            let end = start.checked_add(usize::try_from(header.sh_size).ok()?)?;
+            (end <= file_len).then_some((u32::try_from(start).ok()?, u32::try_from(end).ok()?))
+        });
+        Ok(Self {
+            index: SectionIndex::new(index),
+            name: name.into(),
+            kind: header.sh_type,
+            flags: header.sh_flags,
+            size: header.sh_size,
+            link: header.sh_link,
+            info: header.sh_info,
+            entry_size: header.sh_entsize,
+            range: if header.sh_type == section_header::SHT_NOBITS {
+                None
+            } else {
+                range
+            },
+        })
+    }
+}
+
+/// A symbol, as far as BPF objects use symbols.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Symbol<'d> {
+    pub(crate) name: &'d str,
+    pub(crate) kind: u8,
+    pub(crate) binding: u8,
+    pub(crate) visibility: u8,
+    /// The raw section number: 0 is undefined, 0xff00 and more are special.
+    pub(crate) section: u32,
+    pub(crate) value: u64,
+    pub(crate) size: u64,
+}
+
+impl Symbol<'_> {
+    pub(crate) fn is_function(&self) -> bool {
+        self.kind == sym::STT_FUNC
+    }
+
+    pub(crate) fn is_object(&self) -> bool {
+        self.kind == sym::STT_OBJECT
+    }
+
+    pub(crate) fn is_local(&self) -> bool {
+        self.binding == sym::STB_LOCAL
+    }
+
+    pub(crate) fn is_weak(&self) -> bool {
+        self.binding == sym::STB_WEAK
+    }
+
+    /// Visible only within the object that it is linked into, although not static.
+    pub(crate) fn is_hidden(&self) -> bool {
+        matches!(self.visibility, sym::STV_HIDDEN | sym::STV_INTERNAL)
+    }
+
+    pub(crate) fn is_extern(&self) -> bool {
+        self.section == section_header::SHN_UNDEF
+            && matches!(self.binding, sym::STB_GLOBAL | sym::STB_WEAK)
+            && self.kind == sym::STT_NOTYPE
+    }
+
+    pub(crate) fn is_in(&self, section: SectionIndex) -> bool {
+        self.section == section.0
+    }
+}
+
+/// A relocation, as it stands in the file.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RawRelocation {
+    pub(crate) offset: u64,
+    pub(crate) symbol: u32,
+}
+
+/// An ELF file of which header, sections and symbols have been read.
+#[derive(Debug)]
+pub(crate) struct Elf<'d> {
+    pub(crate) data: &'d [u8],
+    pub(crate) endian: Endian,
+    pub(crate) sections: Vec<Section>,
+    pub(crate) symbols: Vec<Symbol<'d>>,
+}
+
+impl<'d> Elf<'d> {
+    pub(crate) fn parse(data: &'d [u8]) -> Result<Self, Error> {
+        if data.len() > MAX_FILE {
+            return Err(Error::new(ErrorKind::Limit, "file is larger than 4 GiB"));
+        }
+        if data.get(..4) != Some(header::ELFMAG) {
+            return Err(Error::elf("not an ELF file"));
+        }
+        match data.get(header::EI_CLASS) {
+            Some(&header::ELFCLASS64) => {}
+            Some(&header::ELFCLASS32) => return Err(Error::elf("a 32-bit ELF file; BPF objects are 64-bit")),
+            _ => return Err(Error::elf("unknown ELF class")),
+        }
+        let endian = match data.get(header::EI_DATA) {
+            Some(&header::ELFDATA2LSB) => Endian::Little,
+            Some(&header::ELFDATA2MSB) => Endian::Big,
+            _ => return Err(Error::elf("unknown byte order")),
+        };
+        let header =
+            goblin::elf::Elf::parse_header(data).map_err(|_| Error::elf("file header is cut off"))?;
+        check_header(&header)?;
+        let ctx = Ctx::new(
+            Container::Big,
+            match endian {
+                Endian::Little => ElfEndian::Little,
+                Endian::Big => ElfEndian::Big,
+            },
+        );
+        let sections = read_sections(data, &header, ctx)?;
+        let symbols = read_symbols(data, &sections, ctx)?;
+        Ok(Self {
+            data,
+            endian,
+            sections,
+            symbols,
+        })
+    }
+
+    pub(crate) fn section(&self, index: SectionIndex) -> Option<&Section> {
+        self.sections.get(index.index())
+    }
+
+    /// The bytes of a section that must have some.
+    pub(crate) fn section_data(&self, section: &Section) -> Result<&'d [u8], Error> {
+        if section.is_nobits() {
+            return Ok(&[]);
+        }
+        section
+            .file_range()
+            .and_then(|range| self.data.get(range))
+            .ok_or_else(|| {
+                Error::new(ErrorKind::Section, "reaches beyond the end of the file").section(&section.name)
+            })
+    }
+
+    pub(crate) fn symbol(&self, index: u32) -> Option<&Symbol<'d>> {
+        self.symbols.get(index as usize)
+    }
+
+    /// The relocations of a `SHT_REL` section.
+    pub(crate) fn relocations(
+        &self,
+        section: &Section,
+    ) -> Result<impl ExactSizeIterator<Item = RawRelocation> + use<'d>, Error> {
+        let data = self.section_data(section)?;
+        if section.entry_size != REL_SIZE || !(data.len() as u64).is_multiple_of(REL_SIZE) {
+            return Err(
+                Error::new(ErrorKind::Section, "relocation records are not of 16 bytes")
+                    .section(&section.name),
+            );
+        }
+        let endian = self.endian;
+        Ok(data.as_chunks::<16>().0.iter().map(move |record| {
+            let (offset, info) = (word64(record, 0, endian), word64(record, 8, endian));
+            RawRelocation {
+                offset,
+                symbol: (info >> 32) as u32,
+            }
+        }))
+    }
+
+    pub(crate) fn u32(&self, bytes: [u8; 4]) -> u32 {
+        match self.endian {
+            Endian::Little => u32::from_le_bytes(bytes),
+            Endian::Big => u32::from_be_bytes(bytes),
+        }
+    }
+}
+
+fn word64(record: &[u8; 16], half: usize, endian: Endian) -> u64 {
+    let bytes = record
+        .get(half..)
+        .and_then(|tail| tail.first_chunk())
+        .copied()
+        .unwrap_or_default();
+    match endian {
+        Endian::Little => u64::from_le_bytes(bytes),
+        Endian::Big => u64::from_be_bytes(bytes),
+    }
+}
+
+fn check_header(header: &Header) -> Result<(), Error> {
+    if header.e_type != header::ET_REL {
+        return Err(Error::elf(
+            "not an object file: BPF objects are relocatable (ET_REL)",
+        ));
+    }
+    // compilers before LLVM 3.9 or so knew no number for BPF
+    if header.e_machine != header::EM_BPF && header.e_machine != header::EM_NONE {
+        return Err(Error::elf(format!(
+            "an object for ELF machine {}, not for BPF (247)",
+            header.e_machine
+        )));
+    }
+    if header.e_shoff != 0 && u64::from(header.e_shentsize) != section_header_size() {
+        return Err(Error::elf(format!(
+            "section headers of {} bytes",
+            header.e_shentsize
+        )));
+    }
+    Ok(())
+}
+
+fn section_header_size() -> u64 {
+    SectionHeader::size(Ctx::new(Container::Big, ElfEndian::Little)) as u64
+}
+
+fn read_sections(data: &[u8], header: &Header, ctx: Ctx) -> Result<Vec<Section>, Error> {
+    let start = usize::try_from(header.e_shoff).unwrap_or(usize::MAX);
+    let headers = SectionHeader::parse(data, start, usize::from(header.e_shnum), ctx)
+        .map_err(|_| Error::elf("section headers reach beyond the end of the file").at(header.e_shoff))?;
+    let names = match u32::from(header.e_shstrndx) {
+        section_header::SHN_XINDEX => headers.first().map_or(0, |first| first.sh_link),
+        names => names,
+    };
+    let names = headers
+        .get(names as usize)
+        .filter(|section| section.sh_type == section_header::SHT_STRTAB)
+        .and_then(|section| {
+            let start = usize::try_from(section.sh_offset).ok()?;
+            data.get(start..start.checked_add(usize::try_from(section.sh_size).ok()?)?)
+        })
+        .ok_or_else(|| Error::elf("section names are missing"))?;
+    let mut budget = data.len() * MAX_NAMES;
+    let mut sections = Vec::with_capacity(headers.len());
+    for (index, header) in headers.iter().enumerate() {
+        let section = match index {
+            0 => Section::from_header(index, &[0], &SectionHeader::default(), data.len())?,
+            _ => Section::from_header(index, names, header, data.len())?,
+        };
+        budget = budget
+            .checked_sub(section.name.len())
+            .ok_or_else(names_too_long)?;
+        sections.push(section);
+    }
+    Ok(sections)
+}
+
+fn read_symbols<'d>(data: &'d [u8], sections: &[Section], ctx: Ctx) -> Result<Vec<Symbol<'d>>, Error> {
+    let mut tables = sections
+        .iter()
+        .filter(|section| section.kind == section_header::SHT_SYMTAB);
+    let table = tables
+        .next()
+        .ok_or_else(|| Error::elf("no symbol table; is the object stripped?"))?;
+    if tables.next().is_some() {
+        return Err(Error::elf("several symbol tables"));
+    }
+    let malformed = |detail: &'static str| Error::new(ErrorKind::Section, detail).section(&table.name);
+    let range = table
+        .file_range()
+        .ok_or_else(|| malformed("reaches beyond the end of the file"))?;
+    if table.entry_size != SYMBOL_SIZE || !(range.len() as u64).is_multiple_of(SYMBOL_SIZE) {
+        return Err(malformed("symbols are not of 24 bytes"));
+    }
+    let names = sections
+        .get(table.link as usize)
+        .filter(|section| section.kind == section_header::SHT_STRTAB)
+        .and_then(|section| data.get(section.file_range()?))
+        .ok_or_else(|| malformed("names of the symbols are missing"))?;
+    let count = range.len() / SYMBOL_SIZE as usize;
+    if count == 0 {
+        return Ok(Vec::new());
+    }
+    let symtab = Symtab::parse(data, range.start, count, ctx)
+        .map_err(|_| malformed("reaches beyond the end of the file"))?;
+    let mut symbols = Vec::with_capacity(count);
+    let mut budget = data.len() * MAX_NAMES;
+    for symbol in symtab.iter() {
+        let offset = symbols.len() as u64 * SYMBOL_SIZE;
+        let name = string_at(names, symbol.st_name)
+            .ok_or_else(|| malformed("the symbol has no valid name").at(offset))?;
+        budget = budget.checked_sub(name.len()).ok_or_else(names_too_long)?;
+        symbols.push(Symbol {
+            name,
+            kind: symbol.st_type(),
+            binding: symbol.st_bind(),
+            visibility: symbol.st_visibility(),
+            section: u32::try_from(symbol.st_shndx).unwrap_or(u32::MAX),
+            value: symbol.st_value,
+            size: symbol.st_size,
+        });
+    }
+    Ok(symbols)
+}
+
+fn names_too_long() -> Error {
+    Error::new(ErrorKind::Limit, "names are far longer than the file")
+}
+
+/// The string that begins at `offset`, if it ends, and is UTF-8.
+pub(crate) fn string_at(strings: &[u8], offset: usize) -> Option<&str> {
+    let tail = strings.get(offset..)?;
+    let end = tail.iter().position(|&byte| byte == 0)?;
+    core::str::from_utf8(&tail[..end]).ok()
+}
