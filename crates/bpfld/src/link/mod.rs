@@ -1,0 +1,12 @@
+//! Links: what holds a program to the place where it runs.
+
+pub(crate) mod create;
+mod handle;
+mod info;
+mod order;
+
+pub use self::{
+    handle::Link,
+    info::LinkInfo,
+    order::{Neighbour, Order},
+};

@@ -1,0 +1,93 @@
+//! What the typed views have in common: the check of types and sizes, and how values lie in memory.
+
+use bpfld_sys::MapType;
+use zerocopy::{FromZeros, IntoBytes};
+
+use super::{Map, PerCpuValues, Plain};
+use crate::{Error, ErrorKind, Result};
+
+/// Fails unless the map is of a type that a view takes.
+pub(super) fn check_type(map: &Map, view: &'static str, accepted: &[MapType]) -> Result<()> {
+    let found = map.map_type();
+    if accepted.contains(&found) {
+        return Ok(());
+    }
+    let accepted: Vec<String> = accepted.iter().map(ToString::to_string).collect();
+    let message = format!(
+        "is of type {found}; a `{view}` views maps of type {}",
+        accepted.join(" or ")
+    );
+    Err(Error::invalid(map.subject(), message))
+}
+
+/// Fails unless keys or values have the size of a Rust type.
+pub(super) fn check_layout<T>(map: &Map, part: &'static str, expected: u32) -> Result<()> {
+    let (expected, given) = (expected as usize, size_of::<T>());
+    if expected == given {
+        return Ok(());
+    }
+    let rust_type = std::any::type_name::<T>();
+    Err(Error::new(
+        map.subject(),
+        ErrorKind::Layout {
+            part,
+            expected,
+            rust_type,
+            given,
+        },
+    ))
+}
+
+/// How the value of one key is kept on this side: plain, or one for each CPU.
+pub trait Stored: Sized {
+    /// The type of a single value.
+    type Value: Plain;
+
+    /// Room for a value on a machine with so many possible CPUs.
+    fn room(cpus: usize) -> Self;
+
+    /// As the kernel reads it.
+    fn stored(&self) -> &[u8];
+
+    /// As the kernel writes it.
+    fn stored_mut(&mut self) -> &mut [u8];
+}
+
+impl<V: Plain> Stored for V {
+    type Value = V;
+
+    fn room(_: usize) -> V {
+        V::new_zeroed()
+    }
+
+    fn stored(&self) -> &[u8] {
+        self.as_bytes()
+    }
+
+    fn stored_mut(&mut self) -> &mut [u8] {
+        self.as_mut_bytes()
+    }
+}
+
+impl<V: Plain> Stored for PerCpuValues<V> {
+    type Value = V;
+
+    fn room(cpus: usize) -> Self {
+        PerCpuValues::zeroed(cpus)
+    }
+
+    fn stored(&self) -> &[u8] {
+        self.as_bytes()
+    }
+
+    fn stored_mut(&mut self) -> &mut [u8] {
+        self.as_mut_bytes()
+    }
+}
+
+/// A value of its own out of bytes that the kernel wrote.
+pub(super) fn copy<S: Stored>(cpus: usize, bytes: &[u8]) -> S {
+    let mut value = S::room(cpus);
+    value.stored_mut().copy_from_slice(bytes);
+    value
+}

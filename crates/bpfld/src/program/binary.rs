@@ -1,0 +1,83 @@
+//! Finding the binary that a user probe goes to.
+
+use std::{
+    env, io,
+    path::{Path, PathBuf},
+};
+
+/// Directories of libraries on the systems that we know, after those of `LD_LIBRARY_PATH`.
+const LIBRARY_DIRECTORIES: &[&str] = &[
+    "/lib64",
+    "/lib",
+    "/usr/lib64",
+    "/usr/lib",
+    "/usr/local/lib",
+    #[cfg(target_arch = "x86_64")]
+    "/lib/x86_64-linux-gnu",
+    #[cfg(target_arch = "x86_64")]
+    "/usr/lib/x86_64-linux-gnu",
+    #[cfg(target_arch = "aarch64")]
+    "/lib/aarch64-linux-gnu",
+    #[cfg(target_arch = "aarch64")]
+    "/usr/lib/aarch64-linux-gnu",
+    #[cfg(target_arch = "s390x")]
+    "/usr/lib/s390x-linux-gnu",
+    #[cfg(target_arch = "riscv64")]
+    "/usr/lib/riscv64-linux-gnu",
+];
+
+/// Directories of programs, after those of `PATH`.
+const PROGRAM_DIRECTORIES: &[&str] = &["/usr/bin", "/usr/sbin", "/bin", "/sbin"];
+
+/// The file that a name stands for: a path with a slash as it is, a library (`libc.so.6`) among the libraries, and
+/// else a program among the programs.
+pub(super) fn find(name: &Path) -> io::Result<PathBuf> {
+    if name.components().count() > 1 || name.is_absolute() {
+        return Ok(name.to_owned());
+    }
+    let text = name.to_string_lossy();
+    let is_library = text.ends_with(".so") || text.contains(".so.");
+    let (variable, fixed) = if is_library {
+        ("LD_LIBRARY_PATH", LIBRARY_DIRECTORIES)
+    } else {
+        ("PATH", PROGRAM_DIRECTORIES)
+    };
+    let listed: Vec<PathBuf> = env::var_os(variable)
+        .map(|list| env::split_paths(&list).collect())
+        .unwrap_or_default();
+    listed
+        .into_iter()
+        .filter(|directory| directory.is_absolute())
+        .chain(fixed.iter().map(PathBuf::from))
+        .map(|directory| directory.join(name))
+        .find(|path| path.is_file())
+        .ok_or_else(|| {
+            let text = if is_library {
+                "not among the libraries"
+            } else {
+                "not among the programs"
+            };
+            io::Error::new(io::ErrorKind::NotFound, text)
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_with_a_slash_are_paths() {
+        assert_eq!(
+            find(Path::new("/proc/self/exe")).expect("a path"),
+            Path::new("/proc/self/exe")
+        );
+        assert_eq!(find(Path::new("./a.out")).expect("a path"), Path::new("./a.out"));
+    }
+
+    #[test]
+    fn names_without_one_are_searched() {
+        assert!(find(Path::new("sh")).expect("a shell").is_absolute());
+        let error = find(Path::new("libnosuchlibrary.so.7")).expect_err("no such library");
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+    }
+}

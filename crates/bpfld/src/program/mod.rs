@@ -1,0 +1,40 @@
+//! Programs: the handle, one type per kind with what that kind can be attached to, and attaching by section name.
+
+mod auto;
+mod binary;
+mod builder;
+mod handle;
+mod info;
+mod interface;
+mod kind;
+mod section;
+mod tracefs;
+
+mod cgroup;
+mod iter;
+mod kprobe;
+mod kprobe_multi;
+mod net;
+mod perf_event;
+mod socket;
+mod tracepoint;
+mod tracing;
+mod uprobe;
+mod uprobe_multi;
+mod xdp;
+
+pub(crate) use self::handle::ProgramMeta;
+pub use self::{
+    builder::ProgramBuilder,
+    cgroup::CgroupDirection,
+    handle::Program,
+    info::{ProgramInfo, Tag},
+    interface::{Interface, ToInterface},
+    iter::{IterLink, IterReader, IterTarget},
+    kind::*,
+    kprobe::KprobeOptions,
+    kprobe_multi::MultiOptions,
+    net::{NetfilterFamily, NetkitSide, TcxDirection},
+    uprobe::{UprobeOptions, UprobePoint},
+    xdp::XdpMode,
+};
