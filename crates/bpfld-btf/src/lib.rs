@@ -32,6 +32,7 @@ extern crate std;
 mod btf;
 mod builder;
 mod bytes;
+mod c;
 mod endian;
 mod error;
 mod ext;
@@ -55,6 +56,7 @@ pub use crate::{
     btf::Btf,
     builder::{Builder, Field, SectionEntry, Sign},
     bytes::Bytes,
+    c::CError,
     endian::Endian,
     error::{Error, ErrorKind},
     ext::{BtfExt, CoreRelocation, ExtRecord, ExtRecords, ExtSection, ExtTable, FuncInfo, LineInfo},

@@ -1,0 +1,299 @@
+//! Single declarations: C's inside-out syntax, bodies of structs, enumerations.
+
+use alloc::{format, string::String};
+use core::fmt::Write;
+
+use super::{
+    CError,
+    layout::{Layout, tabs},
+    names::{Names, identifier},
+    spelling,
+};
+use crate::{Btf, Error, ErrorKind, Kind, Type, TypeId};
+
+/// The longest chain of pointers, arrays, qualifiers and prototypes.
+const MAX_CHAIN: usize = 256;
+/// How deeply bodies and parameters may nest.
+const MAX_DEPTH: usize = 48;
+
+/// Prints declarations of the types of one BTF.
+pub(super) struct Printer<'a> {
+    btf: &'a Btf,
+    names: Names,
+    depth: usize,
+    /// How many more members, values and parameters may be printed.
+    budget: usize,
+}
+
+/// Qualifiers on the way to a type.
+#[derive(Default)]
+struct Qualifiers {
+    is_const: bool,
+    is_volatile: bool,
+    is_restrict: bool,
+    attributes: String,
+}
+
+impl Qualifiers {
+    fn add(&mut self, ty: &Type<'_>) -> Result<(), Error> {
+        match ty.kind() {
+            Kind::CONST => self.is_const = true,
+            Kind::VOLATILE => self.is_volatile = true,
+            Kind::RESTRICT => self.is_restrict = true,
+            _ => {
+                let name = ty.name()?;
+                let attribute = if ty.kind_flag() {
+                    name.into()
+                } else {
+                    format!("btf_type_tag(\"{name}\")")
+                };
+                self.attributes
+                    .push_str(&format!(" __attribute__(({attribute}))"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Before the name of a type.
+    fn prefix(&self) -> &'static str {
+        match (self.is_const, self.is_volatile) {
+            (true, true) => "const volatile ",
+            (true, false) => "const ",
+            (false, true) => "volatile ",
+            (false, false) => "",
+        }
+    }
+
+    /// After the star of a pointer.
+    fn suffix(&self) -> String {
+        let restrict = if self.is_restrict { "restrict " } else { "" };
+        let attributes = self.attributes.trim_start();
+        let space = if attributes.is_empty() { "" } else { " " };
+        format!("{}{restrict}{attributes}{space}", self.prefix())
+    }
+}
+
+impl<'a> Printer<'a> {
+    pub(super) fn new(btf: &'a Btf) -> Self {
+        let budget = btf
+            .bytes()
+            .as_slice()
+            .len()
+            .saturating_mul(2)
+            .saturating_add(1 << 16);
+        Self {
+            btf,
+            names: Names::default(),
+            depth: 0,
+            budget,
+        }
+    }
+
+    fn spend(&mut self) -> Result<(), CError> {
+        self.budget = self.budget.checked_sub(1).ok_or(CError::TooLarge)?;
+        Ok(())
+    }
+
+    /// `struct name`, `union name`, `enum name`; without a name where there is none.
+    pub(super) fn tag(&mut self, ty: Type<'_>) -> Result<String, CError> {
+        let keyword = match ty.forward_kind().unwrap_or(ty.kind()) {
+            Kind::STRUCT => "struct",
+            Kind::UNION => "union",
+            _ => "enum",
+        };
+        let name = ty.name()?;
+        if name.is_empty() {
+            return Ok(keyword.into());
+        }
+        let name = match ty.forward_kind() {
+            Some(kind) => self.names.of_forward(ty.id(), kind, name),
+            None => self.names.of_type(ty.id(), ty.kind(), name),
+        };
+        Ok(format!("{keyword} {name}"))
+    }
+
+    /// A whole definition, with an empty line after it.
+    pub(super) fn define(&mut self, out: &mut String, id: TypeId) -> Result<(), CError> {
+        let ty = self.btf.ty(id)?;
+        match ty.kind() {
+            Kind::TYPEDEF => {
+                let name = String::from(self.names.of_type(id, Kind::TYPEDEF, ty.name()?));
+                out.push_str("typedef ");
+                self.declare(out, ty.target().unwrap_or(TypeId::VOID), &name)?;
+            }
+            Kind::ENUM | Kind::ENUM64 => self.enumeration(out, ty, 0)?,
+            _ => self.composite(out, ty, 0)?,
+        }
+        out.push_str(";\n\n");
+        Ok(())
+    }
+
+    /// A declaration of `name` as something of this type.
+    pub(super) fn declare(&mut self, out: &mut String, id: TypeId, name: &str) -> Result<(), CError> {
+        self.declare_at(out, id, name, 0)
+    }
+
+    fn declare_at(&mut self, out: &mut String, id: TypeId, name: &str, indent: usize) -> Result<(), CError> {
+        if self.depth >= MAX_DEPTH {
+            return Err(CError::TooLarge);
+        }
+        self.depth += 1;
+        let result = self.declaration(out, id, name, indent);
+        self.depth -= 1;
+        result
+    }
+
+    fn declaration(&mut self, out: &mut String, id: TypeId, name: &str, indent: usize) -> Result<(), CError> {
+        let mut declarator = String::from(name);
+        let mut qualifiers = Qualifiers::default();
+        let mut is_pointer = false;
+        let mut at = id;
+        for _ in 0..MAX_CHAIN {
+            let ty = self.btf.ty(at)?;
+            if is_pointer && matches!(ty.kind(), Kind::ARRAY | Kind::FUNC_PROTO) {
+                declarator = format!("({declarator})");
+            }
+            match ty.kind() {
+                kind if kind.is_modifier() => qualifiers.add(&ty)?,
+                Kind::PTR => {
+                    let suffix = core::mem::take(&mut qualifiers).suffix();
+                    let space = if suffix.is_empty() { "" } else { " " };
+                    declarator = format!("*{space}{suffix}{declarator}");
+                    is_pointer = true;
+                }
+                Kind::ARRAY => {
+                    let array = ty.array().ok_or(CError::TooLarge)?;
+                    let _ = write!(declarator, "[{}]", array.len);
+                    (is_pointer, at) = (false, array.element);
+                    continue;
+                }
+                Kind::FUNC_PROTO => {
+                    declarator.push('(');
+                    self.parameters(&mut declarator, ty)?;
+                    declarator.push(')');
+                    (is_pointer, qualifiers) = (false, Qualifiers::default());
+                }
+                _ => {
+                    out.push_str(qualifiers.prefix());
+                    self.base(out, ty, indent)?;
+                    out.push_str(&qualifiers.attributes);
+                    if !declarator.is_empty() {
+                        out.push(' ');
+                        out.push_str(declarator.trim_end());
+                    }
+                    return Ok(());
+                }
+            }
+            at = ty.target().unwrap_or(TypeId::VOID);
+        }
+        Err(Error::new(ErrorKind::Depth(id), 0).into())
+    }
+
+    /// What stands leftmost in a declaration.
+    fn base(&mut self, out: &mut String, ty: Type<'_>, indent: usize) -> Result<(), CError> {
+        match ty.kind() {
+            Kind::VOID => out.push_str("void"),
+            Kind::INT | Kind::FLOAT => out.push_str(&spelling::number(&ty)),
+            Kind::STRUCT | Kind::UNION if ty.is_anonymous() => self.composite(out, ty, indent)?,
+            Kind::ENUM | Kind::ENUM64 if ty.is_anonymous() => self.enumeration(out, ty, indent)?,
+            Kind::STRUCT | Kind::UNION | Kind::ENUM | Kind::ENUM64 | Kind::FWD => {
+                out.push_str(&self.tag(ty)?)
+            }
+            Kind::TYPEDEF => out.push_str(self.names.of_type(ty.id(), Kind::TYPEDEF, ty.name()?)),
+            kind => {
+                let kind = ErrorKind::UnexpectedKind {
+                    id: ty.id(),
+                    kind,
+                    expected: "a type of a value",
+                };
+                return Err(Error::new(kind, 0).into());
+            }
+        }
+        Ok(())
+    }
+
+    fn parameters(&mut self, out: &mut String, prototype: Type<'_>) -> Result<(), CError> {
+        if prototype.vlen() == 0 {
+            out.push_str("void");
+        }
+        for (number, param) in prototype.params().enumerate() {
+            self.spend()?;
+            if number > 0 {
+                out.push_str(", ");
+            }
+            let is_last = number + 1 == prototype.vlen() as usize;
+            if is_last && param.type_id.is_void() {
+                out.push_str("...");
+                continue;
+            }
+            self.declare_at(out, param.type_id, &identifier(param.name()?), 0)?;
+        }
+        Ok(())
+    }
+
+    fn composite(&mut self, out: &mut String, ty: Type<'_>, indent: usize) -> Result<(), CError> {
+        out.push_str(&self.tag(ty)?);
+        out.push_str(" {");
+        let mut layout = Layout::new(self.btf, &ty)?;
+        let mut body = String::new();
+        let mut used = 0;
+        for member in ty.members() {
+            self.spend()?;
+            layout.member(&mut body, indent + 1, &member)?;
+            used = used.max(u64::from(self.btf.resolve_size(member.type_id)?) * 8);
+            tabs(&mut body, indent + 1);
+            self.declare_at(&mut body, member.type_id, &identifier(member.name()?), indent + 1)?;
+            if member.bitfield_size != 0 {
+                let _ = write!(body, ": {}", member.bitfield_size);
+            }
+            body.push_str(";\n");
+        }
+        layout.end(&mut body, indent + 1, ty.size_bytes().unwrap_or(0), used);
+        if !body.is_empty() {
+            out.push('\n');
+            out.push_str(&body);
+            tabs(out, indent);
+        }
+        out.push('}');
+        if layout.is_packed {
+            out.push_str(" __attribute__((packed))");
+        }
+        Ok(())
+    }
+
+    fn enumeration(&mut self, out: &mut String, ty: Type<'_>, indent: usize) -> Result<(), CError> {
+        out.push_str(&self.tag(ty)?);
+        if ty.vlen() == 0 {
+            // C has no empty enumerations.
+            return Ok(());
+        }
+        out.push_str(" {\n");
+        let mut is_wide = false;
+        for value in ty.enum_values() {
+            self.spend()?;
+            let number = value.value();
+            let suffix = match ty.kind() {
+                Kind::ENUM64 if value.signed => "LL",
+                Kind::ENUM64 => "ULL",
+                _ => "",
+            };
+            is_wide |= i32::try_from(number).is_err() && u32::try_from(number).is_err();
+            tabs(out, indent + 1);
+            let name = self.names.of_value(value.name()?);
+            // The lowest number has no literal of its own: it is one less than minus the highest.
+            let _ = match (i64::try_from(number), suffix) {
+                (Ok(i64::MIN), _) => writeln!(out, "{name} = (-9223372036854775807LL - 1),"),
+                _ => writeln!(out, "{name} = {number}{suffix},"),
+            };
+        }
+        tabs(out, indent);
+        out.push('}');
+        match ty.size_bytes() {
+            Some(1) => out.push_str(" __attribute__((mode(byte)))"),
+            Some(2) => out.push_str(" __attribute__((mode(HI)))"),
+            Some(8) if !is_wide => out.push_str(" __attribute__((mode(DI)))"),
+            _ => {}
+        }
+        Ok(())
+    }
+}

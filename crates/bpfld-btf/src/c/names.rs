@@ -1,0 +1,138 @@
+//! Names that are C's, and that no two declarations share.
+
+use alloc::{format, string::String};
+
+use hashbrown::HashMap;
+
+use crate::{Kind, TypeId};
+
+/// C's two kinds of names: those after `struct`, `union` and `enum`, and all others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Space {
+    Tags,
+    Others,
+}
+
+/// Which names are taken, and which type has which.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    given: HashMap<TypeId, String>,
+    taken: HashMap<(Space, String), Taken>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Taken {
+    kind: Kind,
+    is_defined: bool,
+    /// The suffix to try next.
+    next: u32,
+}
+
+impl Names {
+    /// The name of a type: the same whenever it is asked for.
+    pub(super) fn of_type(&mut self, id: TypeId, kind: Kind, name: &str) -> &str {
+        let Self { given, taken } = self;
+        given.entry(id).or_insert_with(|| {
+            let space = if kind == Kind::TYPEDEF {
+                Space::Others
+            } else {
+                Space::Tags
+            };
+            claim(taken, space, kind, &identifier(name), true)
+        })
+    }
+
+    /// The name of a struct or union that is declared only. It may be that of one that is defined.
+    pub(super) fn of_forward(&mut self, id: TypeId, kind: Kind, name: &str) -> &str {
+        let Self { given, taken } = self;
+        given
+            .entry(id)
+            .or_insert_with(|| claim(taken, Space::Tags, kind, &identifier(name), false))
+    }
+
+    /// The name of a value of an enumeration.
+    pub(super) fn of_value(&mut self, name: &str) -> String {
+        claim(
+            &mut self.taken,
+            Space::Others,
+            Kind::VOID,
+            &identifier(name),
+            true,
+        )
+    }
+}
+
+/// Takes the name, or the name with the first suffix that is free.
+fn claim(
+    taken: &mut HashMap<(Space, String), Taken>,
+    space: Space,
+    kind: Kind,
+    name: &str,
+    defines: bool,
+) -> String {
+    let Some(first) = taken.get_mut(&(space, String::from(name))) else {
+        taken.insert(
+            (space, name.into()),
+            Taken {
+                kind,
+                is_defined: defines,
+                next: 2,
+            },
+        );
+        return name.into();
+    };
+    if first.kind == kind && (!defines || !first.is_defined) {
+        first.is_defined |= defines;
+        return name.into();
+    }
+    let mut suffix = first.next;
+    first.next += 1;
+    loop {
+        let candidate = format!("{name}___{suffix}");
+        let key = (space, candidate.clone());
+        if !taken.contains_key(&key) {
+            taken.insert(
+                key,
+                Taken {
+                    kind,
+                    is_defined: defines,
+                    next: 2,
+                },
+            );
+            return candidate;
+        }
+        suffix += 1;
+    }
+}
+
+/// The name with everything replaced that C does not allow in one.
+pub(super) fn identifier(name: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let starts_with_digit = name.starts_with(|c: char| c.is_ascii_digit());
+    let name = name.chars().map(|c| if is_plain(c) { c } else { '_' });
+    let underscore = starts_with_digit.then_some('_');
+    underscore.into_iter().chain(name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn conflicts() {
+        let mut names = Names::default();
+        assert_eq!(names.of_forward(TypeId(1), Kind::STRUCT, "s"), "s");
+        assert_eq!(names.of_type(TypeId(2), Kind::STRUCT, "s"), "s");
+        assert_eq!(names.of_type(TypeId(3), Kind::STRUCT, "s"), "s___2");
+        assert_eq!(names.of_type(TypeId(4), Kind::UNION, "s"), "s___3");
+        assert_eq!(names.of_type(TypeId(3), Kind::STRUCT, "s"), "s___2");
+        assert_eq!(names.of_type(TypeId(5), Kind::STRUCT, "s___4"), "s___4");
+        assert_eq!(names.of_type(TypeId(6), Kind::STRUCT, "s"), "s___5");
+        assert_eq!(names.of_type(TypeId(7), Kind::TYPEDEF, "s"), "s");
+        assert_eq!(names.of_value("s"), "s___2");
+        assert_eq!(names.of_forward(TypeId(8), Kind::STRUCT, "s"), "s");
+        assert_eq!(names.of_forward(TypeId(9), Kind::UNION, "s"), "s___6");
+        assert_eq!(identifier("Option<u32>"), "Option_u32_");
+        assert_eq!(identifier("0a"), "_0a");
+    }
+}

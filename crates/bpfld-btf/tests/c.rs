@@ -1,0 +1,387 @@
+//! C declarations: order, layout, names, declarators.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod common;
+
+use bpfld_btf::{Btf, Builder, CError, Endian, Field, IntEncoding, Kind, Sign, TypeId};
+use proptest::prelude::*;
+
+#[track_caller]
+fn check(builder: &Builder, roots: &[TypeId], expected: &str) {
+    for endian in [Endian::Little, Endian::Big] {
+        let btf = Btf::parse(builder.to_bytes_in(endian)).unwrap();
+        let mut text = String::new();
+        btf.write_c(roots, &mut text).unwrap();
+        assert_eq!(text.trim_end(), expected.trim());
+    }
+}
+
+struct Base {
+    b: Builder,
+    char: TypeId,
+    int: TypeId,
+    long: TypeId,
+}
+
+fn base() -> Base {
+    let mut b = Builder::new();
+    let char = b.int("char", 1, IntEncoding::SIGNED).unwrap();
+    let int = b.int("int", 4, IntEncoding::SIGNED).unwrap();
+    let long = b.int("long", 8, IntEncoding::SIGNED).unwrap();
+    Base { b, char, int, long }
+}
+
+#[test]
+fn everything() {
+    let builder = common::every_kind();
+    let all: Vec<TypeId> = (1..builder.len()).map(TypeId).collect();
+    check(
+        &builder,
+        &all,
+        "\
+struct outer {
+\tchar *p;
+\tint a[4];
+\tunion {
+\t\tlong unsigned int u;
+\t\tdouble f;
+\t};
+\tint b1: 3;
+\tint b2: 29;
+\tstruct outer *next;
+\tdouble d;
+};
+
+enum color {
+\tRED = -1,
+\tGREEN = 2,
+};
+
+enum wide {
+\tBIG = 18446744073709551615ULL,
+\tSMALL = 1ULL,
+};
+
+union opaque;
+
+typedef struct outer outer_t;
+
+struct outer___v2 {
+\tint a;
+};",
+    );
+}
+
+#[test]
+fn order_follows_need() {
+    let Base { mut b, int, .. } = base();
+    // struct list { struct item head; list_t *next; }; struct item { struct list *of; fn_t *f; };
+    let first = b.next_id().0;
+    let [
+        list,
+        item,
+        list_t,
+        list_t_p,
+        list_p,
+        function,
+        function_t,
+        function_p,
+    ] = [0, 1, 2, 3, 4, 5, 6, 7].map(|n| TypeId(first + n));
+    b.structure(
+        "list",
+        24,
+        &[Field::new("head", item, 0), Field::new("next", list_t_p, 16)],
+    )
+    .unwrap();
+    b.structure(
+        "item",
+        16,
+        &[Field::new("of", list_p, 0), Field::new("f", function_p, 8)],
+    )
+    .unwrap();
+    b.typedef("list_t", list).unwrap();
+    b.pointer(list_t).unwrap();
+    b.pointer(list).unwrap();
+    b.prototype(int, &[("l", list_p), ("", TypeId::VOID)]).unwrap();
+    b.typedef("fn_t", function).unwrap();
+    b.pointer(function_t).unwrap();
+    let _ = (list_p, function);
+    check(
+        &b,
+        &[list],
+        "\
+struct list;
+
+typedef int fn_t(struct list *l, ...);
+
+struct item {
+\tstruct list *of;
+\tfn_t *f;
+};
+
+typedef struct list list_t;
+
+struct list {
+\tstruct item head;
+\tlist_t *next;
+};",
+    );
+}
+
+#[test]
+fn declarators() {
+    let Base { mut b, char, int, .. } = base();
+    let constant = b.constant(char).unwrap();
+    let string = b.pointer(constant).unwrap();
+    let constant_string = b.constant(string).unwrap();
+    let strings = b.array(constant_string, int, 3).unwrap();
+    let table = b.pointer(strings).unwrap();
+    let callback = b.prototype(TypeId::VOID, &[]).unwrap();
+    let callback = b.pointer(callback).unwrap();
+    let factory = b.prototype(callback, &[("name", string), ("", int)]).unwrap();
+    let factory = b.pointer(factory).unwrap();
+    let factories = b.array(factory, int, 2).unwrap();
+    let matrix = b.array(int, int, 3).unwrap();
+    let matrix = b.array(matrix, int, 2).unwrap();
+    let tagged = b.type_tag("rcu", int).unwrap();
+    let tagged = b.pointer(tagged).unwrap();
+    let restrict = b.restrict(string).unwrap();
+    let volatile = b.volatile(int).unwrap();
+    let volatile = b.constant(volatile).unwrap();
+    let fields = [
+        ("table", table),
+        ("factories", factories),
+        ("matrix", matrix),
+        ("tagged", tagged),
+        ("restricted", restrict),
+        ("fixed", volatile),
+    ];
+    let mut offset = 0;
+    let fields: Vec<_> = fields
+        .into_iter()
+        .map(|(name, ty)| {
+            let size = [8, 16, 24, 8, 8, 4][offset];
+            offset += 1;
+            (name, ty, size)
+        })
+        .scan(0, |at, (name, ty, size)| {
+            let field = Field::new(name, ty, *at);
+            *at += size;
+            Some(field)
+        })
+        .collect();
+    let s = b.structure("s", 72, &fields).unwrap();
+    check(
+        &b,
+        &[s],
+        "\
+struct s {
+\tconst char * const (*table)[3];
+\tvoid (*(*factories[2])(const char *name, int))(void);
+\tint matrix[2][3];
+\tint __attribute__((btf_type_tag(\"rcu\"))) *tagged;
+\tconst char * restrict restricted;
+\tconst volatile int fixed;
+};",
+    );
+}
+
+#[test]
+fn layouts() {
+    let Base {
+        mut b,
+        char,
+        int,
+        long,
+    } = base();
+    let padded = [
+        Field::new("a", char, 0),
+        Field::new("b", int, 12),
+        Field::bits("c", int, 133, 3),
+    ];
+    let roots = [
+        b.structure("padded", 32, &padded).unwrap(),
+        b.structure("packed", 9, &[Field::new("a", char, 0), Field::new("b", long, 1)])
+            .unwrap(),
+        b.structure("aligned", 64, &[Field::new("a", char, 0)]).unwrap(),
+        b.union("tall", 64, &[Field::new("a", long, 0)]).unwrap(),
+        b.structure("far", 8200, &[Field::new("a", long, 8192)]).unwrap(),
+        b.structure("empty", 0, &[]).unwrap(),
+        b.structure("hole", 4, &[]).unwrap(),
+        b.structure(
+            "bits",
+            8,
+            &[Field::bits("a", int, 0, 20), Field::bits("b", int, 32, 20)],
+        )
+        .unwrap(),
+    ];
+    check(
+        &b,
+        &roots,
+        "\
+struct padded {
+\tchar a;
+\tchar: 8;
+\tshort: 16;
+\tint: 32;
+\tint: 32;
+\tint b;
+\tchar: 5;
+\tint c: 3;
+\tchar: 8;
+\tshort: 16;
+\tint: 32;
+\tlong: 64;
+};
+
+struct packed {
+\tchar a;
+\tlong b;
+} __attribute__((packed));
+
+struct aligned {
+\tchar a;
+\tchar: 8;
+\tshort: 16;
+\tint: 32;
+\tlong: 64;
+\tlong: 64;
+\tlong: 64;
+\tlong: 64;
+\tlong: 64;
+\tlong: 64;
+\tlong: 64;
+};
+
+union tall {
+\tlong a;
+\tunsigned char __gap1[64];
+};
+
+struct far {
+\tunsigned char __gap1[8192];
+\tlong a;
+};
+
+struct empty {};
+
+struct hole {
+\tint: 32;
+};
+
+struct bits {
+\tint a: 20;
+\tint b: 20;
+};",
+    );
+}
+
+#[test]
+fn names() {
+    let Base { mut b, int, .. } = base();
+    let u8 = b.int("u8", 1, IntEncoding::UNSIGNED).unwrap();
+    let forward = b.forward("s", Kind::UNION).unwrap();
+    let roots = [
+        b.structure("s", 4, &[Field::new("a", int, 0)]).unwrap(),
+        b.structure("s", 1, &[Field::new("0", u8, 0)]).unwrap(),
+        b.structure("Option<u8>", 1, &[Field::new("some<T>", u8, 0)])
+            .unwrap(),
+        b.enumeration("", 1, Sign::Unsigned, &[("A", 1), ("B", 2)])
+            .unwrap(),
+        b.enumeration("e", 8, Sign::Signed, &[("A", -1)]).unwrap(),
+        b.enumeration("none", 4, Sign::Signed, &[]).unwrap(),
+        b.typedef("A", int).unwrap(),
+        b.enumeration64("low", 8, Sign::Signed, &[("LOW", i64::MIN.into())])
+            .unwrap(),
+        forward,
+    ];
+    check(
+        &b,
+        &roots,
+        "\
+struct s {
+\tint a;
+};
+
+struct s___2 {
+\tunsigned char _0;
+};
+
+struct Option_u8_ {
+\tunsigned char some_T_;
+};
+
+enum {
+\tA = 1,
+\tB = 2,
+} __attribute__((mode(byte)));
+
+enum e {
+\tA___2 = -1,
+} __attribute__((mode(DI)));
+
+enum none;
+
+typedef int A___3;
+
+enum low {
+\tLOW = (-9223372036854775807LL - 1),
+};
+
+union s___3;",
+    );
+}
+
+#[test]
+fn kernel_functions_are_declared() {
+    let Base { mut b, int, .. } = base();
+    let proto = b.prototype(int, &[("a", int)]).unwrap();
+    let f = b.function("bpf_f", bpfld_btf::Linkage::GLOBAL, proto).unwrap();
+    b.decl_tag("bpf_kfunc", f, None).unwrap();
+    let mut text = String::new();
+    b.finish().unwrap().write_vmlinux_h(&mut text).unwrap();
+    assert!(
+        text.contains("\nextern int bpf_f(int a) __weak __ksym;\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn declarations_without_end() {
+    let Base { mut b, int, .. } = base();
+    let mut inner = int;
+    for _ in 0..40 {
+        inner = b
+            .union("", 4, &[Field::new("a", inner, 0), Field::new("b", inner, 0)])
+            .unwrap();
+    }
+    let root = b.union("u", 4, &[Field::new("a", inner, 0)]).unwrap();
+    let own = b.next_id();
+    b.structure("", 4, &[Field::new("own", own, 0)]).unwrap();
+    let named = b.structure("named", 4, &[Field::new("own", own, 0)]).unwrap();
+    let chain = b.next_id();
+    b.pointer(chain).unwrap();
+    let looped = b.typedef("looped", chain).unwrap();
+    let btf = b.finish().unwrap();
+    for root in [root, named, looped] {
+        let error = btf.write_c(&[root], &mut String::new()).unwrap_err();
+        assert!(matches!(error, CError::TooLarge | CError::Btf(_)), "{error}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+
+    #[test]
+    fn damaged(edits in prop::collection::vec((any::<prop::sample::Index>(), 0u32..40), 1..6)) {
+        let mut bytes = common::every_kind().to_bytes();
+        for (at, value) in edits {
+            let at = at.index(bytes.len() / 4) * 4;
+            bytes[at..at + 4].copy_from_slice(&value.to_ne_bytes());
+        }
+        if let Ok(btf) = Btf::parse(bytes) {
+            let _ = btf.write_vmlinux_h(&mut String::new());
+        }
+    }
+}
