@@ -22,6 +22,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Inspect(commands::inspect::Args),
     Features(commands::features::Args),
 }
 
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let mut output = Output::stdout();
     let result = match cli.command {
+        Command::Inspect(args) => commands::inspect::run(&args, &mut output),
         Command::Features(args) => commands::features::run(&args, &mut output),
     };
     let result = result.and_then(|status| output.finish().map(|()| status).map_err(Into::into));

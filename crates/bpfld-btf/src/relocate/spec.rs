@@ -31,6 +31,17 @@ pub struct Accessor<'a> {
     pub name: Option<&'a [u8]>,
 }
 
+impl CoreRelocation {
+    /// What is asked, with the names that `btf` gives it: the BTF of the object that the relocation is from.
+    ///
+    /// # Errors
+    ///
+    /// When the type does not exist or has nothing at the end of the path.
+    pub fn spec<'a>(&self, btf: &'a Btf) -> Result<Spec<'a>, CoreError> {
+        Spec::parse(btf, self)
+    }
+}
+
 impl<'a> Spec<'a> {
     pub(super) fn new(btf: &'a Btf, kind: CoreKind, root: TypeId) -> Self {
         Self {

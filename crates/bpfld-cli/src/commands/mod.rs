@@ -1,3 +1,4 @@
 //! One file per subcommand: its arguments, and a `run` that asks the libraries and writes the answer.
 
 pub(crate) mod features;
+pub(crate) mod inspect;
