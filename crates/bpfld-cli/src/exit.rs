@@ -34,6 +34,9 @@ impl ExitStatus {
     /// The status that tells of an error.
     pub(crate) fn of(error: &anyhow::Error) -> ExitStatus {
         for cause in error.chain() {
+            if cause.is::<bpfld_object::Error>() {
+                return ExitStatus::File;
+            }
             if let Some(error) = cause.downcast_ref::<io::Error>() {
                 return match error.kind() {
                     io::ErrorKind::PermissionDenied if error.raw_os_error() == Some(1) => {

@@ -1,0 +1,54 @@
+//! The built command, run on the fixtures.
+
+mod exit;
+mod features;
+mod inspect;
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// What a run of the command came to.
+#[derive(Debug)]
+struct Run {
+    status: i32,
+    stdout: String,
+    stderr: String,
+}
+
+/// Run `bpfld` in the folder of the fixtures, so that paths in its output are the same everywhere.
+#[track_caller]
+fn bpfld<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Run {
+    let output = command().args(args).output().unwrap();
+    Run {
+        status: output.status.code().expect("the command was not killed"),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+fn command() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bpfld"));
+    command.current_dir(fixtures());
+    command
+}
+
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures")
+}
+
+/// The name of a fixture's object for this machine.
+fn fixture(name: &str) -> String {
+    format!(
+        "{name}.{}.o",
+        if cfg!(target_endian = "big") { "eb" } else { "el" }
+    )
+}
+
+/// Each line of the output as JSON.
+#[track_caller]
+fn json_lines(text: &str) -> Vec<serde_json::Value> {
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+        .collect()
+}
