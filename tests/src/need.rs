@@ -5,7 +5,10 @@
 
 use std::{fs::OpenOptions, io::Write as _};
 
-use bpfld_features::{Capabilities, Capability, Config};
+use bpfld_features::{
+    Answer, Capabilities, Capability, Config, Evidence, Feature, Probes, Release, Settings,
+};
+use bpfld_sys::{Errno, MapType, ProgramType};
 
 /// Names the file that gets a line `TEST<tab>REASON` for each skipped test.
 const ACCOUNT: &str = "BPFLD_TEST_SKIPS";
@@ -18,6 +21,14 @@ pub enum Need {
     Root,
     /// An option of the kernel's configuration, such as `CONFIG_KPROBES`.
     Config(&'static str),
+    /// Something that we can probe for.
+    Feature(Feature),
+}
+
+impl From<Feature> for Need {
+    fn from(feature: Feature) -> Need {
+        Need::Feature(feature)
+    }
 }
 
 /// Ends the test, as skipped, if something it needs is missing for a reason that is allowed.
@@ -73,6 +84,56 @@ fn check(need: &Need) -> Result<(), String> {
             Some(config) if !config.is_on(option) => Err(format!("the kernel is built without {option}")),
             _ => Ok(()),
         },
+        Need::Feature(feature) => match Probes::live().probe(*feature) {
+            Answer::Yes | Answer::Unknown(_) => Ok(()),
+            Answer::No(evidence) => match excuse(*feature, &evidence) {
+                Some(reason) => Err(reason),
+                None => panic!("this kernel should have {feature}, but the probe says no: {evidence}"),
+            },
+        },
+    }
+}
+
+/// Why a kernel may well lack a feature.
+fn excuse(feature: Feature, evidence: &Evidence) -> Option<String> {
+    if let (Some(since), Some(release)) = (feature.since(), Release::current())
+        && release < since
+    {
+        return Some(format!("{feature} came with Linux {since}, this is {release}"));
+    }
+    let config = Config::current();
+    if let Some(option) = options(feature)
+        .iter()
+        .find(|option| config.is_some_and(|config| !config.is_on(option)))
+    {
+        return Some(format!("the kernel is built without {option}"));
+    }
+    match Settings::current().lockdown {
+        Some((lockdown, _)) if evidence.errno == Some(Errno::EPERM) => Some(format!(
+            "{feature} is not permitted, and the kernel is locked down ({})",
+            lockdown.name()
+        )),
+        _ => None,
+    }
+}
+
+/// The options that a kernel must be built with to have a feature, beyond those that BPF needs in any case.
+fn options(feature: Feature) -> &'static [&'static str] {
+    match feature {
+        Feature::ModuleBtf => &["CONFIG_DEBUG_INFO_BTF_MODULES"],
+        Feature::Fentry => &["CONFIG_BPF_JIT", "CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS"],
+        Feature::UprobeMulti => &["CONFIG_UPROBES"],
+        Feature::TcxLink => &["CONFIG_NET_XGRESS"],
+        Feature::SyscallWrapper => &["CONFIG_ARCH_HAS_SYSCALL_WRAPPER"],
+        Feature::MemcgAccounting => &["CONFIG_MEMCG"],
+        Feature::MapType(MapType::XSKMAP) => &["CONFIG_XDP_SOCKETS"],
+        Feature::MapType(MapType::SOCKMAP | MapType::SOCKHASH) => &["CONFIG_BPF_STREAM_PARSER"],
+        Feature::MapType(MapType::INODE_STORAGE) => &["CONFIG_BPF_LSM"],
+        Feature::ProgramType(ProgramType::LSM) => &["CONFIG_BPF_LSM"],
+        Feature::ProgramType(ProgramType::LIRC_MODE2) => &["CONFIG_BPF_LIRC_MODE2"],
+        Feature::ProgramType(ProgramType::NETFILTER) => &["CONFIG_NETFILTER_BPF_LINK"],
+        Feature::ProgramType(ProgramType::SK_MSG | ProgramType::SK_SKB) => &["CONFIG_BPF_STREAM_PARSER"],
+        _ => &[],
     }
 }
 

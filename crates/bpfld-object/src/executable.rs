@@ -196,14 +196,12 @@ impl<'d> Executable<'d> {
     pub fn functions(&self) -> impl Iterator<Item = ExecutableFunction<'d>> + '_ {
         [section_header::SHT_DYNSYM, section_header::SHT_SYMTAB]
             .into_iter()
-            .flat_map(|kind| {
-                let tables = self
-                    .sections
-                    .iter()
-                    .enumerate()
-                    .filter(move |(_, section)| section.sh_type == kind);
-                tables.flat_map(|(index, table)| self.table_functions(index, table))
+            .filter_map(|kind| {
+                // a file has one table of each kind
+                let mut tables = self.sections.iter().enumerate();
+                tables.find(|(_, section)| section.sh_type == kind)
             })
+            .flat_map(|(index, table)| self.table_functions(index, table))
     }
 
     /// The function of this name: `name`, or with a version as in `name@VERSION` or `name@@VERSION`. Without one, the
@@ -256,6 +254,8 @@ impl<'d> Executable<'d> {
         let symbols = Some(count)
             .filter(|count| *count > 0 && bytes_of(self.data, table).is_some())
             .and_then(|count| Symtab::parse(self.data, at(table.sh_offset), count, self.ctx).ok());
+        // a table beyond the end of the file may claim any size
+        let count = if symbols.is_some() { count } else { 0 };
         let strings = self
             .sections
             .get(table.sh_link as usize)

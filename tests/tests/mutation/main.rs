@@ -40,6 +40,11 @@ const TIME: Duration = Duration::from_secs(2);
 const HANG: Duration = Duration::from_secs(120);
 
 #[test]
+fn object() {
+    ring("object");
+}
+
+#[test]
 fn btf() {
     ring("btf");
 }

@@ -6,7 +6,8 @@ use std::{
 };
 
 use bpfld_btf::{Btf, BtfExt, BtfFeatures, Resolver, Targets, Type};
-use bpfld_insn::{Endian, Slot, decode, slots_from_bytes};
+use bpfld_insn::{Dialect, Endian, Slot, decode, print, slots_from_bytes};
+use bpfld_object::{Executable, Object};
 use bpfld_tests::all_fixtures;
 use goblin::elf::Elf;
 
@@ -21,7 +22,13 @@ pub(crate) struct Reader {
     pub(crate) read: fn(&[u8]),
 }
 
-pub(crate) const READERS: [Reader; 4] = [
+pub(crate) const READERS: [Reader; 5] = [
+    Reader {
+        name: "object",
+        share: 10,
+        seeds: objects,
+        read: read_object,
+    },
     Reader {
         name: "btf",
         share: 4,
@@ -134,6 +141,74 @@ static LOCALS: LazyLock<Vec<(Btf, BtfExt)>> = LazyLock::new(|| {
     };
     names.map(parse).into()
 });
+
+fn read_object(bytes: &[u8]) {
+    if let Ok(executable) = Executable::parse(bytes) {
+        let _ = write!(
+            Nowhere,
+            "{:?}",
+            executable
+                .sections()
+                .map(|section| section.data.len())
+                .sum::<usize>()
+        );
+        for function in executable.functions() {
+            let _ = write!(Nowhere, "{function:?}");
+        }
+        let _ = executable.function("count").is_ok();
+    }
+    let object = match Object::parse(bytes.to_vec()) {
+        Ok(object) => object,
+        Err(error) => return drop(write!(Nowhere, "{error} {error:?}")),
+    };
+    let _ = write!(
+        Nowhere,
+        "{:?} {:?} {:?}",
+        object.license(),
+        object.version(),
+        object.name()
+    );
+    let _ = write!(
+        Nowhere,
+        "{:?} {:?} {:?}",
+        object.sections(),
+        object.functions(),
+        object.data_sections()
+    );
+    let _ = write!(
+        Nowhere,
+        "{:?} {:?} {:?}",
+        object.maps(),
+        object.externs(),
+        object.variables()
+    );
+    for map in object.maps() {
+        let _ = object.initial_value(map).len();
+    }
+    if let Some((btf, ext)) = object.btf().zip(object.btf_ext()) {
+        walk_ext(ext, btf);
+    }
+    for function in object.functions() {
+        print_insns(object.insns(function));
+    }
+    for program in object.programs() {
+        let _ = write!(Nowhere, "{program:?}");
+        match object.link(program) {
+            Ok(mut linked) => {
+                for report in linked.apply_core(&object, &TARGETS) {
+                    let _ = write!(Nowhere, "{report} {report:?}");
+                }
+                let _ = write!(
+                    Nowhere,
+                    "{:?} {:?} {:?}",
+                    linked.relocations, linked.func_info, linked.line_info
+                );
+                print_insns(&linked.insns);
+            }
+            Err(error) => drop(write!(Nowhere, "{error}")),
+        }
+    }
+}
 
 fn read_btf(bytes: &[u8]) {
     let Ok(btf) = Btf::parse(bytes.to_vec()) else {
@@ -264,5 +339,8 @@ fn print_insns(slots: &[Slot]) {
             }
             Err(error) => drop(write!(Nowhere, "{error:?}")),
         }
+    }
+    for dialect in Dialect::ALL {
+        let _ = print(slots).dialect(dialect).write(&mut Nowhere);
     }
 }
