@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 
 mod bench;
 mod ci;
+mod codegen;
 mod fixtures;
 mod shell;
 
@@ -26,6 +27,8 @@ enum Task {
     Bench(bench::Args),
     /// Check everything that must hold before a change lands
     Ci(ci::Args),
+    /// Write the generated source of bpfld-sys from the kernel's BTF
+    Codegen(codegen::Args),
     /// Rebuild the compiled BPF objects from their C sources, in both byte orders
     Fixtures(fixtures::Args),
 }
@@ -34,6 +37,7 @@ fn main() -> Result<()> {
     match Cli::parse().task {
         Task::Bench(args) => bench::run(&args),
         Task::Ci(args) => ci::run(&args),
+        Task::Codegen(args) => codegen::run(&args),
         Task::Fixtures(args) => fixtures::run(&args),
     }
 }

@@ -307,7 +307,7 @@ impl SharedMmap {
     #[inline]
     fn atomic<T: Atomic>(&self, offset: usize) -> Option<&T> {
         self.check(offset, size_of::<T>())?;
-        if offset % align_of::<T>() != 0 {
+        if !offset.is_multiple_of(align_of::<T>()) {
             return None;
         }
         // SAFETY: `offset` was checked to be within the mapping.

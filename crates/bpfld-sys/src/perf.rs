@@ -194,9 +194,8 @@ pub fn perf_event_open(attr: &Attr<'_>, scope: Scope<'_>) -> Result<PerfEvent, E
         .filter(|fd| *fd >= 0)
         .ok_or_else(Errno::last)?;
     // SAFETY: the kernel has just made this descriptor for us and told nobody else.
-    Ok(PerfEvent {
-        fd: unsafe { OwnedFd::from_raw_fd(fd) },
-    })
+    let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+    Ok(PerfEvent { fd })
 }
 
 /// The smallest of the structure's published sizes that holds all that is set, so that old kernels accept it.

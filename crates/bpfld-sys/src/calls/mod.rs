@@ -62,7 +62,7 @@ pub use link_info::{LinkBuffers, LinkDetails, LinkInfo, link_info, link_info_wit
 pub use link_update::{LinkUpdate, link_detach, link_update};
 pub use log::Log;
 pub use map::{MapCreate, MapFd, map_create, map_create_with_log};
-pub use object_info::{btf_data, btf_info, btf_name, map_hash, map_info, token_info};
+pub use object_info::{BTF_NAME_ROOM, btf_data, btf_info, btf_name, map_hash, map_info, token_info};
 pub use pin::{obj_get, obj_get_at, obj_pin, obj_pin_at};
 pub use prog_info::{ProgBuffers, prog_info, prog_info_with};
 pub use prog_load::{ProgLoad, Records, prog_load};

@@ -115,7 +115,7 @@ pub fn btf_data(btf: impl AsFd, data: &mut [u8]) -> Result<u32, Error> {
 /// # Errors
 ///
 /// `EINVAL` if it is no object of bpf(2); `E2BIG` before Linux 5.11.
-pub fn btf_name<'a>(btf: impl AsFd, buffer: &'a mut [u8; BTF_NAME_ROOM]) -> Result<&'a CStr, Error> {
+pub fn btf_name(btf: impl AsFd, buffer: &mut [u8; BTF_NAME_ROOM]) -> Result<&CStr, Error> {
     buffer.fill(0);
     let mut info = BtfInfo {
         name_len: BTF_NAME_LEN,
@@ -133,7 +133,7 @@ pub fn btf_name<'a>(btf: impl AsFd, buffer: &'a mut [u8; BTF_NAME_ROOM]) -> Resu
 const BTF_NAME_LEN: u32 = 64;
 
 /// Bytes that [`btf_name`] needs.
-pub(crate) const BTF_NAME_ROOM: usize = 512;
+pub const BTF_NAME_ROOM: usize = 512;
 
 /// Describes a token. Since Linux 6.17.
 ///

@@ -1,0 +1,30 @@
+//! Holds the table of helper functions in `bpfld-insn` against the kernel's own enumeration.
+
+use anyhow::{Result, ensure};
+use bpfld_insn::Helper;
+
+use super::abi::Abi;
+
+pub(super) const ENUMERATION: &str = "bpf_func_id";
+
+pub(super) fn check(abi: &Abi) -> Result<()> {
+    let mut count = 0;
+    for (name, number) in abi.members(ENUMERATION, "BPF_FUNC_")? {
+        if name == "unspec" || name == "__BPF_FUNC_MAX_ID" {
+            continue;
+        }
+        let helper = u32::try_from(number).map(Helper)?;
+        ensure!(
+            helper.name() == Some(&name),
+            "helper {number} is `{name}` in the kernel and {:?} in bpfld-insn",
+            helper.name()
+        );
+        count += 1;
+    }
+    ensure!(
+        count == Helper::ALL.len(),
+        "the kernel has {count} helpers, bpfld-insn {}",
+        Helper::ALL.len()
+    );
+    Ok(())
+}
