@@ -293,7 +293,9 @@ impl<'a, R: ExtRecord> ExtSection<'a, R> {
         let start = index.checked_mul(self.size)?;
         let record = self.data.get(start..)?.get(..self.size)?;
         let (words, _) = record.as_chunks::<4>();
-        Some(R::decode(|at| words.get(at).map_or(0, |word| self.endian.u32(*word))))
+        Some(R::decode(|at| {
+            words.get(at).map_or(0, |word| self.endian.u32(*word))
+        }))
     }
 
     /// A record as 32-bit words in host order, with whatever follows the fields this build knows. Empty if there is no

@@ -236,10 +236,11 @@ impl Btf {
         let kind_at = |offset: &u32| {
             head(types, *offset).map(|(name, info)| (endian.u32(name), record::kind_of(endian.u32(info))))
         };
+        let strings = self.strings();
         let table = self.name_index().table(Class::of(kind));
         let own = if table.lazy.peek().is_none() && table.scans.fetch_add(1, Ordering::Relaxed) < SCANS {
             let is_wanted = |offset: &u32| {
-                kind_at(offset).is_some_and(|(at, found)| found == kind && self.string_is(at, name))
+                kind_at(offset).is_some_and(|(at, found)| found == kind && strings.is(at, name))
             };
             offsets.iter().position(is_wanted)? as u32
         } else {
@@ -251,7 +252,7 @@ impl Btf {
                     .is_some_and(|(_, found)| found == kind)
             };
             chain
-                .find(|entry| self.string_is(entry.name, name) && is_kind(entry.own))?
+                .find(|entry| strings.is(entry.name, name) && is_kind(entry.own))?
                 .own
         };
         Some(TypeId(self.first_id().0.wrapping_add(own)))
@@ -299,15 +300,12 @@ impl Btf {
             .get(|| Chains::build(self, class))
     }
 
-    /// Whether the string at this offset is `expected`.
-    fn string_is(&self, offset: u32, expected: &[u8]) -> bool {
-        match offset.checked_sub(self.first_string()) {
-            Some(own) => {
-                let tail = self.string_data().get(own as usize..).unwrap_or_default();
-                tail.strip_prefix(expected)
-                    .is_some_and(|rest| rest.first() == Some(&0))
-            }
-            None => self.string_bytes(offset) == Ok(expected),
+    /// The own strings, to compare many with one.
+    pub(crate) fn strings(&self) -> Strings<'_> {
+        Strings {
+            btf: self,
+            own: self.string_data(),
+            first: self.first_string(),
         }
     }
 
@@ -329,6 +327,31 @@ impl Btf {
     pub fn index_memory(&self) -> usize {
         let tables = self.chains(Class::Types).memory() + self.chains(Class::Functions).memory();
         size_of_val(self.type_data().1) + tables
+    }
+}
+
+/// The strings that a BTF refers to.
+#[derive(Clone, Copy)]
+pub(crate) struct Strings<'a> {
+    btf: &'a Btf,
+    own: &'a [u8],
+    first: u32,
+}
+
+impl Strings<'_> {
+    /// Whether the string at this offset is `expected`.
+    pub(crate) fn is(&self, offset: u32, expected: &[u8]) -> bool {
+        let Some(own) = offset.checked_sub(self.first) else {
+            return self.btf.string_bytes(offset) == Ok(expected);
+        };
+        let tail = self.own.get(own as usize..).unwrap_or_default();
+        // Most differ in the first byte already.
+        match expected.first() {
+            Some(first) if tail.first() != Some(first) => false,
+            _ => tail
+                .strip_prefix(expected)
+                .is_some_and(|rest| rest.first() == Some(&0)),
+        }
     }
 }
 

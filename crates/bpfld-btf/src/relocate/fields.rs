@@ -86,12 +86,13 @@ fn find_member<'t>(
     steps: &mut Steps,
 ) -> Result<Option<TypeId>, CoreError> {
     let ty = target.btf.resolve(owner)?;
+    let strings = ty.btf().strings();
     for (index, member) in ty.members().enumerate() {
         steps.take()?;
         let index = index as u32;
-        let found = member.name_bytes()?;
-        let is_anonymous = found.is_empty();
-        if !is_anonymous && found != name {
+        let is_wanted = strings.is(member.name_offset, name);
+        let is_anonymous = member.name_offset == 0 || !is_wanted && strings.is(member.name_offset, b"");
+        if !is_wanted && !is_anonymous {
             continue;
         }
         let (bit_offset, depth) = (target.bit_offset, target.path.len());
@@ -101,10 +102,11 @@ fn find_member<'t>(
             if !fields_are_compatible(local, wanted.type_id, target.btf, member.type_id, steps)? {
                 return Ok(None);
             }
+            let name = Some(member.name_bytes()?);
             target.accessors.push(Accessor {
                 type_id: ty.id(),
                 index,
-                name: Some(found),
+                name,
             });
             return Ok(Some(member.type_id));
         }
