@@ -2,7 +2,8 @@
 //!
 //! # Safety
 //!
-//! The kernel chooses where a mapping lies, so that it overlaps nothing of ours, and it lives as long as the value that owns it.
+//! The kernel chooses where a mapping lies, or is asked not to replace another, so that it overlaps nothing of ours; and it lives
+//! as long as the value that owns it.
 //!
 //! - [`Mmap`] gives out a slice. It maps only BTF of the kernel, which never changes while it is mapped.
 //! - [`SharedMmap`] gives out no references: others may write at any time. It is read and written by atomic operations. Pages
@@ -50,6 +51,30 @@ impl Region {
         let start = NonNull::new(start.cast()).ok_or(Errno::ENOMEM)?;
         Ok(Self { start, len })
     }
+
+    /// Maps the start of an object at an address, or nowhere.
+    fn at(fd: BorrowedFd<'_>, address: usize, len: usize, protection: i32) -> Result<Self, Errno> {
+        let len = NonZeroUsize::new(len)
+            .filter(|len| isize::try_from(len.get()).is_ok())
+            .ok_or(Errno::EINVAL)?;
+        let wanted = std::ptr::without_provenance_mut(address);
+        let sharing = libc::MAP_SHARED | libc::MAP_FIXED_NOREPLACE;
+        // SAFETY: the flag keeps what is mapped there already; kernels that do not know it (before 4.17) take the address for a hint.
+        let start = unsafe { libc::mmap(wanted, len.get(), protection, sharing, fd.as_raw_fd(), 0) };
+        if start == libc::MAP_FAILED {
+            return Err(Errno::last());
+        }
+        let start = NonNull::new(start.cast()).ok_or(Errno::ENOMEM)?;
+        let region = Self { start, len };
+        if region.start.addr().get() == address { Ok(region) } else { Err(Errno::EEXIST) }
+    }
+}
+
+/// Bytes of a page of memory: the unit of mappings, ring buffers and arenas.
+pub fn page_size() -> usize {
+    // SAFETY: it only asks for a number.
+    let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    usize::try_from(size).unwrap_or(4096)
 }
 
 impl Drop for Region {
@@ -161,6 +186,22 @@ impl SharedMmap {
             Access::ReadWrite => libc::PROT_READ | libc::PROT_WRITE,
         };
         let region = Region::new(object.as_fd(), offset, len, protection, libc::MAP_SHARED)?;
+        Ok(Self { region, access })
+    }
+
+    /// Maps the first `len` bytes of an object at an address of the caller's choice; for arenas, which programs and processes see at the same
+    /// address.
+    ///
+    /// # Errors
+    ///
+    /// `EEXIST` if something else is mapped there; `EINVAL` if the address is no multiple of the page size; `EBUSY` if the arena has another
+    /// address; others as for [`SharedMmap::new`].
+    pub fn at(object: impl AsFd, address: usize, len: usize, access: Access) -> Result<Self, Errno> {
+        let protection = match access {
+            Access::Read => libc::PROT_READ,
+            Access::ReadWrite => libc::PROT_READ | libc::PROT_WRITE,
+        };
+        let region = Region::at(object.as_fd(), address, len, protection)?;
         Ok(Self { region, access })
     }
 

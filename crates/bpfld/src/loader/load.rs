@@ -1,0 +1,240 @@
+//! The load of an object: everything found first, then maps, then programs, then what needs both.
+
+use std::collections::VecDeque;
+use std::os::fd::{AsFd, AsRawFd};
+use std::sync::{Mutex, PoisonError};
+
+use bpfld_object::{MapIndex, Object, ProgramIndex, SlotValue};
+use bpfld_sys::MapType;
+
+use super::loaded::{Loaded, PartiallyLoaded};
+use super::made::{Made, Pinning};
+use super::options::Loader;
+use super::prepare::Prepared;
+use super::program::{LoadedProgram, Ready};
+use crate::error::{Error, Subject};
+use crate::log::VerifierLog;
+use crate::program::Program;
+
+type Failures = Vec<(ProgramIndex, Error)>;
+
+impl Loader {
+    /// Loads an object: its maps, and every program that is to be loaded by default or by the caller's wish.
+    ///
+    /// Either all of it is in the kernel afterwards, or nothing.
+    ///
+    /// # Errors
+    ///
+    /// Something cannot be made, found or verified. The error names what, and carries the verifier's log for a program
+    /// that was rejected.
+    pub fn load(&self, object: &Object) -> Result<Loaded, Error> {
+        let load = || self.prepare(object)?.load();
+        load().map_err(|error: Error| error.in_object(object.name()))
+    }
+
+    /// Loads an object as far as possible: a program that fails does not keep the others from being loaded.
+    ///
+    /// # Errors
+    ///
+    /// A map cannot be made, or the loader's options do not fit the object.
+    pub fn load_partial(&self, object: &Object) -> Result<PartiallyLoaded, Error> {
+        let load = || self.prepare(object)?.load_partial();
+        load().map_err(|error: Error| error.in_object(object.name()))
+    }
+
+    /// Makes an object ready to be loaded, as a whole or program by program. Makes nothing in the kernel yet.
+    ///
+    /// # Errors
+    ///
+    /// The object is for the other byte order, or the loader's options do not fit it: a name it does not have, a value of
+    /// another size than the variable.
+    pub fn prepare<'a>(&'a self, object: &'a Object) -> Result<Prepared<'a>, Error> {
+        Prepared::new(self, object).map_err(|error| error.in_object(object.name()))
+    }
+}
+
+impl<'a> Prepared<'a> {
+    /// Loads the object, as [`Loader::load`] does.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Loader::load`].
+    pub fn load(&self) -> Result<Loaded, Error> {
+        let (ready, mut failed) = self.all_ready();
+        if !failed.is_empty() {
+            return Err(failed.swap_remove(0).1);
+        }
+        let (loaded, mut failed) = self.load_ready(ready, OnFailure::Stop)?;
+        match failed.is_empty() {
+            true => Ok(loaded),
+            false => Err(failed.swap_remove(0).1),
+        }
+    }
+
+    /// Loads the object as far as possible, as [`Loader::load_partial`] does.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Loader::load_partial`].
+    pub fn load_partial(&self) -> Result<PartiallyLoaded, Error> {
+        let (ready, mut failed) = self.all_ready();
+        let (loaded, more) = self.load_ready(ready, OnFailure::GoOn)?;
+        failed.extend(more);
+        failed.sort_by_key(|(index, _)| *index);
+        let named = |(index, error): (ProgramIndex, Error)| (self.program_name(index), error);
+        Ok(PartiallyLoaded { loaded, failed: failed.into_iter().map(named).collect() })
+    }
+
+    /// Loads one program by itself, whether it is to be loaded by default or not: with new maps of its own, those that it
+    /// uses and no others, and none of them pinned. Nothing of it is left when what this returns is dropped.
+    ///
+    /// # Errors
+    ///
+    /// There is no such program, a map that it uses cannot be made, or the program cannot be loaded.
+    pub fn load_alone(&self, program: &str) -> Result<Alone, Error> {
+        let subject = || Subject::Program(program.to_owned());
+        let index = self.object.program_index(program);
+        let index = index.ok_or_else(|| Error::not_found(subject(), "program of this name in the object"));
+        let load = || {
+            let ready = self.ready(index?)?;
+            self.resolve_externs(&ready.externs().collect::<Vec<_>>())?;
+            let mut wanted = Vec::new();
+            self.maps_of(ready.maps(), &mut wanted);
+            let is_wanted = |map: MapIndex| wanted.get(map.index()).copied().unwrap_or(false);
+            let made = Made::make(self, is_wanted, Pinning::Never)?;
+            let LoadedProgram { program, log, .. } = ready.load(self, &made)?;
+            Ok(Alone { program, log })
+        };
+        load().map_err(|error: Error| error.in_object(self.object.name()))
+    }
+
+    fn program_name(&self, index: ProgramIndex) -> String {
+        self.object.programs().get(index.index()).map(|program| program.name.to_string()).unwrap_or_default()
+    }
+
+    /// Links and relocates all programs that are to be loaded.
+    fn all_ready(&self) -> (Vec<Ready<'a>>, Failures) {
+        let (mut ready, mut failed) = (Vec::new(), Vec::new());
+        for (index, result) in self.for_each(self.selected(), |index| (index, self.ready(index))) {
+            match result {
+                Ok(program) => ready.push(program),
+                Err(error) => failed.push((index, error)),
+            }
+        }
+        // All at once, so that the kernel's symbols are read once; program by program only to blame the right one.
+        let all: Vec<_> = ready.iter().flat_map(Ready::externs).collect();
+        if self.resolve_externs(&all).is_err() {
+            ready.retain(|program| match self.resolve_externs(&program.externs().collect::<Vec<_>>()) {
+                Ok(()) => true,
+                Err(error) => {
+                    failed.push((program.index, error));
+                    false
+                }
+            });
+        }
+        failed.sort_by_key(|(index, _)| *index);
+        (ready, failed)
+    }
+
+    fn load_ready(&self, ready: Vec<Ready<'a>>, on_failure: OnFailure) -> Result<(Loaded, Failures), Error> {
+        let made = Made::make(self, |_| true, Pinning::AsDeclared)?;
+        let stop = Mutex::new(false);
+        let results = self.for_each(ready, |program| {
+            let index = program.index;
+            if *stop.lock().unwrap_or_else(PoisonError::into_inner) {
+                return (index, None);
+            }
+            let result = program.load(self, &made);
+            if result.is_err() && on_failure == OnFailure::Stop {
+                *stop.lock().unwrap_or_else(PoisonError::into_inner) = true;
+            }
+            (index, Some(result))
+        });
+        let (mut programs, mut failed) = (Vec::new(), Vec::new());
+        for (index, result) in results {
+            match result {
+                Some(Ok(loaded)) => programs.push(loaded),
+                Some(Err(error)) => failed.push((index, error)),
+                None => {}
+            }
+        }
+        if on_failure == OnFailure::GoOn || failed.is_empty() {
+            self.finish(&made, &programs, on_failure)?;
+        }
+        let maps = if on_failure == OnFailure::Stop && !failed.is_empty() { Vec::new() } else { made.commit() };
+        let loaded = Loaded {
+            name: self.object.name().to_owned(),
+            maps,
+            programs,
+            program_names: self.object.programs().iter().map(|program| program.name.to_string()).collect(),
+            variables: self.object.variables().to_vec(),
+        };
+        Ok((loaded, failed))
+    }
+
+    /// What needs both maps and programs: elements that are programs.
+    fn finish(&self, made: &Made<'_>, programs: &[LoadedProgram], on_failure: OnFailure) -> Result<(), Error> {
+        for (index, plan) in self.maps.iter().enumerate() {
+            let Some(map) = made.map(MapIndex(index as u32)) else { continue };
+            if plan.spec.map_type != MapType::PROG_ARRAY {
+                continue;
+            }
+            for (slot, value) in &plan.def.slots {
+                let SlotValue::Program(wanted) = value else { continue };
+                match programs.iter().find(|loaded| loaded.index == *wanted) {
+                    Some(loaded) => made.set_slot(plan.subject(), map, *slot, loaded.program.as_fd().as_raw_fd())?,
+                    None if on_failure == OnFailure::GoOn => {}
+                    None => {
+                        let name = self.program_name(*wanted);
+                        let message = format!("element {slot} is program '{name}', which is not loaded");
+                        return Err(Error::invalid(plan.subject(), message));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Does something for each item: one after the other, or on several threads. Answers keep the order.
+    fn for_each<T: Send, R: Send>(&self, items: Vec<T>, work: impl Fn(T) -> R + Sync) -> Vec<R> {
+        let threads = self.options.parallel.map_or(1, |threads| threads.get().min(items.len()));
+        if threads <= 1 {
+            return items.into_iter().map(work).collect();
+        }
+        let queue: Mutex<VecDeque<(usize, T)>> = Mutex::new(items.into_iter().enumerate().collect());
+        let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        let worker = || {
+            let mut done = Vec::new();
+            while let Some((position, item)) = next() {
+                done.push((position, work(item)));
+            }
+            done
+        };
+        let mut done: Vec<(usize, R)> = std::thread::scope(|scope| {
+            let handles: Vec<_> = (0..threads).map(|_| scope.spawn(worker)).collect();
+            let join = |handle: std::thread::ScopedJoinHandle<'_, Vec<(usize, R)>>| {
+                handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            };
+            handles.into_iter().flat_map(join).collect()
+        });
+        done.sort_by_key(|(position, _)| *position);
+        done.into_iter().map(|(_, result)| result).collect()
+    }
+}
+
+/// What to do when one program fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum OnFailure {
+    Stop,
+    GoOn,
+}
+
+/// A program that was loaded by itself.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Alone {
+    /// The program.
+    pub program: Program,
+    /// What the verifier printed, if the loader was given a log level.
+    pub log: Option<VerifierLog>,
+}

@@ -1,0 +1,120 @@
+//! Objects in the kernel: their maps and programs, by name.
+
+use bpfld_object::{ProgramIndex, Variable};
+
+use super::program::LoadedProgram;
+use crate::error::{Error, Result, Subject};
+use crate::log::VerifierLog;
+use crate::map::{Global, Map, Plain};
+use crate::program::Program;
+use crate::Link;
+
+/// An object in the kernel.
+///
+/// Dropping it lets go of maps and programs; those that are attached, pinned or held by a handle of their own live on.
+#[derive(Debug)]
+pub struct Loaded {
+    pub(super) name: String,
+    /// By number in the object; what was not made is missing.
+    pub(super) maps: Vec<Option<Map>>,
+    pub(super) programs: Vec<LoadedProgram>,
+    pub(super) program_names: Vec<String>,
+    pub(super) variables: Vec<Variable>,
+}
+
+impl Loaded {
+    /// The name of the object.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The map of this name; those behind global variables go by their section (`.bss`).
+    ///
+    /// # Errors
+    ///
+    /// The object has no such map, or it was not made.
+    pub fn map(&self, name: &str) -> Result<&Map> {
+        self.maps().find(|map| map.name() == name).ok_or_else(|| {
+            Error::not_found(Subject::Map(name.to_owned()), "map of this name in the kernel").in_object(&self.name)
+        })
+    }
+
+    /// All maps that were made, in the order of the object.
+    pub fn maps(&self) -> impl Iterator<Item = &Map> {
+        self.maps.iter().flatten()
+    }
+
+    /// The program of this name.
+    ///
+    /// # Errors
+    ///
+    /// The object has no such program, or it was not loaded.
+    pub fn program(&self, name: &str) -> Result<&Program> {
+        if let Some(loaded) = self.programs.iter().find(|loaded| loaded.program.name() == name) {
+            return Ok(&loaded.program);
+        }
+        let subject = Subject::Program(name.to_owned());
+        let error = if self.program_names.iter().any(|known| known == name) {
+            Error::invalid(subject, "it was not loaded").with_hint("ask the loader for it with autoload")
+        } else {
+            Error::not_found(subject, "program of this name in the object")
+        };
+        Err(error.in_object(&self.name))
+    }
+
+    /// All programs that were loaded, in the order of the object.
+    pub fn programs(&self) -> impl Iterator<Item = &Program> {
+        self.programs.iter().map(|loaded| &loaded.program)
+    }
+
+    /// What the verifier printed about a program that it accepted. Only where the loader was given a
+    /// [`log_level`](super::Loader::log_level).
+    #[must_use]
+    pub fn log(&self, program: &str) -> Option<&VerifierLog> {
+        self.programs.iter().find(|loaded| loaded.program.name() == program)?.log.as_ref()
+    }
+
+    /// A global variable, to be read or, outside of `.rodata`, set while programs run.
+    ///
+    /// # Errors
+    ///
+    /// The object has no such variable, its section's map was not made, or it cannot be reached.
+    pub fn global<T: Plain>(&self, name: &str) -> Result<Global<T>> {
+        let subject = || Subject::Global(name.to_owned());
+        let variable = self
+            .variables
+            .iter()
+            .find(|variable| &*variable.name == name)
+            .ok_or_else(|| Error::not_found(subject(), "variable of this name in the object"))?;
+        let map = self.maps.get(variable.map.index()).and_then(Option::as_ref);
+        let map = map.ok_or_else(|| Error::invalid(subject(), "the map of its section was not made"))?;
+        Global::new(name, map, variable.offset as usize, variable.size as usize)
+    }
+
+    /// Attaches every program whose section name says to what, and returns the links in the order of the object.
+    /// Programs that cannot be attached by section name are left alone.
+    ///
+    /// # Errors
+    ///
+    /// A program cannot be attached; those before it are detached again.
+    pub fn attach_all(&self) -> Result<Vec<Link>> {
+        let able = self.programs().filter(|program| program.spec().is_some_and(|spec| spec.auto_attach.is_some() && spec.target.is_some()));
+        able.map(Program::attach).collect()
+    }
+
+    /// Takes the program with this number in the object out.
+    pub(super) fn loaded_program(&self, index: ProgramIndex) -> Option<&LoadedProgram> {
+        self.programs.iter().find(|loaded| loaded.index == index)
+    }
+}
+
+/// An object of which every program got its own verdict.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct PartiallyLoaded {
+    /// What could be loaded.
+    pub loaded: Loaded,
+    /// The programs that could not, with the reason.
+    pub failed: Vec<(String, Error)>,
+}

@@ -1,0 +1,163 @@
+//! The maps of an object as they are made: filled, frozen, pinned; and taken back if the load fails.
+
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+
+use bpfld_object::{MapIndex, MapKind, SlotValue};
+use bpfld_sys::{ElemFlags, MapType};
+
+use super::maps::{MapPlan, Surroundings, raw_fd};
+use super::prepare::Prepared;
+use super::reuse;
+use crate::error::{Error, Subject};
+use crate::map::Map;
+
+/// Maps in the kernel. Dropped before [`commit`](Self::commit), pins made for them are removed again.
+#[derive(Debug)]
+pub(crate) struct Made<'a> {
+    prepared: &'a Prepared<'a>,
+    maps: Vec<Option<Map>>,
+    pinned: Vec<PathBuf>,
+}
+
+impl<'a> Made<'a> {
+    /// Makes those maps that are wanted, in the order of the object.
+    pub(crate) fn make(
+        prepared: &'a Prepared<'a>,
+        wanted: impl Fn(MapIndex) -> bool,
+        may_pin: Pinning,
+    ) -> Result<Self, Error> {
+        let mut made = Self { prepared, maps: Vec::with_capacity(prepared.maps.len()), pinned: Vec::new() };
+        for (index, plan) in prepared.maps.iter().enumerate() {
+            let index = MapIndex(index as u32);
+            let map = if plan.create && wanted(index) { Some(made.one(index, plan, may_pin)?) } else { None };
+            made.maps.push(map);
+        }
+        made.fill_maps_of_maps()?;
+        Ok(made)
+    }
+
+    pub(crate) fn map(&self, index: MapIndex) -> Option<&Map> {
+        self.maps.get(index.index())?.as_ref()
+    }
+
+    /// The maps are there to stay.
+    pub(crate) fn commit(mut self) -> Vec<Option<Map>> {
+        self.pinned.clear();
+        std::mem::take(&mut self.maps)
+    }
+
+    /// Finds or makes a map. One that was there before is left as it is.
+    fn one(&mut self, index: MapIndex, plan: &MapPlan<'_>, may_pin: Pinning) -> Result<Map, Error> {
+        if let Some(map) = &plan.reuse {
+            return Ok(map.clone());
+        }
+        let Some(path) = plan.pin.as_deref().filter(|_| may_pin == Pinning::AsDeclared) else {
+            return self.new_map(index, plan);
+        };
+        if let Some(map) = reuse::open_pinned(plan, path)? {
+            return Ok(map);
+        }
+        let map = self.new_map(index, plan)?;
+        match self.pin(plan, &map, path) {
+            Ok(()) => Ok(map),
+            // Somebody was quicker: theirs is as good.
+            Err(error) if error.errno() == Some(bpfld_sys::Errno::EEXIST) => {
+                reuse::open_pinned(plan, path)?.ok_or(error)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn pin(&mut self, plan: &MapPlan<'_>, map: &Map, path: &Path) -> Result<(), Error> {
+        crate::pin::pin(map.as_fd(), path, plan.subject())?;
+        self.pinned.push(path.to_owned());
+        Ok(())
+    }
+
+    fn new_map(&self, index: MapIndex, plan: &MapPlan<'_>) -> Result<Map, Error> {
+        let prepared = self.prepared;
+        let btf = prepared.btf()?;
+        let mut around = Surroundings { btf, inner: None, struct_ops: None, value_btf: None };
+        let inner = match &plan.def.inner {
+            Some(def) => Some(MapPlan::new(def, None, None)?.create(around)?),
+            None => None,
+        };
+        around.inner = inner.as_ref().map(AsFd::as_fd);
+        let table = prepared.struct_ops(index)?;
+        around.struct_ops = table.as_deref();
+        if let Some(table) = around.struct_ops {
+            around.value_btf = table.value_type.fd()?;
+        }
+        let map = plan.create(around)?;
+        self.fill(index, plan, &map)?;
+        Ok(map)
+    }
+
+    /// Puts in what a map begins with.
+    fn fill(&self, index: MapIndex, plan: &MapPlan<'_>, map: &Map) -> Result<(), Error> {
+        let prepared = self.prepared;
+        if plan.spec.map_type == MapType::ARENA {
+            let contents = prepared.initial_value(index);
+            return super::arena::fill(plan, map, &contents);
+        }
+        if !plan.def.is_global_data() {
+            return Ok(());
+        }
+        let value = match plan.def.kind {
+            MapKind::Kconfig => prepared.kconfig_values(plan)?.into(),
+            _ => prepared.initial_value(index),
+        };
+        // Maps begin as zeroes.
+        if value.iter().any(|&byte| byte != 0) {
+            let key = 0u32.to_ne_bytes();
+            bpfld_sys::map_update_elem(map.map_fd(), &key, &value, ElemFlags::empty())
+                .map_err(|error| Error::kernel(plan.subject(), "set its initial contents", error))?;
+        }
+        if plan.def.is_frozen() {
+            bpfld_sys::map_freeze(map.map_fd())
+                .map_err(|error| Error::kernel(plan.subject(), "freeze it", error))?;
+        }
+        Ok(())
+    }
+
+    /// Elements that are other maps, once all are there.
+    fn fill_maps_of_maps(&self) -> Result<(), Error> {
+        for (index, plan) in self.prepared.maps.iter().enumerate() {
+            let Some(outer) = self.map(MapIndex(index as u32)) else { continue };
+            for (slot, value) in &plan.def.slots {
+                let SlotValue::Map(inner) = value else { continue };
+                let Some(inner) = self.map(*inner) else {
+                    let message = format!("element {slot} is a map that is not made");
+                    return Err(Error::invalid(plan.subject(), message));
+                };
+                self.set_slot(plan.subject(), outer, *slot, raw_fd(inner))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Stores a descriptor in an element.
+    pub(crate) fn set_slot(&self, subject: Subject, map: &Map, slot: u32, fd: i32) -> Result<(), Error> {
+        let (key, value) = (slot.to_ne_bytes(), fd.to_ne_bytes());
+        bpfld_sys::map_update_elem(map.map_fd(), &key, &value, ElemFlags::empty())
+            .map_err(|error| Error::kernel(subject, format!("set element {slot}"), error))
+    }
+}
+
+impl Drop for Made<'_> {
+    fn drop(&mut self) {
+        for path in &self.pinned {
+            // What somebody else removed meanwhile is removed all the same.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// Whether maps are shared through the file system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pinning {
+    AsDeclared,
+    /// For a look at programs that leaves no trace.
+    Never,
+}

@@ -1,0 +1,22 @@
+//! Loading: from what an object says to maps and programs in the kernel.
+
+mod arena;
+mod bind;
+mod jump_table;
+mod load;
+mod loaded;
+mod made;
+mod maps;
+mod object_btf;
+mod options;
+mod prepare;
+mod program;
+mod reuse;
+mod struct_ops;
+mod target;
+mod verifier;
+
+pub use load::Alone;
+pub use loaded::{Loaded, PartiallyLoaded};
+pub use options::{Loader, LogLevel, MapOptions, ProgramOptions};
+pub use prepare::Prepared;

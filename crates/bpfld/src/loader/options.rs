@@ -1,0 +1,327 @@
+//! What a caller may ask of a load, beside the object itself.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bitflags::bitflags;
+use bpfld_btf::Btf;
+use bpfld_features::Probes;
+use bpfld_sys::{AttachType, MapFlags, ProgFlags, ProgramType};
+use zerocopy::{Immutable, IntoBytes};
+
+use crate::map::Map;
+use crate::program::Program;
+
+bitflags! {
+    /// How much the verifier prints. Without any it prints only when it says no.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+    pub struct LogLevel: u32 {
+        /// What happens, instruction by instruction, on the way to the verdict.
+        const BASIC = 1;
+        /// The same with the state of all registers at every instruction, on every path.
+        const FULL = 2;
+        /// Numbers at the end: time, stack depth, instructions and states (Linux 5.2).
+        const STATS = 4;
+        /// Keep the start of a log that does not fit instead of its end (Linux 6.4).
+        const FIXED = 8;
+    }
+}
+
+/// Loads objects into the kernel.
+///
+/// A loader is a set of options; it may be used for any number of objects. What it learns about the kernel on the way is
+/// kept for the whole process.
+///
+/// ```no_run
+/// use bpfld::{Loader, Object};
+///
+/// let object = Object::open("fw.bpf.o")?;
+/// let mut loader = Loader::new();
+/// loader.global("target_pid", &4711u32);
+/// loader.map("events").max_entries(1 << 20);
+/// loader.program("debug_exit").autoload(false);
+/// let loaded = loader.load(&object)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Default)]
+pub struct Loader {
+    pub(crate) options: Options,
+}
+
+#[derive(Clone, Default)]
+pub(crate) struct Options {
+    pub(crate) core_btf: Option<Arc<Btf>>,
+    pub(crate) probes: Option<Arc<Probes>>,
+    pub(crate) kconfig: Option<String>,
+    pub(crate) pin_root: Option<PathBuf>,
+    pub(crate) log_level: LogLevel,
+    pub(crate) parallel: Option<NonZeroUsize>,
+    pub(crate) only: Option<Vec<String>>,
+    pub(crate) maps: BTreeMap<String, MapOptions>,
+    pub(crate) programs: BTreeMap<String, ProgramOptions>,
+    pub(crate) globals: BTreeMap<String, Vec<u8>>,
+}
+
+/// What to change about one map before it is made. Names that the object does not have fail the load.
+#[derive(Clone, Debug, Default)]
+pub struct MapOptions {
+    pub(crate) max_entries: Option<u32>,
+    pub(crate) value_size: Option<u32>,
+    pub(crate) flags: Option<MapFlags>,
+    pub(crate) numa_node: Option<u32>,
+    pub(crate) map_extra: Option<u64>,
+    pub(crate) create: Option<bool>,
+    pub(crate) pin: Option<Pin>,
+    pub(crate) reuse: Option<Map>,
+}
+
+/// Where a map shall be pinned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Pin {
+    Never,
+    At(PathBuf),
+}
+
+/// What to change about one program before it is loaded. Names that the object does not have fail the load.
+#[derive(Clone, Debug, Default)]
+pub struct ProgramOptions {
+    pub(crate) autoload: Option<bool>,
+    pub(crate) program_type: Option<ProgramType>,
+    pub(crate) attach_type: Option<AttachType>,
+    pub(crate) flags: ProgFlags,
+    pub(crate) log_level: Option<LogLevel>,
+    pub(crate) target: Option<Target>,
+    pub(crate) ifindex: Option<u32>,
+}
+
+/// What a program that is tied to a function attaches to.
+#[derive(Clone, Debug)]
+pub(crate) enum Target {
+    /// A function, tracepoint, hook or iterator of the kernel: `name`, `module:name` or `vmlinux:name`.
+    Kernel(String),
+    /// A function of another program.
+    Program { program: Program, function: String },
+}
+
+impl Loader {
+    /// A loader with the defaults: every program outside `SEC("?…")` is loaded, maps are made as declared.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Resolves CO-RE relocations against these types instead of the running kernel's own. Attach targets, kernel
+    /// functions and variables still come from the kernel that runs.
+    pub fn kernel_btf(&mut self, btf: Arc<Btf>) -> &mut Self {
+        self.options.core_btf = Some(btf);
+        self
+    }
+
+    /// Decides by these answers about the kernel instead of asking it; for tests that play an old kernel.
+    pub fn probes(&mut self, probes: Arc<Probes>) -> &mut Self {
+        self.options.probes = Some(probes);
+        self
+    }
+
+    /// Kernel configuration in the syntax of `.config` that goes before the kernel's own, for `__kconfig` variables.
+    pub fn kconfig(&mut self, text: impl Into<String>) -> &mut Self {
+        self.options.kconfig = Some(text.into());
+        self
+    }
+
+    /// The directory for maps that are pinned by name; `/sys/fs/bpf` if not set.
+    pub fn pin_root(&mut self, path: impl Into<PathBuf>) -> &mut Self {
+        self.options.pin_root = Some(path.into());
+        self
+    }
+
+    /// Asks the verifier for a log also of programs that it accepts. A program it rejects comes with a log in any case.
+    pub fn log_level(&mut self, level: LogLevel) -> &mut Self {
+        self.options.log_level = level;
+        self
+    }
+
+    /// Loads programs on this many threads at once. The order in which the kernel gets them is then left to chance;
+    /// nothing else changes.
+    pub fn parallel(&mut self, threads: NonZeroUsize) -> &mut Self {
+        self.options.parallel = Some(threads);
+        self
+    }
+
+    /// Loads these programs and no others, whatever the object and other options say.
+    pub fn only<S: Into<String>>(&mut self, programs: impl IntoIterator<Item = S>) -> &mut Self {
+        self.options.only = Some(programs.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Whether a program is loaded; short for [`program`](Self::program) and [`ProgramOptions::autoload`].
+    pub fn autoload(&mut self, program: impl Into<String>, load: bool) -> &mut Self {
+        self.program(program).autoload(load);
+        self
+    }
+
+    /// Gives a global variable its value before any program is loaded; the verifier takes those in `.rodata` for
+    /// constants. The size of the value is held against that of the variable when an object is loaded.
+    ///
+    /// ```
+    /// # let mut loader = bpfld::Loader::new();
+    /// loader.global("verbose", &1u8).global("ports", &[80u16, 443]);
+    /// ```
+    pub fn global<T>(&mut self, name: impl Into<String>, value: &T) -> &mut Self
+    where
+        T: IntoBytes + Immutable + ?Sized,
+    {
+        self.options.globals.insert(name.into(), value.as_bytes().to_vec());
+        self
+    }
+
+    /// Options of one map, by its name. The maps behind global variables go by their section: `.bss`, `.data.cold`.
+    pub fn map(&mut self, name: impl Into<String>) -> &mut MapOptions {
+        self.options.maps.entry(name.into()).or_default()
+    }
+
+    /// Options of one program, by the name of its function.
+    pub fn program(&mut self, name: impl Into<String>) -> &mut ProgramOptions {
+        self.options.programs.entry(name.into()).or_default()
+    }
+}
+
+impl MapOptions {
+    /// How many elements it holds; for ring buffers the size in bytes, rounded up to what the kernel takes.
+    pub fn max_entries(&mut self, entries: u32) -> &mut Self {
+        self.max_entries = Some(entries);
+        self
+    }
+
+    /// The size of a value in bytes. The initial contents of data sections are cut or filled with zeroes.
+    pub fn value_size(&mut self, bytes: u32) -> &mut Self {
+        self.value_size = Some(bytes);
+        self
+    }
+
+    /// The creation flags, instead of those declared.
+    pub fn flags(&mut self, flags: MapFlags) -> &mut Self {
+        self.flags = Some(flags);
+        self
+    }
+
+    /// The memory node to allocate from (Linux 4.14); sets [`MapFlags::NUMA_NODE`] too.
+    pub fn numa_node(&mut self, node: u32) -> &mut Self {
+        self.numa_node = Some(node);
+        self
+    }
+
+    /// The number whose meaning depends on the map's type: hash functions of a Bloom filter, address of an arena
+    /// (Linux 5.16).
+    pub fn map_extra(&mut self, extra: u64) -> &mut Self {
+        self.map_extra = Some(extra);
+        self
+    }
+
+    /// Whether the map is made at all. A program that reaches a reference to a map not made is rejected.
+    pub fn create(&mut self, create: bool) -> &mut Self {
+        self.create = Some(create);
+        self
+    }
+
+    /// Uses the map pinned at this path, or pins the new one there.
+    pub fn pin(&mut self, path: impl Into<PathBuf>) -> &mut Self {
+        self.pin = Some(Pin::At(path.into()));
+        self
+    }
+
+    /// Leaves the map unpinned even if the object declares `pinning` by name.
+    pub fn no_pin(&mut self) -> &mut Self {
+        self.pin = Some(Pin::Never);
+        self
+    }
+
+    /// Uses this map instead of making one. Its parameters are taken as they are.
+    pub fn reuse(&mut self, map: &Map) -> &mut Self {
+        self.reuse = Some(map.clone());
+        self
+    }
+}
+
+impl ProgramOptions {
+    /// Whether the program is loaded.
+    pub fn autoload(&mut self, load: bool) -> &mut Self {
+        self.autoload = Some(load);
+        self
+    }
+
+    /// The type, instead of the one that the section name says.
+    pub fn program_type(&mut self, program_type: ProgramType) -> &mut Self {
+        self.program_type = Some(program_type);
+        self
+    }
+
+    /// The expected attach type, instead of the one that the section name says.
+    pub fn attach_type(&mut self, attach_type: AttachType) -> &mut Self {
+        self.attach_type = Some(attach_type);
+        self
+    }
+
+    /// More flags for the load, beside those that the section name says.
+    pub fn flags(&mut self, flags: ProgFlags) -> &mut Self {
+        self.flags |= flags;
+        self
+    }
+
+    /// How much the verifier prints about this program.
+    pub fn log_level(&mut self, level: LogLevel) -> &mut Self {
+        self.log_level = Some(level);
+        self
+    }
+
+    /// What the program attaches to: a function, tracepoint, hook or iterator of the kernel, of any module or of a named
+    /// one (`name`, `module:name`, `vmlinux:name`).
+    pub fn attach_target(&mut self, target: impl Into<String>) -> &mut Self {
+        self.target = Some(Target::Kernel(target.into()));
+        self
+    }
+
+    /// What the program attaches to or replaces: a function of another program, which was loaded with BTF.
+    pub fn attach_to_program(&mut self, program: &Program, function: impl Into<String>) -> &mut Self {
+        self.target = Some(Target::Program { program: program.clone(), function: function.into() });
+        self
+    }
+
+    /// The network device to offload the program to, or to bind it to.
+    pub fn ifindex(&mut self, ifindex: u32) -> &mut Self {
+        self.ifindex = Some(ifindex);
+        self
+    }
+}
+
+impl fmt::Debug for Loader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Options {
+            core_btf,
+            probes,
+            kconfig,
+            pin_root,
+            log_level,
+            parallel,
+            only,
+            maps,
+            programs,
+            globals,
+        } = &self.options;
+        f.debug_struct("Loader")
+            .field("kernel_btf", &core_btf.is_some())
+            .field("probes", &probes.is_some())
+            .field("kconfig", kconfig)
+            .field("pin_root", pin_root)
+            .field("log_level", log_level)
+            .field("parallel", parallel)
+            .field("only", only)
+            .field("maps", maps)
+            .field("programs", programs)
+            .field("globals", globals)
+            .finish()
+    }
+}

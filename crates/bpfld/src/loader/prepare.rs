@@ -1,0 +1,310 @@
+//! An object made ready for this kernel: what will be made, found or refused is known; nothing has been made yet.
+
+use std::collections::BTreeMap;
+use std::ffi::CString;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use bpfld_btf::{Module, Targets};
+use bpfld_features::Probes;
+use bpfld_object::{
+    ExternIndex, ExternKind, MapDef, MapIndex, MapKind, Object, Program as ObjectProgram, ProgramIndex,
+    SlotValue,
+};
+use bpfld_sys::ProgramType;
+
+use super::maps::MapPlan;
+use super::object_btf;
+use super::options::{Loader, Options};
+use super::struct_ops::StructOps;
+use crate::error::{Error, ErrorKind, Subject};
+use crate::externs::{self, Resolution};
+use crate::kernel_btf::KernelBtf;
+
+/// An object together with everything that was learnt for it about this kernel.
+///
+/// Made by [`Loader::prepare`]; what [`Loader::load`] does in one go can be had from here piece by piece, program by
+/// program. Things are looked up when first needed and kept: type information is loaded once for any number of programs.
+///
+/// ```no_run
+/// use bpfld::{Loader, Object};
+///
+/// let object = Object::open("fw.bpf.o")?;
+/// let loader = Loader::new();
+/// let prepared = loader.prepare(&object)?;
+/// for program in object.programs() {
+///     match prepared.load_alone(&program.name) {
+///         Ok(_) => println!("{}: ok", program.name),
+///         Err(error) => println!("{}: {error}", program.name),
+///     }
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Prepared<'a> {
+    pub(crate) options: &'a Options,
+    pub(crate) object: &'a Object,
+    pub(crate) probes: Arc<Probes>,
+    pub(crate) license: CString,
+    pub(crate) maps: Vec<MapPlan<'a>>,
+    /// Initial values with what the caller set.
+    values: BTreeMap<MapIndex, Vec<u8>>,
+    kernel: OnceLock<Arc<KernelBtf>>,
+    targets: OnceLock<Targets>,
+    btf: OnceLock<Option<OwnedFd>>,
+    struct_ops: Mutex<BTreeMap<MapIndex, Arc<StructOps>>>,
+    externs: Mutex<BTreeMap<ExternIndex, Resolution>>,
+}
+
+impl<'a> Prepared<'a> {
+    pub(crate) fn new(loader: &'a Loader, object: &'a Object) -> Result<Self, Error> {
+        let options = &loader.options;
+        if object.endian() != bpfld_insn::Endian::NATIVE {
+            let message = "it is for machines of the other byte order";
+            return Err(Error::invalid(Subject::Object, message));
+        }
+        for name in options.programs.keys().chain(options.only.iter().flatten()) {
+            if object.program(name).is_none() {
+                return Err(Error::not_found(Subject::Program(name.clone()), "such program in the object"));
+            }
+        }
+        let mut map_options = BTreeMap::new();
+        for (name, options) in &options.maps {
+            let index = object.map_index(name).ok_or_else(|| {
+                Error::not_found(Subject::Map(name.clone()), "such map in the object")
+            })?;
+            map_options.insert(index, options);
+        }
+        let plan = |(index, def): (usize, &'a MapDef)| {
+            let index = MapIndex(index as u32);
+            MapPlan::new(def, map_options.get(&index).copied(), options.pin_root.as_deref())
+        };
+        let maps = object.maps().iter().enumerate().map(plan).collect::<Result<Vec<_>, _>>()?;
+        let mut prepared = Self {
+            options,
+            object,
+            // The object ends it at the first NUL byte.
+            license: CString::new(object.license().unwrap_or_default()).unwrap_or_default(),
+            probes: options.probes.clone().unwrap_or_default(),
+            maps,
+            values: BTreeMap::new(),
+            kernel: OnceLock::new(),
+            targets: OnceLock::new(),
+            btf: OnceLock::new(),
+            struct_ops: Mutex::default(),
+            externs: Mutex::default(),
+        };
+        prepared.set_globals()?;
+        Ok(prepared)
+    }
+
+    /// Puts the caller's values where the variables are.
+    fn set_globals(&mut self) -> Result<(), Error> {
+        for (name, value) in &self.options.globals {
+            let subject = || Subject::Global(name.clone());
+            let variable = self
+                .object
+                .variable(name)
+                .ok_or_else(|| Error::not_found(subject(), "such global variable in the object"))?;
+            if variable.size as usize != value.len() {
+                let message = format!("it has {} bytes, but the value has {}", variable.size, value.len());
+                return Err(Error::invalid(subject(), message));
+            }
+            let plan = self.maps.get(variable.map.index());
+            let plan = plan.ok_or_else(|| Error::invalid(subject(), "its section is no map"))?;
+            if plan.def.kind == MapKind::Kconfig {
+                let message = "a value of the kernel's configuration; set it through the loader's kconfig";
+                return Err(Error::invalid(subject(), message));
+            }
+            let initial = || plan.initial(self.object.initial_value(plan.def)).into_owned();
+            let contents = self.values.entry(variable.map).or_insert_with(initial);
+            let place = contents.get_mut(variable.offset as usize..);
+            let place = place.and_then(|rest| rest.get_mut(..value.len()));
+            place
+                .ok_or_else(|| Error::invalid(subject(), "it lies outside of its section's map"))?
+                .copy_from_slice(value);
+        }
+        Ok(())
+    }
+
+    /// The object.
+    #[must_use]
+    pub fn object(&self) -> &'a Object {
+        self.object
+    }
+
+    /// The programs that are loaded when the object is, by number.
+    ///
+    /// Programs in `SEC("?…")` sections are not, unless the caller says so; struct_ops programs are if a map that is made
+    /// points to them.
+    #[must_use]
+    pub fn selected(&self) -> Vec<ProgramIndex> {
+        let programs = self.object.programs().iter().enumerate();
+        let programs = programs.map(|(index, program)| (ProgramIndex(index as u32), program));
+        if let Some(only) = &self.options.only {
+            let wanted = |program: &ObjectProgram| only.iter().any(|name| **name == *program.name);
+            return programs.filter(|(_, program)| wanted(program)).map(|(index, _)| index).collect();
+        }
+        programs.filter(|(index, program)| self.is_selected(*index, program)).map(|(index, _)| index).collect()
+    }
+
+    fn is_selected(&self, index: ProgramIndex, program: &ObjectProgram) -> bool {
+        let wish = self.options.programs.get(&*program.name).and_then(|options| options.autoload);
+        if let Some(wish) = wish {
+            return wish;
+        }
+        if self.program_type(program) == Some(ProgramType::STRUCT_OPS) {
+            let points = |map: &&MapPlan<'_>| map.def.members.iter().any(|member| member.program == index);
+            let mut users = self.maps.iter().filter(points).peekable();
+            if users.peek().is_some() {
+                return users.any(|map| map.create);
+            }
+        }
+        program.autoload
+    }
+
+    /// The type that a program is loaded with.
+    pub(crate) fn program_type(&self, program: &ObjectProgram) -> Option<ProgramType> {
+        let wish = self.options.programs.get(&*program.name).and_then(|options| options.program_type);
+        wish.or(program.spec.as_ref().map(|spec| spec.program_type))
+    }
+
+    pub(crate) fn map(&self, index: MapIndex) -> Option<&MapPlan<'a>> {
+        self.maps.get(index.index())
+    }
+
+    /// The kernel's types, read when first needed.
+    pub(crate) fn kernel(&self) -> Result<&Arc<KernelBtf>, Error> {
+        if let Some(kernel) = self.kernel.get() {
+            return Ok(kernel);
+        }
+        let kernel = KernelBtf::shared()?;
+        Ok(self.kernel.get_or_init(|| kernel))
+    }
+
+    /// What CO-RE relocations are resolved against.
+    pub(crate) fn targets(&self) -> Result<&Targets, Error> {
+        if let Some(targets) = self.targets.get() {
+            return Ok(targets);
+        }
+        let targets = match &self.options.core_btf {
+            Some(btf) => Targets::new(Arc::clone(btf)),
+            None => {
+                let kernel = Arc::clone(self.kernel()?);
+                Targets::new(Arc::clone(kernel.vmlinux())).with_modules(move || {
+                    // No modules, then: what they alone have counts as missing.
+                    let modules = kernel.modules().unwrap_or_default();
+                    let module = |module: Arc<crate::kernel_btf::ModuleBtf>| Module {
+                        name: module.name().to_owned(),
+                        btf: Arc::clone(module.btf()),
+                    };
+                    modules.into_iter().map(module).collect()
+                })
+            }
+        };
+        Ok(self.targets.get_or_init(|| targets))
+    }
+
+    /// The object's type information in the kernel; `None` if it has none, or the kernel does not take it.
+    pub(crate) fn btf(&self) -> Result<Option<BorrowedFd<'_>>, Error> {
+        if let Some(fd) = self.btf.get() {
+            return Ok(fd.as_ref().map(AsFd::as_fd));
+        }
+        let needed = self.maps.iter().any(|map| map.def.kind == MapKind::StructOps && map.create);
+        let fd = match object_btf::load(self.object, &self.probes) {
+            Ok(fd) => fd,
+            Err(error) if needed => return Err(error),
+            // Most programs and maps do without.
+            Err(_) => None,
+        };
+        Ok(self.btf.get_or_init(|| fd).as_ref().map(AsFd::as_fd))
+    }
+
+    /// What the kernel's types say about a struct_ops map.
+    pub(crate) fn struct_ops(&self, index: MapIndex) -> Result<Option<Arc<StructOps>>, Error> {
+        let Some(plan) = self.map(index).filter(|plan| plan.def.kind == MapKind::StructOps) else {
+            return Ok(None);
+        };
+        let mut known = self.struct_ops.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = known.get(&index) {
+            return Ok(Some(Arc::clone(found)));
+        }
+        let Some(btf) = self.object.btf() else {
+            return Err(Error::invalid(plan.subject(), "the object has no type information"));
+        };
+        let initial = self.initial_value(index);
+        let found = Arc::new(StructOps::resolve(btf, plan.def, &initial, self.kernel()?)?);
+        known.insert(index, Arc::clone(&found));
+        Ok(Some(found))
+    }
+
+    /// What a map of global data, a struct_ops map or an arena begins with.
+    pub(crate) fn initial_value(&self, index: MapIndex) -> std::borrow::Cow<'_, [u8]> {
+        if let Some(value) = self.values.get(&index) {
+            return value.into();
+        }
+        let Some(plan) = self.map(index) else { return Default::default() };
+        let contents = self.object.initial_value(plan.def);
+        if plan.def.is_global_data() { plan.initial(contents) } else { contents.into() }
+    }
+
+    /// The values for the map of configuration values.
+    pub(crate) fn kconfig_values(&self, plan: &MapPlan<'_>) -> Result<Vec<u8>, Error> {
+        let size = plan.spec.value_size as usize;
+        externs::kconfig_values(self.object, size, self.options.kconfig.as_deref(), &self.probes)
+    }
+
+    /// Finds the kernel's side of externs; what is known already is not looked for again.
+    pub(crate) fn resolve_externs(&self, wanted: &[ExternIndex]) -> Result<(), Error> {
+        let mut known = self.externs.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut addresses = Vec::new();
+        for &index in wanted {
+            let Some(item) = self.object.extern_at(index).filter(|_| !known.contains_key(&index)) else {
+                continue;
+            };
+            if matches!(item.kind, ExternKind::Ksym { ty: None }) {
+                if !addresses.contains(&index) {
+                    addresses.push(index);
+                }
+                continue;
+            }
+            known.insert(index, externs::resolve(self.object, item, self.kernel()?)?);
+        }
+        if !addresses.is_empty() {
+            let found = externs::addresses(self.object, &addresses)?;
+            known.extend(addresses.into_iter().zip(found));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn resolution(&self, index: ExternIndex) -> Option<Resolution> {
+        self.externs.lock().unwrap_or_else(PoisonError::into_inner).get(&index).cloned()
+    }
+
+    /// The maps that a program cannot do without: those it refers to, and those that these are made from.
+    pub(crate) fn maps_of(&self, used: impl IntoIterator<Item = MapIndex>, out: &mut Vec<bool>) {
+        out.resize(self.maps.len(), false);
+        let mut todo: Vec<MapIndex> = used.into_iter().collect();
+        while let Some(index) = todo.pop() {
+            let Some(entry) = out.get_mut(index.index()).filter(|entry| !**entry) else { continue };
+            *entry = true;
+            let slots = self.map(index).map_or(&[][..], |plan| &plan.def.slots);
+            todo.extend(slots.iter().filter_map(|(_, value)| match value {
+                SlotValue::Map(map) => Some(*map),
+                SlotValue::Program(_) => None,
+            }));
+        }
+    }
+
+    pub(crate) fn object_error(&self, subject: Subject, error: bpfld_object::Error) -> Error {
+        Error::new(subject, ErrorKind::Object(error))
+    }
+}
+
+impl std::fmt::Debug for Prepared<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Prepared")
+            .field("object", &self.object.name())
+            .field("maps", &self.maps)
+            .finish_non_exhaustive()
+    }
+}

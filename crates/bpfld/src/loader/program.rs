@@ -1,0 +1,458 @@
+//! One program: linked and relocated for this kernel, then loaded.
+
+use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
+
+use bpfld_features::Feature;
+use bpfld_insn::{Helper, Slot};
+use bpfld_object::poison::Missing;
+use bpfld_object::{
+    CoreOutcome, ExternIndex, LinkedProgram, MapIndex, MapKind, Program as ObjectProgram, ProgramIndex, ProgramSpec,
+    Target as Reference,
+};
+use bpfld_sys::{self as sys, AttachType, Errno, ProgFlags, ProgramType};
+use zerocopy::IntoBytes;
+
+use super::bind::{Names, bind};
+use super::made::Made;
+use super::options::{LogLevel, ProgramOptions, Target};
+use super::prepare::Prepared;
+use super::target::{self, AttachTarget};
+use super::verifier::{self, Refusal};
+use crate::error::{Error, ErrorKind, Subject};
+use crate::externs::Resolution;
+use crate::log::{Poison, VerifierLog};
+use crate::map::Map;
+use crate::program::{Program, ProgramMeta};
+
+/// A program that is complete but for the descriptors of maps.
+#[derive(Debug)]
+pub(crate) struct Ready<'a> {
+    pub(crate) index: ProgramIndex,
+    program: &'a ObjectProgram,
+    linked: LinkedProgram,
+    program_type: ProgramType,
+    attach_type: AttachType,
+    flags: ProgFlags,
+    log_level: LogLevel,
+    ifindex: u32,
+    target: Option<AttachTarget>,
+    /// For struct_ops programs: the type and member that they are for.
+    member: Option<Member>,
+    /// What became of relocations that have no answer, by instruction.
+    unanswered: BTreeMap<usize, String>,
+}
+
+/// A struct_ops member.
+#[derive(Clone, Debug)]
+struct Member {
+    table: AttachTarget,
+    number: u32,
+}
+
+/// A program in the kernel, with what the verifier said if it was asked to say something.
+#[derive(Debug)]
+pub(crate) struct LoadedProgram {
+    pub(crate) index: ProgramIndex,
+    pub(crate) program: Program,
+    pub(crate) log: Option<VerifierLog>,
+}
+
+impl<'a> Prepared<'a> {
+    /// Links a program and finds all that it needs of the kernel, except maps.
+    pub(crate) fn ready(&self, index: ProgramIndex) -> Result<Ready<'a>, Error> {
+        let program = self
+            .object
+            .programs()
+            .get(index.index())
+            .ok_or_else(|| Error::not_found(Subject::Object, format!("program number {index}")))?;
+        let subject = Subject::Program(program.name.to_string());
+        let none = ProgramOptions::default();
+        let options = self.options.programs.get(&*program.name).unwrap_or(&none);
+        let spec = program.spec.as_ref().filter(|_| options.program_type.is_none());
+        let Some(program_type) = self.program_type(program) else {
+            let message = format!("section name {:?} does not tell what kind of program it is", program.section);
+            return Err(Error::invalid(subject, message).with_hint("give the loader a program_type for it"));
+        };
+        let mut linked =
+            self.object.link(program).map_err(|error| self.object_error(subject.clone(), error))?;
+        let unanswered = self.relocate(&subject, &mut linked)?;
+
+        let (flags, attach_type) = self.flags(spec, options);
+        let member = match program_type {
+            ProgramType::STRUCT_OPS => Some(self.member(&subject, index)?),
+            _ => None,
+        };
+        let target = self.attach_target(&subject, spec, options, attach_type)?;
+        Ok(Ready {
+            index,
+            program,
+            linked,
+            program_type,
+            attach_type: member.as_ref().map_or(attach_type, |member| AttachType(member.number)),
+            flags: flags | options.flags,
+            log_level: options.log_level.unwrap_or(self.options.log_level),
+            ifindex: options.ifindex.unwrap_or(0),
+            target,
+            member,
+            unanswered,
+        })
+    }
+
+    /// CO-RE: offsets and sizes as this kernel has them.
+    fn relocate(
+        &self,
+        subject: &Subject,
+        linked: &mut LinkedProgram,
+    ) -> Result<BTreeMap<usize, String>, Error> {
+        let has_core =
+            linked.relocations.iter().any(|relocation| matches!(relocation.target, Reference::Core(_)));
+        if !has_core {
+            return Ok(BTreeMap::new());
+        }
+        let mut unanswered = BTreeMap::new();
+        for report in linked.apply_core(self.object, self.targets()?) {
+            match &report.outcome {
+                CoreOutcome::Patched { .. } => {}
+                outcome if outcome.is_failure() => {
+                    let message = format!("CO-RE relocation of {report}");
+                    return Err(Error::invalid(subject.clone(), message));
+                }
+                _ => {
+                    unanswered.insert(report.at as usize, report.to_string());
+                }
+            }
+        }
+        Ok(unanswered)
+    }
+
+    /// Flags and attach type that the section name says.
+    fn flags(&self, spec: Option<&ProgramSpec>, options: &ProgramOptions) -> (ProgFlags, AttachType) {
+        let mut flags = ProgFlags::empty();
+        let said = spec.and_then(|spec| spec.attach_type);
+        let mut attach_type = options.attach_type.or(said).unwrap_or(AttachType(0));
+        if let Some(spec) = spec {
+            flags.set(ProgFlags::SLEEPABLE, spec.flags.sleepable);
+            flags.set(ProgFlags::XDP_HAS_FRAGS, spec.flags.xdp_frags);
+            if spec.flags.usdt && options.attach_type.is_none() && self.probes.has(Feature::UprobeMulti) {
+                attach_type = AttachType::TRACE_UPROBE_MULTI;
+            }
+        }
+        (flags, attach_type)
+    }
+
+    fn attach_target(
+        &self,
+        subject: &Subject,
+        spec: Option<&ProgramSpec>,
+        options: &ProgramOptions,
+        attach_type: AttachType,
+    ) -> Result<Option<AttachTarget>, Error> {
+        let needs = spec.is_some_and(|spec| spec.flags.btf_target);
+        let is_extension = spec.is_some_and(|spec| spec.program_type == ProgramType::EXT);
+        let said = || spec.and_then(|spec| spec.target.clone()).filter(|_| needs).map(Target::Kernel);
+        let Some(target) = options.target.clone().or_else(said) else {
+            if !needs {
+                return Ok(None);
+            }
+            let message = "its section name does not tell what to attach to";
+            return Err(Error::invalid(subject.clone(), message).with_hint("give the loader an attach_target for it"));
+        };
+        if is_extension && matches!(target, Target::Kernel(_)) {
+            let message = "it replaces a function of another program, which is not known";
+            let hint = "give the loader the program with attach_to_program";
+            return Err(Error::invalid(subject.clone(), message).with_hint(hint));
+        }
+        target::find(subject, attach_type, &target, || self.kernel().cloned()).map(Some)
+    }
+
+    /// The member that a struct_ops program is for; all maps that it is in must agree.
+    fn member(&self, subject: &Subject, index: ProgramIndex) -> Result<Member, Error> {
+        let mut found: Option<Member> = None;
+        for (number, plan) in self.maps.iter().enumerate() {
+            let is_user = plan.def.members.iter().any(|member| member.program == index);
+            if plan.def.kind != MapKind::StructOps || !is_user {
+                continue;
+            }
+            let Some(table) = self.struct_ops(MapIndex(number as u32))? else { continue };
+            for member in table.programs.iter().filter(|member| member.program == index) {
+                let new = Member {
+                    table: AttachTarget::Kernel(crate::kernel_btf::KernelType {
+                        module: table.value_type.module.clone(),
+                        id: table.table,
+                    }),
+                    number: member.member,
+                };
+                let differs =
+                    |old: &Member| old.number != new.number || old.table.btf_id() != new.table.btf_id();
+                if found.as_ref().is_some_and(differs) {
+                    let message = "it stands in two members that are not the same";
+                    return Err(Error::invalid(subject.clone(), message));
+                }
+                found = Some(new);
+            }
+        }
+        found.ok_or_else(|| {
+            Error::invalid(subject.clone(), "no struct_ops variable refers to it, so its type is not known")
+        })
+    }
+}
+
+impl Ready<'_> {
+    pub(crate) fn name(&self) -> &str {
+        &self.program.name
+    }
+
+    fn subject(&self) -> Subject {
+        Subject::Program(self.program.name.to_string())
+    }
+
+    /// The maps that instructions refer to.
+    pub(crate) fn maps(&self) -> impl Iterator<Item = MapIndex> {
+        self.linked.relocations.iter().filter_map(|relocation| match relocation.target {
+            Reference::Map(map) | Reference::MapValue { map, .. } => Some(map),
+            _ => None,
+        })
+    }
+
+    /// The externs that instructions refer to, without configuration values, which are in a map.
+    pub(crate) fn externs(&self) -> impl Iterator<Item = ExternIndex> {
+        self.linked.relocations.iter().filter_map(|relocation| match relocation.target {
+            Reference::Ksym(index) | Reference::KfuncAddress(index) | Reference::Kfunc(index) => Some(index),
+            _ => None,
+        })
+    }
+
+    /// Loads the program, which must refer to none but these maps.
+    pub(crate) fn load(mut self, prepared: &Prepared<'_>, made: &Made<'_>) -> Result<LoadedProgram, Error> {
+        let jump_tables = super::jump_table::create(&self.linked)
+            .map_err(|error| Error::kernel(self.subject(), "make its tables of jump targets", error))?;
+        let names = ProgramNames { prepared, made, jump_tables: &jump_tables };
+        let modules = bind(&mut self.linked, &names)?;
+        let result = self.attempt(prepared, &modules);
+        let (fd, log) = match result {
+            Err(Attempt::Refused(refusal)) => return Err(self.explain(prepared, refusal)),
+            Err(Attempt::Other(error)) => return Err(error),
+            Ok(loaded) => loaded,
+        };
+        let meta = ProgramMeta {
+            name: self.program.name.to_string(),
+            program_type: self.program_type,
+            attach_type: Some(self.attach_type),
+            section: Some(self.program.section.to_string()),
+        };
+        Ok(LoadedProgram { index: self.index, program: Program::from_parts(fd, meta), log })
+    }
+
+    /// Loads with everything; if the kernel refuses the form of the request, without what it does not know.
+    fn attempt(
+        &mut self,
+        prepared: &Prepared<'_>,
+        modules: &[i32],
+    ) -> Result<(OwnedFd, Option<VerifierLog>), Attempt> {
+        let mut form = Form::default();
+        if !prepared.probes.is_live() {
+            self.simplify(prepared, &mut form);
+        }
+        match self.request(prepared, modules, form) {
+            Err(Attempt::Refused(refusal)) if is_about_form(&refusal) => {
+                if !self.simplify(prepared, &mut form) {
+                    return Err(Attempt::Refused(refusal));
+                }
+                self.request(prepared, modules, form)
+            }
+            result => result,
+        }
+    }
+
+    fn request(
+        &self,
+        prepared: &Prepared<'_>,
+        modules: &[i32],
+        form: Form,
+    ) -> Result<(OwnedFd, Option<VerifierLog>), Attempt> {
+        let func_info: Vec<u32> =
+            self.linked.func_info.iter().flat_map(|info| [info.slot, info.type_id.0]).collect();
+        let line_info: Vec<u32> = self
+            .linked
+            .line_info
+            .iter()
+            .flat_map(|line| [line.slot, line.file, line.text, line.line_column])
+            .collect();
+        let mut request =
+            sys::ProgLoad::new(self.program_type, self.linked.insns.as_bytes(), &prepared.license);
+        request.flags = self.flags;
+        request.ifindex = self.ifindex;
+        request.kernel_version = kernel_version(self.program_type);
+        if form.name {
+            request.name = &self.program.name;
+        }
+        if form.attach_type {
+            request.expected_attach_type = self.attach_type;
+        }
+        if form.info
+            && let Some(btf) = prepared.btf()?
+        {
+            request.btf = Some(btf);
+            request.func_info = sys::Records { record_size: 8, bytes: func_info.as_bytes() };
+            request.line_info = sys::Records { record_size: 16, bytes: line_info.as_bytes() };
+        }
+        let target = self.member.as_ref().map(|member| &member.table).or(self.target.as_ref());
+        if let Some(target) = target {
+            request.attach_btf_id = target.btf_id();
+            request.attach_to = target.fd()?;
+        }
+        request.fd_array = modules;
+        verifier::load_program(&request, self.log_level).map_err(Attempt::Refused)
+    }
+
+    /// Leaves out what the kernel does not know. Returns whether anything changed.
+    fn simplify(&mut self, prepared: &Prepared<'_>, form: &mut Form) -> bool {
+        let lacks = |feature| prepared.probes.probe(feature).is_no();
+        let before = *form;
+        form.name &= !lacks(Feature::Names);
+        form.info &= !lacks(Feature::BtfFunc);
+        let optional = self.program.spec.as_ref().is_some_and(|spec| spec.flags.attach_type_optional);
+        if optional && self.attach_type != AttachType(0) {
+            form.attach_type &= !lacks(Feature::ExpectedAttachType);
+        }
+        let old_readers = self.linked.insns.iter().any(|insn| old_reader(*insn).is_some());
+        let rewritten = old_readers && lacks(Feature::ProbeReadKernel);
+        if rewritten {
+            for insn in &mut self.linked.insns {
+                if let Some(helper) = old_reader(*insn) {
+                    insn.imm = helper.0 as i32;
+                }
+            }
+        }
+        *form != before || rewritten
+    }
+
+    /// From what the kernel answered to what it means.
+    fn explain(&self, prepared: &Prepared<'_>, refusal: Refusal) -> Error {
+        let Refusal { error, mut log } = refusal;
+        let errno = error.errno();
+        if log.is_empty() {
+            return self.without_log(prepared, error);
+        }
+        log.explain(|at, helper| {
+            match Missing::from_helper(i32::try_from(helper).ok()?)? {
+                Missing::Core => Some(Poison {
+                    short: "CO-RE relocation without an answer",
+                    long: format!("CO-RE relocation without an answer: {}", self.unanswered.get(&at)?),
+                }),
+                Missing::Map(map) => Some(Poison {
+                    short: "reference to a map that was not made",
+                    long: format!("map '{}' is used but was not made", prepared.map(map)?.spec.name),
+                }),
+                Missing::Kfunc(index) => {
+                    let name = &prepared.object.extern_at(index)?.name;
+                    Some(Poison {
+                        short: "call of a kernel function that was not found",
+                        long: format!("kernel function '{name}' is called, but this kernel does not have it"),
+                    })
+                }
+                _ => None,
+            }
+        });
+        Error::new(self.subject(), ErrorKind::Rejected { errno, log })
+    }
+
+    /// A refusal before the verifier had a look.
+    fn without_log(&self, prepared: &Prepared<'_>, error: sys::Error) -> Error {
+        let errno = error.errno();
+        let failed = Error::kernel(self.subject(), format!("load it as {}", self.program_type), error);
+        match errno {
+            Errno::EPERM | Errno::EACCES => failed.with_hint(
+                "loading needs CAP_BPF, and CAP_PERFMON or CAP_NET_ADMIN for most kinds of programs",
+            ),
+            Errno::EINVAL | Errno::E2BIG | Errno::ENOTSUPP | Errno::EOPNOTSUPP => {
+                let feature = Feature::ProgramType(self.program_type);
+                if prepared.probes.probe(feature).is_no() {
+                    let what = format!("programs of type {}", self.program_type);
+                    let since = feature.since().map(|release| release.to_string().into());
+                    let kind = ErrorKind::Unsupported { feature: what.into(), since, errno: Some(errno) };
+                    return Error::new(self.subject(), kind);
+                }
+                failed
+            }
+            _ => failed,
+        }
+    }
+}
+
+/// How an attempt to load a program can end.
+enum Attempt {
+    Refused(Refusal),
+    Other(Error),
+}
+
+impl From<Error> for Attempt {
+    fn from(error: Error) -> Self {
+        Self::Other(error)
+    }
+}
+
+/// What is told about a program beside its instructions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Form {
+    name: bool,
+    attach_type: bool,
+    info: bool,
+}
+
+impl Default for Form {
+    fn default() -> Self {
+        Self { name: true, attach_type: true, info: true }
+    }
+}
+
+/// Whether the kernel may have refused something else than the program.
+fn is_about_form(refusal: &Refusal) -> bool {
+    let errno = refusal.error.errno();
+    let is_unknown_helper = refusal.log.as_str().contains("unknown func");
+    matches!(errno, Errno::EINVAL | Errno::E2BIG) && (refusal.log.is_empty() || is_unknown_helper)
+}
+
+/// What old kernels have instead of a helper that tells kernel memory from user memory.
+fn old_reader(insn: Slot) -> Option<Helper> {
+    if !insn.is_helper_call() {
+        return None;
+    }
+    match Helper(insn.imm as u32) {
+        Helper::PROBE_READ_KERNEL | Helper::PROBE_READ_USER => Some(Helper::PROBE_READ),
+        Helper::PROBE_READ_KERNEL_STR | Helper::PROBE_READ_USER_STR => Some(Helper::PROBE_READ_STR),
+        _ => None,
+    }
+}
+
+/// Kernels before 5.0 load probes only for their own release.
+fn kernel_version(program_type: ProgramType) -> u32 {
+    match program_type {
+        ProgramType::KPROBE => {
+            bpfld_features::Release::current().map_or(0, bpfld_features::Release::version_code)
+        }
+        _ => 0,
+    }
+}
+
+/// Where a program's names lead.
+struct ProgramNames<'a> {
+    prepared: &'a Prepared<'a>,
+    made: &'a Made<'a>,
+    jump_tables: &'a [Map],
+}
+
+impl Names for ProgramNames<'_> {
+    fn map(&self, map: MapIndex) -> Option<&Map> {
+        self.made.map(map)
+    }
+
+    fn resolution(&self, index: ExternIndex) -> Option<Resolution> {
+        self.prepared.resolution(index)
+    }
+
+    fn jump_table(&self, table: u32) -> Option<&Map> {
+        self.jump_tables.get(table as usize)
+    }
+}

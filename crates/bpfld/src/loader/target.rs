@@ -1,0 +1,110 @@
+//! Attach targets that the kernel wants to know when a program is loaded, by their number in its types.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+use bpfld_btf::{Btf, Kind, TypeId};
+use bpfld_sys::{self as sys, AttachType};
+
+use super::options::Target;
+use crate::error::{Error, ErrorKind, Subject};
+use crate::kernel_btf::{KernelBtf, KernelType};
+use crate::program::Program;
+
+/// What a program is tied to.
+#[derive(Clone, Debug)]
+pub(crate) enum AttachTarget {
+    /// Something in the kernel.
+    Kernel(KernelType),
+    /// A function of another program.
+    Program { program: Program, function: TypeId },
+}
+
+impl AttachTarget {
+    pub(crate) fn btf_id(&self) -> u32 {
+        match self {
+            Self::Kernel(found) => found.id.0,
+            Self::Program { function, .. } => function.0,
+        }
+    }
+
+    /// Where the number is from: a module's types or a program. Nothing for the kernel's own types.
+    pub(crate) fn fd(&self) -> Result<Option<BorrowedFd<'_>>, Error> {
+        match self {
+            Self::Kernel(found) => found.fd(),
+            Self::Program { program, .. } => Ok(Some(program.as_fd())),
+        }
+    }
+}
+
+/// Finds what a program attaches to.
+pub(crate) fn find(
+    subject: &Subject,
+    attach_type: AttachType,
+    target: &Target,
+    kernel: impl FnOnce() -> Result<Arc<KernelBtf>, Error>,
+) -> Result<AttachTarget, Error> {
+    match target {
+        Target::Kernel(name) => in_kernel(subject, attach_type, name, &*kernel()?),
+        Target::Program { program, function } => in_program(subject, program, function),
+    }
+}
+
+/// How the kernel spells targets of an attach type in its types.
+fn spelling(attach_type: AttachType) -> (&'static str, Kind, &'static str) {
+    match attach_type {
+        AttachType::TRACE_RAW_TP => ("btf_trace_", Kind::TYPEDEF, "tracepoint"),
+        AttachType::LSM_MAC | AttachType::LSM_CGROUP => ("bpf_lsm_", Kind::FUNC, "security hook"),
+        AttachType::TRACE_ITER => ("bpf_iter_", Kind::FUNC, "iterator"),
+        _ => ("", Kind::FUNC, "function"),
+    }
+}
+
+fn in_kernel(
+    subject: &Subject,
+    attach_type: AttachType,
+    name: &str,
+    kernel: &KernelBtf,
+) -> Result<AttachTarget, Error> {
+    let (prefix, kind, noun) = spelling(attach_type);
+    let (module, name) = match name.split_once(':') {
+        Some((module, name)) => (Some(module), name),
+        None => (None, name),
+    };
+    let spelt = format!("{prefix}{name}");
+    let found = match module {
+        None => kernel.find(&spelt, kind)?,
+        Some("vmlinux") => kernel.vmlinux().find(&spelt, kind).map(|id| KernelType { module: None, id }),
+        Some(module) => kernel.find_in_modules(&spelt, kind, Some(module))?,
+    };
+    let place = module.map_or_else(|| "the kernel and its modules".to_owned(), |module| format!("module {module}"));
+    found
+        .map(AttachTarget::Kernel)
+        .ok_or_else(|| Error::not_found(subject.clone(), format!("{noun} {name} to attach to in {place}")))
+}
+
+fn in_program(subject: &Subject, program: &Program, function: &str) -> Result<AttachTarget, Error> {
+    let kernel = |doing, error| Error::kernel(subject.clone(), doing, error);
+    let info = sys::prog_info(program.as_fd())
+        .map_err(|error| kernel("ask about the program to attach to", error))?;
+    if info.btf_id == 0 {
+        let message = format!("program '{}', which it attaches to, has no type information", program.name());
+        return Err(Error::invalid(subject.clone(), message));
+    }
+    let btf = read_btf(info.btf_id)
+        .map_err(|error| kernel("read the types of the program to attach to", error))?
+        .map_err(|error| Error::new(subject.clone(), ErrorKind::Btf(error)))?;
+    let id = btf.find(function, Kind::FUNC).ok_or_else(|| {
+        let what = format!("function {function} in program '{}'", program.name());
+        Error::not_found(subject.clone(), what)
+    })?;
+    Ok(AttachTarget::Program { program: program.clone(), function: id })
+}
+
+fn read_btf(id: u32) -> Result<Result<Btf, bpfld_btf::Error>, sys::Error> {
+    let fd: OwnedFd = sys::btf_get_fd_by_id(id, None)?;
+    let size = sys::btf_data(&fd, &mut [])?;
+    let mut bytes = vec![0; size as usize];
+    sys::btf_data(&fd, &mut bytes)?;
+    Ok(Btf::parse(bytes))
+}
