@@ -10,7 +10,7 @@ use bpfld_sys::{self as sys, AttachType, Errno, socket::SocketProgram};
 
 use super::LinkInfo;
 use crate::{
-    Error, Program, Result, Subject,
+    Error, Map, Program, Result, Subject,
     info::{Kind, check_kind},
 };
 
@@ -53,6 +53,8 @@ pub(crate) enum Hold {
     },
     /// A filter on a socket: taken off by a socket option.
     Socket { socket: OwnedFd, what: SocketProgram },
+    /// A table of functions that the kernel uses as long as its map has it.
+    StructOps(Map),
     /// Nothing any more, or nothing that this handle ends.
     Released,
 }
@@ -196,6 +198,7 @@ impl Link {
     pub fn forget(mut self) {
         match std::mem::replace(&mut self.hold, Hold::Released) {
             Hold::Link(fd) | Hold::PerfEvent(fd) => std::mem::forget(fd),
+            Hold::StructOps(map) => std::mem::forget(map),
             Hold::Command { .. } | Hold::Socket { .. } | Hold::Released => {}
         }
     }
@@ -281,6 +284,7 @@ impl Link {
             Hold::Socket { socket, what } => {
                 sys::socket::detach(socket, what).map_err(|errno| io::Error::from_raw_os_error(errno.0))
             }
+            Hold::StructOps(map) => Ok(sys::map_delete_elem(map.map_fd(), &0u32.to_ne_bytes())?),
         }
     }
 }

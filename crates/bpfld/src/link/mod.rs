@@ -4,6 +4,7 @@ pub(crate) mod create;
 mod handle;
 mod info;
 mod order;
+pub(crate) mod struct_ops;
 
 pub use self::{
     handle::Link,

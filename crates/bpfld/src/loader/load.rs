@@ -8,8 +8,8 @@ use bpfld_object::{MapIndex, Object, ProgramIndex, SlotValue};
 use bpfld_sys::MapType;
 
 use super::loaded::{Loaded, PartiallyLoaded};
-use super::made::{Made, Pinning};
-use super::options::Loader;
+use super::made::Made;
+use super::options::{Loader, Pinning};
 use super::prepare::Prepared;
 use super::program::{LoadedProgram, Ready};
 use crate::error::{Error, Subject};
@@ -137,7 +137,7 @@ impl<'a> Prepared<'a> {
     }
 
     fn load_ready(&self, ready: Vec<Ready<'a>>, on_failure: OnFailure) -> Result<(Loaded, Failures), Error> {
-        let made = Made::make(self, |_| true, Pinning::AsDeclared)?;
+        let made = Made::make(self, |_| true, self.options.pinning)?;
         let stop = Mutex::new(false);
         let results = self.for_each(ready, |program| {
             let index = program.index;
@@ -161,6 +161,7 @@ impl<'a> Prepared<'a> {
         if on_failure == OnFailure::GoOn || failed.is_empty() {
             self.finish(&made, &programs, on_failure)?;
         }
+        let tables = self.tables(&made, &programs)?;
         let maps = if on_failure == OnFailure::Stop && !failed.is_empty() { Vec::new() } else { made.commit() };
         let loaded = Loaded {
             name: self.object.name().to_owned(),
@@ -168,6 +169,7 @@ impl<'a> Prepared<'a> {
             programs,
             program_names: self.object.programs().iter().map(|program| program.name.to_string()).collect(),
             variables: self.object.variables().to_vec(),
+            tables,
         };
         Ok((loaded, failed))
     }
@@ -193,6 +195,33 @@ impl<'a> Prepared<'a> {
             }
         }
         Ok(())
+    }
+
+    /// The tables of struct_ops maps with the programs in them. A program that is not loaded leaves its place empty.
+    fn tables(
+        &self,
+        made: &Made<'_>,
+        programs: &[LoadedProgram],
+    ) -> Result<Vec<(MapIndex, Vec<u8>)>, Error> {
+        let mut tables = Vec::new();
+        for number in 0..self.maps.len() {
+            let index = MapIndex(number as u32);
+            if made.map(index).is_none() {
+                continue;
+            }
+            let Some(found) = self.struct_ops(index)? else { continue };
+            let mut table = found.value.clone();
+            for member in &found.programs {
+                let loaded = programs.iter().find(|loaded| loaded.index == member.program);
+                let place = table.get_mut(member.offset..).and_then(|rest| rest.first_chunk_mut());
+                if let (Some(loaded), Some(place)) = (loaded, place) {
+                    let fd = loaded.program.as_fd().as_raw_fd();
+                    *place = usize::to_ne_bytes(fd.unsigned_abs() as usize);
+                }
+            }
+            tables.push((index, table));
+        }
+        Ok(tables)
     }
 
     /// Does something for each item: one after the other, or on several threads. Answers keep the order.

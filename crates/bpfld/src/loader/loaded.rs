@@ -1,12 +1,12 @@
 //! Objects in the kernel: their maps and programs, by name.
 
-use bpfld_object::{ProgramIndex, Variable};
+use bpfld_object::{MapIndex, Variable};
 
 use super::program::LoadedProgram;
 use crate::error::{Error, Result, Subject};
 use crate::log::VerifierLog;
 use crate::map::{Global, Map, Plain};
-use crate::program::Program;
+use crate::program::{Program, says_where};
 use crate::Link;
 
 /// An object in the kernel.
@@ -20,6 +20,8 @@ pub struct Loaded {
     pub(super) programs: Vec<LoadedProgram>,
     pub(super) program_names: Vec<String>,
     pub(super) variables: Vec<Variable>,
+    /// The tables of struct_ops maps, complete.
+    pub(super) tables: Vec<(MapIndex, Vec<u8>)>,
 }
 
 impl Loaded {
@@ -92,6 +94,20 @@ impl Loaded {
         Global::new(name, map, variable.offset as usize, variable.size as usize)
     }
 
+    /// Gives the kernel the table of functions of a struct_ops map, by the name of its variable.
+    ///
+    /// # Errors
+    ///
+    /// There is no such map, or the kernel refuses: it may allow one table of a name only.
+    pub fn attach_struct_ops(&self, map: &str) -> Result<Link> {
+        let found = self.map(map)?;
+        let table = self.tables.iter().find(|(index, _)| {
+            self.maps.get(index.index()).and_then(Option::as_ref).is_some_and(|map| map.name() == found.name())
+        });
+        let (_, table) = table.ok_or_else(|| Error::invalid(found.subject(), "it is no struct_ops map"))?;
+        crate::link::struct_ops::attach(found, table).map_err(|error| error.in_object(&self.name))
+    }
+
     /// Attaches every program whose section name says to what, and returns the links in the order of the object.
     /// Programs that cannot be attached by section name are left alone.
     ///
@@ -99,13 +115,8 @@ impl Loaded {
     ///
     /// A program cannot be attached; those before it are detached again.
     pub fn attach_all(&self) -> Result<Vec<Link>> {
-        let able = self.programs().filter(|program| program.spec().is_some_and(|spec| spec.auto_attach.is_some() && spec.target.is_some()));
+        let able = self.programs().filter(|program| says_where(program));
         able.map(Program::attach).collect()
-    }
-
-    /// Takes the program with this number in the object out.
-    pub(super) fn loaded_program(&self, index: ProgramIndex) -> Option<&LoadedProgram> {
-        self.programs.iter().find(|loaded| loaded.index == index)
     }
 }
 

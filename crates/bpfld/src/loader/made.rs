@@ -7,6 +7,7 @@ use bpfld_object::{MapIndex, MapKind, SlotValue};
 use bpfld_sys::{ElemFlags, MapType};
 
 use super::maps::{MapPlan, Surroundings, raw_fd};
+use super::options::Pinning;
 use super::prepare::Prepared;
 use super::reuse;
 use crate::error::{Error, Subject};
@@ -152,12 +153,4 @@ impl Drop for Made<'_> {
             let _ = std::fs::remove_file(path);
         }
     }
-}
-
-/// Whether maps are shared through the file system.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Pinning {
-    AsDeclared,
-    /// For a look at programs that leaves no trace.
-    Never,
 }

@@ -5,7 +5,6 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
 use bpfld_btf::TypeId;
-use bpfld_features::Feature;
 use bpfld_object::{MapDef, MapKind, Pinning};
 use bpfld_sys::{self as sys, Errno, MapFd, MapFlags, MapType};
 
@@ -168,11 +167,6 @@ impl<'a> MapPlan<'a> {
             Some(hint) => failed.with_hint(hint),
             None => failed,
         }
-    }
-
-    /// Whether the map is filled from the object and of a kind that old kernels cannot have.
-    pub(crate) fn needs(&self) -> Option<Feature> {
-        self.def.is_global_data().then_some(Feature::GlobalData)
     }
 
     /// The initial value, cut or filled up to the map's size.

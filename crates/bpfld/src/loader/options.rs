@@ -57,6 +57,7 @@ pub(crate) struct Options {
     pub(crate) probes: Option<Arc<Probes>>,
     pub(crate) kconfig: Option<String>,
     pub(crate) pin_root: Option<PathBuf>,
+    pub(crate) pinning: Pinning,
     pub(crate) log_level: LogLevel,
     pub(crate) parallel: Option<NonZeroUsize>,
     pub(crate) only: Option<Vec<String>>,
@@ -76,6 +77,14 @@ pub struct MapOptions {
     pub(crate) create: Option<bool>,
     pub(crate) pin: Option<Pin>,
     pub(crate) reuse: Option<Map>,
+}
+
+/// Whether maps are shared through the file system.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Pinning {
+    #[default]
+    AsDeclared,
+    Never,
 }
 
 /// Where a map shall be pinned.
@@ -135,6 +144,12 @@ impl Loader {
     /// The directory for maps that are pinned by name; `/sys/fs/bpf` if not set.
     pub fn pin_root(&mut self, path: impl Into<PathBuf>) -> &mut Self {
         self.options.pin_root = Some(path.into());
+        self
+    }
+
+    /// Leaves all maps unpinned, whatever the object declares and other options say: for a look that leaves no trace.
+    pub fn no_pins(&mut self) -> &mut Self {
+        self.options.pinning = Pinning::Never;
         self
     }
 
@@ -304,6 +319,7 @@ impl fmt::Debug for Loader {
             probes,
             kconfig,
             pin_root,
+            pinning,
             log_level,
             parallel,
             only,
@@ -316,6 +332,7 @@ impl fmt::Debug for Loader {
             .field("probes", &probes.is_some())
             .field("kconfig", kconfig)
             .field("pin_root", pin_root)
+            .field("pinning", pinning)
             .field("log_level", log_level)
             .field("parallel", parallel)
             .field("only", only)

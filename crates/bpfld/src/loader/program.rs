@@ -199,10 +199,6 @@ impl<'a> Prepared<'a> {
 }
 
 impl Ready<'_> {
-    pub(crate) fn name(&self) -> &str {
-        &self.program.name
-    }
-
     fn subject(&self) -> Subject {
         Subject::Program(self.program.name.to_string())
     }

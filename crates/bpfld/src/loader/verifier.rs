@@ -35,7 +35,14 @@ pub(crate) fn load_program(
             Err(_) => with_log(LogLevel::BASIC, load).map(|(fd, _)| (fd, None)),
         };
     }
-    match with_log(level, load) {
+    let result = match with_log(level, load) {
+        // Statistics alone do not say why.
+        Err(refusal) if !level.intersects(LogLevel::BASIC | LogLevel::FULL) => {
+            with_log(level | LogLevel::BASIC, load).map_err(|told| if told.log.is_empty() { refusal } else { told })
+        }
+        result => result,
+    };
+    match result {
         // The log does not fit into any buffer: then without.
         Err(refusal) if refusal.error.errno() == Errno::ENOSPC => {
             let fd = retry(|| load(None)).map_err(|error| Refusal { error, log: VerifierLog::default() })?;

@@ -1,4 +1,4 @@
-//! Arrays as memory shared with programs.
+//! Arrays and arenas as memory shared with programs.
 //!
 //! # Safety
 //!
@@ -18,14 +18,14 @@ use std::{
 
 use bpfld_sys::{
     Errno, MapFlags, MapType,
-    mmap::{Access, SharedMmap},
+    mmap::{Access, SharedMmap, page_size},
 };
 use zerocopy::FromZeros;
 
 use super::{Array, Map, Plain};
 use crate::{Error, Result, Subject};
 
-/// The memory of an array, shared with the programs that use it. Made by [`Map::memory`].
+/// The memory of an array or arena, shared with the programs that use it. Made by [`Map::memory`].
 #[derive(Debug)]
 pub struct Memory {
     subject: Subject,
@@ -36,21 +36,32 @@ pub struct Memory {
 impl Memory {
     pub(super) fn of(map: &Map) -> Result<Memory> {
         let spec = map.spec();
-        if spec.map_type != MapType::ARRAY || !spec.flags.contains(MapFlags::MMAPABLE) {
-            let message = "cannot be mapped: it must be an array made with the flag MMAPABLE (Linux 5.5)";
-            return Err(Error::invalid(map.subject(), message));
-        }
-        let stride = stride(spec.value_size as usize);
+        let element = match spec.map_type {
+            MapType::ARENA => page_size(),
+            MapType::ARRAY if spec.flags.contains(MapFlags::MMAPABLE) => stride(spec.value_size as usize),
+            _ => {
+                let message = "cannot be mapped: it must be an arena, or an array made with the flag MMAPABLE (Linux 5.5)";
+                return Err(Error::invalid(map.subject(), message));
+            }
+        };
         let too_large = || Error::invalid(map.subject(), "is larger than the address space");
         let len = usize::try_from(spec.max_entries)
             .ok()
-            .and_then(|count| count.checked_mul(stride));
+            .and_then(|count| count.checked_mul(element));
         let len = len.ok_or_else(too_large)?;
         let failed = |errno: Errno| {
             let source = io::Error::from_raw_os_error(errno.0);
             Error::io(map.subject(), "map into memory", source)
         };
-        let shared = match SharedMmap::new(map.as_fd(), 0, len, Access::ReadWrite) {
+        let mapped = match spec.map_type {
+            // An arena lies at the same address for programs and processes, which it may ask for.
+            MapType::ARENA if spec.map_extra != 0 => {
+                let address = usize::try_from(spec.map_extra).map_err(|_| too_large())?;
+                SharedMmap::at(map.as_fd(), address, len, Access::ReadWrite)
+            }
+            _ => SharedMmap::new(map.as_fd(), 0, len, Access::ReadWrite),
+        };
+        let shared = match mapped {
             // Frozen, or not to be written by us.
             Err(Errno::EPERM | Errno::EACCES) => SharedMmap::new(map.as_fd(), 0, len, Access::Read),
             shared => shared,

@@ -25,7 +25,7 @@ pub(super) fn attach(program: &Program) -> Result<Link> {
 }
 
 /// Whether a section name says all that is needed.
-pub(super) fn says_where(program: &Program) -> bool {
+pub(crate) fn says_where(program: &Program) -> bool {
     program.spec().is_some_and(|spec| place(&spec).is_ok())
 }
 

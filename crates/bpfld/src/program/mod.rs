@@ -23,7 +23,7 @@ mod uprobe;
 mod uprobe_multi;
 mod xdp;
 
-pub(crate) use self::handle::ProgramMeta;
+pub(crate) use self::{auto::says_where, handle::ProgramMeta};
 pub use self::{
     builder::ProgramBuilder,
     cgroup::CgroupDirection,

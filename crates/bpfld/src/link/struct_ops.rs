@@ -1,0 +1,22 @@
+//! Tables of functions given to the kernel: struct_ops.
+
+use std::os::fd::AsFd;
+
+use bpfld_sys::{self as sys, AttachType, ElemFlags, LinkCreate, LinkKind, MapFlags, Target};
+
+use super::handle::Hold;
+use crate::{Error, Link, Map, Result};
+
+/// Gives the kernel a table: by a link where the map was made for one, else for as long as the map has it.
+pub(crate) fn attach(map: &Map, table: &[u8]) -> Result<Link> {
+    let words = format!("struct_ops '{}'", map.name());
+    sys::map_update_elem(map.map_fd(), &0u32.to_ne_bytes(), table, ElemFlags::empty())
+        .map_err(|source| Error::kernel(map.subject(), "set its table of functions", source))?;
+    if !map.spec().flags.contains(MapFlags::LINK) {
+        return Ok(Link::new(Hold::StructOps(map.clone()), words));
+    }
+    let create = LinkCreate::new(map.as_fd(), Target::None, AttachType::STRUCT_OPS, LinkKind::Plain);
+    let fd = sys::link_create(&create)
+        .map_err(|source| Error::kernel(map.subject(), "give its table of functions to the kernel", source))?;
+    Ok(Link::new(Hold::Link(fd), words))
+}
