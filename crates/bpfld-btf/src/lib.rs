@@ -42,6 +42,7 @@ mod index;
 mod kind;
 mod lazy;
 mod load;
+mod minimal;
 mod parts;
 mod raw;
 mod reader;
@@ -64,6 +65,7 @@ pub use crate::{
     index::essential_name,
     kind::{CoreKind, IntEncoding, Kind, Linkage, TypeId},
     load::{BtfFeature, BtfFeatures, Draft, Placement, sanitize},
+    minimal::MinimalBtf,
     parts::{Array, EnumValue, EnumValues, Int, Member, Members, Parameter, Parameters, Variable, Variables},
     raw::Raw,
     relocate::{
