@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use bpfld_btf::{Btf, Kind, Linkage, Type, TypeId};
 use hashbrown::HashMap;
 
-use crate::elf::{Elf, Section, Symbol};
+use crate::elf::{Elf, Symbol};
 use crate::map::MAX_NAME;
 use crate::{Error, ErrorKind, SectionIndex};
 
@@ -71,12 +71,8 @@ impl Findings {
             return Ok(found);
         }
         let symbols = GlobalSymbols::new(elf);
-        let mut places = HashMap::new();
-        for section in elf.sections.iter().skip(1) {
-            places.entry(&*section.name).or_insert(section);
-        }
         for ty in sections {
-            found.sections.push(data_section(btf, &places, &symbols, ty)?);
+            found.sections.push(data_section(btf, elf, &symbols, ty)?);
         }
         Ok(found)
     }
@@ -120,7 +116,7 @@ impl<'e, 'd> GlobalSymbols<'e, 'd> {
 
 fn data_section(
     btf: &Btf,
-    places: &HashMap<&str, &Section>,
+    elf: &Elf<'_>,
     symbols: &GlobalSymbols<'_, '_>,
     ty: Type<'_>,
 ) -> Result<DataSection, Error> {
@@ -133,7 +129,7 @@ fn data_section(
             "a section's name in BTF is too long",
         ));
     }
-    let section = places.get(name).copied();
+    let section = elf.named(name);
     let is_extern = matches!(name, KCONFIG | KSYMS);
     let stated = ty.size_bytes().unwrap_or(0);
     let open = stated == 0 && !is_extern;

@@ -10,6 +10,7 @@ use goblin::container::{Container, Ctx, Endian as ElfEndian};
 use goblin::elf::header::{self, Header};
 use goblin::elf::section_header::{self, SectionHeader};
 use goblin::elf::sym::{self, Symtab};
+use hashbrown::HashMap;
 
 use crate::{Error, ErrorKind, SectionIndex};
 
@@ -68,33 +69,29 @@ impl Section {
         self.range.map(|(start, end)| start as usize..end as usize)
     }
 
-    fn from_header(
-        index: usize,
-        names: &[u8],
-        header: &SectionHeader,
-        file_len: usize,
-    ) -> Result<Self, Error> {
-        let name = string_at(names, header.sh_name)
-            .ok_or_else(|| Error::elf(format!("section {index} has no valid name")))?;
+    fn from_header(index: usize, name: &str, header: &SectionHeader, file_len: usize) -> Self {
         let range = usize::try_from(header.sh_offset).ok().and_then(|start| {
             let end = start.checked_add(usize::try_from(header.sh_size).ok()?)?;
             (end <= file_len).then_some((u32::try_from(start).ok()?, u32::try_from(end).ok()?))
         });
-        Ok(Self {
+        // the first header is a placeholder, or holds counts too large for the file header
+        let is_placeholder = index == 0;
+        let has_bytes = header.sh_type != section_header::SHT_NOBITS && !is_placeholder;
+        Self {
             index: SectionIndex::new(index),
             name: name.into(),
-            kind: header.sh_type,
+            kind: if is_placeholder {
+                section_header::SHT_NULL
+            } else {
+                header.sh_type
+            },
             flags: header.sh_flags,
-            size: header.sh_size,
+            size: if is_placeholder { 0 } else { header.sh_size },
             link: header.sh_link,
             info: header.sh_info,
             entry_size: header.sh_entsize,
-            range: if header.sh_type == section_header::SHT_NOBITS {
-                None
-            } else {
-                range
-            },
-        })
+            range: range.filter(|_| has_bytes),
+        }
     }
 }
 
@@ -158,6 +155,8 @@ pub(crate) struct Elf<'d> {
     pub(crate) endian: Endian,
     pub(crate) sections: Vec<Section>,
     pub(crate) symbols: Vec<Symbol<'d>>,
+    /// The first section of each name.
+    by_name: HashMap<&'d str, SectionIndex>,
 }
 
 impl<'d> Elf<'d> {
@@ -188,18 +187,29 @@ impl<'d> Elf<'d> {
                 Endian::Big => ElfEndian::Big,
             },
         );
-        let sections = read_sections(data, &header, ctx)?;
+        let (sections, by_name) = read_sections(data, &header, ctx)?;
         let symbols = read_symbols(data, &sections, ctx)?;
         Ok(Self {
             data,
             endian,
             sections,
             symbols,
+            by_name,
         })
+    }
+
+    /// What is to be kept.
+    pub(crate) fn into_parts(self) -> (Endian, Vec<Section>) {
+        (self.endian, self.sections)
     }
 
     pub(crate) fn section(&self, index: SectionIndex) -> Option<&Section> {
         self.sections.get(index.index())
+    }
+
+    /// The first section of this name.
+    pub(crate) fn named(&self, name: &str) -> Option<&Section> {
+        self.by_name.get(name).and_then(|index| self.section(*index))
     }
 
     /// The bytes of a section that must have some.
@@ -287,7 +297,11 @@ fn section_header_size() -> u64 {
     SectionHeader::size(Ctx::new(Container::Big, ElfEndian::Little)) as u64
 }
 
-fn read_sections(data: &[u8], header: &Header, ctx: Ctx) -> Result<Vec<Section>, Error> {
+fn read_sections<'d>(
+    data: &'d [u8],
+    header: &Header,
+    ctx: Ctx,
+) -> Result<(Vec<Section>, HashMap<&'d str, SectionIndex>), Error> {
     let start = usize::try_from(header.e_shoff).unwrap_or(usize::MAX);
     let headers = SectionHeader::parse(data, start, usize::from(header.e_shnum), ctx)
         .map_err(|_| Error::elf("section headers reach beyond the end of the file").at(header.e_shoff))?;
@@ -305,17 +319,22 @@ fn read_sections(data: &[u8], header: &Header, ctx: Ctx) -> Result<Vec<Section>,
         .ok_or_else(|| Error::elf("section names are missing"))?;
     let mut budget = data.len() * MAX_NAMES;
     let mut sections = Vec::with_capacity(headers.len());
+    let mut by_name = HashMap::with_capacity(headers.len());
     for (index, header) in headers.iter().enumerate() {
-        let section = match index {
-            0 => Section::from_header(index, &[0], &SectionHeader::default(), data.len())?,
-            _ => Section::from_header(index, names, header, data.len())?,
+        let name = if index == 0 {
+            Some("")
+        } else {
+            string_at(names, header.sh_name)
         };
-        budget = budget
-            .checked_sub(section.name.len())
-            .ok_or_else(names_too_long)?;
+        let name = name.ok_or_else(|| Error::elf(format!("section {index} has no valid name")))?;
+        budget = budget.checked_sub(name.len()).ok_or_else(names_too_long)?;
+        let section = Section::from_header(index, name, header, data.len());
+        if index != 0 {
+            by_name.entry(name).or_insert(section.index);
+        }
         sections.push(section);
     }
-    Ok(sections)
+    Ok((sections, by_name))
 }
 
 fn read_symbols<'d>(data: &'d [u8], sections: &[Section], ctx: Ctx) -> Result<Vec<Symbol<'d>>, Error> {

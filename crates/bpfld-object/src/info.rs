@@ -69,13 +69,9 @@ impl Info {
         let Some(ext) = crate::open::read_ext(elf, bytes)? else {
             return Ok(Self::default());
         };
-        let mut names = HashMap::new();
-        for section in elf.sections.iter().skip(1) {
-            names.entry(&*section.name).or_insert(section.index);
-        }
-        let functions = blocks(ext.func_info(), btf, &names)?;
-        let lines = blocks(ext.line_info(), btf, &names)?;
-        let core = blocks(ext.core_relos(), btf, &names)?;
+        let functions = blocks(ext.func_info(), btf, elf)?;
+        let lines = blocks(ext.line_info(), btf, elf)?;
+        let core = blocks(ext.core_relos(), btf, elf)?;
         Ok(Self {
             functions,
             lines,
@@ -114,18 +110,14 @@ impl Info {
     }
 }
 
-fn blocks<R: ExtRecord>(
-    table: ExtTable<'_, R>,
-    btf: &Btf,
-    names: &HashMap<&str, SectionIndex>,
-) -> Result<Blocks, Error> {
+fn blocks<R: ExtRecord>(table: ExtTable<'_, R>, btf: &Btf, elf: &Elf<'_>) -> Result<Blocks, Error> {
     let mut blocks = Blocks::new();
     for (number, block) in table.sections().enumerate() {
         let name = block
             .name(btf)
             .map_err(|cause| Error::btf("a section has no name", cause).section(".BTF.ext"))?;
-        if let Some(index) = names.get(name) {
-            blocks.entry(*index).or_insert(number);
+        if let Some(section) = elf.named(name) {
+            blocks.entry(section.index).or_insert(number);
         }
     }
     Ok(blocks)

@@ -114,13 +114,11 @@ impl<'b> Definition<'b> {
         Error::map(self.name, format!("attribute {attribute:?}: {detail}")).section(MAPS)
     }
 
-    fn bad(&self, attribute: &str) -> impl Fn(bpfld_btf::Error) -> Error {
-        let name: Box<str> = self.name.into();
-        let text: Box<str> = format!("attribute {attribute:?}: malformed type").into();
+    fn bad<'a>(&'a self, attribute: &'a str) -> impl Fn(bpfld_btf::Error) -> Error + 'a {
         move |cause| {
-            Error::btf(text.clone().into_string(), cause)
+            Error::btf(format!("attribute {attribute:?}: malformed type"), cause)
                 .section(MAPS)
-                .symbol(&name)
+                .symbol(self.name)
         }
     }
 

@@ -9,7 +9,7 @@ use bpfld_btf::{Btf, BtfExt, Bytes};
 use bpfld_sys::MapType;
 
 use crate::datasec::Findings;
-use crate::elf::{Elf, Section};
+use crate::elf::Elf;
 use crate::externs::Externs;
 use crate::info::Info;
 use crate::map::KERNEL_NAME_MAX;
@@ -133,13 +133,14 @@ impl OpenOptions {
             places: &places,
         };
         let relocations = context.collect(&mut maps)?;
-        let jump_tables = named(&elf, JUMP_TABLES)
+        let jump_tables = elf
+            .named(JUMP_TABLES)
             .map(|section| map_data::file_range(&elf, section))
             .transpose()?;
         let license = license(&elf)?;
         let version = version(&elf)?;
         let variables = crate::variables::collect(&elf, btf.as_deref(), &found, &externs, &maps);
-        let (endian, sections) = (elf.endian, elf.sections);
+        let (endian, sections) = elf.into_parts();
         Ok(Object {
             name,
             endian,
@@ -163,10 +164,6 @@ impl OpenOptions {
     }
 }
 
-fn named<'e>(elf: &'e Elf<'_>, name: &str) -> Option<&'e Section> {
-    elf.sections.iter().find(|section| &*section.name == name)
-}
-
 fn read_btf(elf: &Elf<'_>, bytes: &Bytes) -> Result<Option<Arc<Btf>>, Error> {
     let Some(part) = part(elf, bytes, ".BTF")? else {
         return Ok(None);
@@ -177,7 +174,7 @@ fn read_btf(elf: &Elf<'_>, bytes: &Bytes) -> Result<Option<Arc<Btf>>, Error> {
 
 /// The bytes of a section, shared, if it exists.
 pub(crate) fn part(elf: &Elf<'_>, bytes: &Bytes, name: &str) -> Result<Option<Bytes>, Error> {
-    let Some(section) = named(elf, name).filter(|section| section.size > 0) else {
+    let Some(section) = elf.named(name).filter(|section| section.size > 0) else {
         return Ok(None);
     };
     if !section.is_progbits() {
@@ -189,7 +186,7 @@ pub(crate) fn part(elf: &Elf<'_>, bytes: &Bytes, name: &str) -> Result<Option<By
 
 /// The license, up to a zero byte. There is no default: the object's author did not grant one.
 fn license(elf: &Elf<'_>) -> Result<Option<String>, Error> {
-    let Some(section) = named(elf, "license") else {
+    let Some(section) = elf.named("license") else {
         return Ok(None);
     };
     let data = elf.section_data(section)?;
@@ -202,7 +199,7 @@ fn license(elf: &Elf<'_>) -> Result<Option<String>, Error> {
 }
 
 fn version(elf: &Elf<'_>) -> Result<Option<u32>, Error> {
-    let Some(section) = named(elf, "version") else {
+    let Some(section) = elf.named("version") else {
         return Ok(None);
     };
     match <[u8; 4]>::try_from(elf.section_data(section)?) {
@@ -222,10 +219,13 @@ fn read_maps(
     relaxed: bool,
 ) -> Result<Vec<MapDef>, Error> {
     let mut maps = Vec::new();
-    if let Some(section) = named(elf, map_legacy::LEGACY_MAPS).filter(|section| section.is_progbits()) {
+    if let Some(section) = elf
+        .named(map_legacy::LEGACY_MAPS)
+        .filter(|section| section.is_progbits())
+    {
         maps = map_legacy::read_maps(elf, section)?;
     }
-    if let Some(section) = named(elf, map_btf::MAPS) {
+    if let Some(section) = elf.named(map_btf::MAPS) {
         let Some((btf, data)) = btf.zip(found.section(map_btf::MAPS)) else {
             return Err(
                 Error::new(ErrorKind::Btf, "BTF does not tell what maps there are").section(map_btf::MAPS),
@@ -275,7 +275,9 @@ fn arena_data(elf: &Elf<'_>, maps: &mut [MapDef]) -> Result<(), Error> {
     if let Some(second) = arenas.next() {
         return Err(Error::map(&second.name, "an object can have one arena only"));
     }
-    let data = named(elf, map_data::ARENA).filter(|section| section.is_progbits() && section.size > 0);
+    let data = elf
+        .named(map_data::ARENA)
+        .filter(|section| section.is_progbits() && section.size > 0);
     match (arena, data) {
         (Some(arena), Some(section)) => arena.contents = map_data::file_range(elf, section)?,
         (None, Some(section)) => {

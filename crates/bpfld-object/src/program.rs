@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
-use bpfld_insn::Slot;
+use bpfld_insn::{Endian, Slot};
 
 use crate::elf::{Elf, Section, Symbol};
 use crate::{Error, ErrorKind, FunctionIndex, ProgramSpec, SectionIndex};
@@ -103,12 +103,14 @@ pub(crate) fn find_functions(elf: &Elf<'_>) -> Result<(Vec<Function>, Vec<Code>)
         if total > elf.data.len() {
             return Err(Error::new(ErrorKind::Section, "overlaps with other sections").section(&section.name));
         }
-        let slots = data
-            .as_chunks::<8>()
-            .0
-            .iter()
-            .map(|bytes| Slot::from_bytes(*bytes, elf.endian))
-            .collect();
+        let insns = data.as_chunks::<8>().0.iter();
+        // one loop for each order: that of the host's own is a mere copy
+        let slots = match elf.endian {
+            Endian::Little => insns
+                .map(|bytes| Slot::from_bytes(*bytes, Endian::Little))
+                .collect(),
+            Endian::Big => insns.map(|bytes| Slot::from_bytes(*bytes, Endian::Big)).collect(),
+        };
         code.push(Code {
             section: section.index,
             slots,

@@ -124,6 +124,7 @@ impl Context<'_, '_> {
                 .code
                 .binary_search_by_key(&section.index, |code| code.section)
                 .unwrap_or(usize::MAX);
+            let mut last = None;
             for raw in self.elf.relocations(relocations)? {
                 let error = |error: Error| error.section(&section.name).at(raw.offset);
                 let symbol = self
@@ -135,7 +136,10 @@ impl Context<'_, '_> {
                 } else if is_struct_ops {
                     self.member(maps, section, raw, symbol).map_err(error)?;
                 } else if let Some((list, code)) = code_relocations.get_mut(place).zip(self.code.get(place)) {
-                    list.extend(self.instruction(code, section, raw, symbol).map_err(error)?);
+                    list.extend(
+                        self.instruction(&mut last, code, section, raw, symbol)
+                            .map_err(error)?,
+                    );
                 }
             }
         }
@@ -154,6 +158,7 @@ impl Context<'_, '_> {
     /// The relocation of an instruction, unless it belongs to no function: then a weak one was overridden.
     fn instruction(
         &self,
+        last: &mut Option<FunctionIndex>,
         code: &Code,
         section: &Section,
         raw: RawRelocation,
@@ -163,15 +168,29 @@ impl Context<'_, '_> {
             return Err(bad("not at an instruction"));
         }
         let slot = u32::try_from(raw.offset / SLOT).map_err(|_| bad("not at an instruction"))?;
-        let Some(function) = function_at(self.functions, section.index, slot) else {
-            return Ok(None);
+        // relocations are mostly in order, and so in the same function as the one before
+        let is_here = |function: &&Function| function.section == section.index && function.contains(slot);
+        let function = match last
+            .and_then(|last| self.functions.get(last.index()))
+            .filter(is_here)
+        {
+            Some(function) => function,
+            None => {
+                let Some(index) = function_at(self.functions, section.index, slot) else {
+                    return Ok(None);
+                };
+                *last = Some(index);
+                let Some(function) = self.functions.get(index.index()) else {
+                    return Ok(None);
+                };
+                function
+            }
         };
-        let function = self.functions.get(function.index());
         let insn = code
             .slots
             .get(slot as usize)
             .ok_or_else(|| bad("not at an instruction"))?;
-        let has_second = function.is_some_and(|function| function.contains(slot.saturating_add(1)));
+        let has_second = function.contains(slot.saturating_add(1));
         let can_refer = insn.is_call() || (insn.is_ldimm64() && has_second);
         if !can_refer {
             return Err(bad("neither a call nor a 64-bit load").symbol(symbol.name));

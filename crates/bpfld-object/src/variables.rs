@@ -96,10 +96,7 @@ fn holders(elf: &Elf<'_>, maps: &[MapDef]) -> HashMap<SectionIndex, MapIndex> {
         let section = if map.is_global_data() {
             map.section
         } else if map.map_type == MapType::ARENA {
-            elf.sections
-                .iter()
-                .find(|section| &*section.name == ARENA)
-                .map(|section| section.index)
+            elf.named(ARENA).map(|section| section.index)
         } else {
             None
         };
