@@ -25,7 +25,7 @@
 //!   objects), [`plain`] (contexts and records). They are made from the kernel's own BTF, and their sizes and offsets are
 //!   checked when the crate is compiled.
 //! - On Linux, with the feature `std` (on by default): one function for each command, [`perf`] for perf_event_open(2),
-//!   [`mmap`] for memory shared with the kernel, [`socket`], [`net`], [`poll`] and [`cpus`].
+//!   [`mmap`] for memory shared with the kernel, [`socket`], [`net`], [`mount`], [`poll`] and [`cpus`].
 //!
 //! Without `std`, or elsewhere, the vocabularies and structures are still there.
 //!
@@ -64,6 +64,9 @@ pub mod cpus;
 #[cfg(all(target_os = "linux", feature = "std"))]
 #[expect(unsafe_code, reason = "mmap(2)")]
 pub mod mmap;
+#[cfg(all(target_os = "linux", feature = "std"))]
+#[expect(unsafe_code, reason = "fsopen(2) and fsmount(2)")]
+pub mod mount;
 #[cfg(all(target_os = "linux", feature = "std"))]
 #[expect(unsafe_code, reason = "if_nametoindex(3)")]
 pub mod net;

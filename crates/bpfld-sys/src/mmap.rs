@@ -362,7 +362,7 @@ impl SharedMmap {
 /// How many of `len` bytes from `offset` on can be read or written at once: 8, 4, 2 or 1.
 #[inline]
 fn unit(offset: usize, len: usize) -> usize {
-    let fits = |size: usize| offset % size == 0 && len >= size;
+    let fits = |size: usize| offset.is_multiple_of(size) && len >= size;
     if fits(8) {
         8
     } else if fits(4) {

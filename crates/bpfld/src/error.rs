@@ -149,7 +149,12 @@ pub enum Failure {
 
 impl Error {
     pub(crate) fn new(subject: Subject, kind: ErrorKind) -> Self {
-        Self(Box::new(Inner { object: None, subject, kind, hint: None }))
+        Self(Box::new(Inner {
+            object: None,
+            subject,
+            kind,
+            hint: None,
+        }))
     }
 
     /// A refused call.
@@ -158,12 +163,24 @@ impl Error {
         doing: impl Into<Cow<'static, str>>,
         source: bpfld_sys::Error,
     ) -> Self {
-        Self::new(subject, ErrorKind::Kernel { doing: doing.into(), source })
+        Self::new(
+            subject,
+            ErrorKind::Kernel {
+                doing: doing.into(),
+                source,
+            },
+        )
     }
 
     /// A file that could not be read or written.
     pub(crate) fn io(subject: Subject, doing: impl Into<Cow<'static, str>>, source: std::io::Error) -> Self {
-        Self::new(subject, ErrorKind::Io { doing: doing.into(), source })
+        Self::new(
+            subject,
+            ErrorKind::Io {
+                doing: doing.into(),
+                source,
+            },
+        )
     }
 
     /// A thing that does not exist.
@@ -173,7 +190,12 @@ impl Error {
 
     /// A request that contradicts the object.
     pub(crate) fn invalid(subject: Subject, message: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(subject, ErrorKind::Invalid { message: message.into() })
+        Self::new(
+            subject,
+            ErrorKind::Invalid {
+                message: message.into(),
+            },
+        )
     }
 
     /// Something that this kernel cannot do.
@@ -183,7 +205,14 @@ impl Error {
         since: Option<&'static str>,
         errno: Option<Errno>,
     ) -> Self {
-        Self::new(subject, ErrorKind::Unsupported { feature: feature.into(), since: since.map(Into::into), errno })
+        Self::new(
+            subject,
+            ErrorKind::Unsupported {
+                feature: feature.into(),
+                since: since.map(Into::into),
+                errno,
+            },
+        )
     }
 
     /// Says which object it happened in, unless that is known.
@@ -279,7 +308,11 @@ impl fmt::Display for Subject {
 
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} is {} but declared as {}", self.parameter, self.pinned, self.declared)
+        write!(
+            f,
+            "{} is {} but declared as {}",
+            self.parameter, self.pinned, self.declared
+        )
     }
 }
 
@@ -309,7 +342,11 @@ impl fmt::Display for ErrorKind {
                     None => Ok(()),
                 }
             }
-            Self::Unsupported { feature, since, errno } => {
+            Self::Unsupported {
+                feature,
+                since,
+                errno,
+            } => {
                 write!(f, "this kernel does not support {feature}")?;
                 if let Some(since) = since {
                     write!(f, " (Linux {since} does)")?;
@@ -329,7 +366,12 @@ impl fmt::Display for ErrorKind {
                 Ok(())
             }
             Self::Invalid { message } | Self::Inconsistent { message } => f.write_str(message),
-            Self::Layout { part, expected, rust_type, given } => {
+            Self::Layout {
+                part,
+                expected,
+                rust_type,
+                given,
+            } => {
                 write!(f, "a {part} has {expected} bytes, but {rust_type} has {given}")
             }
             Self::Object(source) => chain(f, source),
@@ -352,7 +394,12 @@ fn chain(f: &mut fmt::Formatter<'_>, error: &dyn std::error::Error) -> fmt::Resu
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { object, subject, kind, hint } = &*self.0;
+        let Inner {
+            object,
+            subject,
+            kind,
+            hint,
+        } = &*self.0;
         match (object, subject) {
             (Some(object), Subject::Object) => write!(f, "object '{object}': ")?,
             (Some(object), _) if f.alternate() => write!(f, "object '{object}': {subject}: ")?,
@@ -373,7 +420,12 @@ impl fmt::Display for Error {
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { object, subject, kind, hint } = &*self.0;
+        let Inner {
+            object,
+            subject,
+            kind,
+            hint,
+        } = &*self.0;
         f.debug_struct("Error")
             .field("object", object)
             .field("subject", subject)
@@ -398,8 +450,13 @@ mod tests {
 
     #[test]
     fn a_rejection_prints_one_line_and_in_full_the_log() {
-        let log = VerifierLog::new("; int x = *p; @ a.c:3\n1: (61) r0 = *(u32 *)(r1 +0)\nR1 invalid mem access 'scalar'\n");
-        let kind = ErrorKind::Rejected { errno: Errno::EACCES, log };
+        let log = VerifierLog::new(
+            "; int x = *p; @ a.c:3\n1: (61) r0 = *(u32 *)(r1 +0)\nR1 invalid mem access 'scalar'\n",
+        );
+        let kind = ErrorKind::Rejected {
+            errno: Errno::EACCES,
+            log,
+        };
         let error = Error::new(Subject::Program("count".into()), kind).in_object("fw");
         check(
             &error,
@@ -420,7 +477,10 @@ mod tests {
         };
         let kind = ErrorKind::Differs {
             path: "/sys/fs/bpf/m".into(),
-            differences: vec![difference("type", "hash", "array"), difference("key size", "8", "4")],
+            differences: vec![
+                difference("type", "hash", "array"),
+                difference("key size", "8", "4"),
+            ],
         };
         let text = "map 'm': pinned at /sys/fs/bpf/m is another map: type is array but declared as hash, \
                     key size is 4 but declared as 8";
@@ -432,7 +492,8 @@ mod tests {
         let error = Error::unsupported(Subject::Map("r".into()), "ring buffers", Some("5.8"), None);
         let text = "map 'r': this kernel does not support ring buffers (Linux 5.8 does)";
         check(&error, text, text);
-        let text = "map 'r': this kernel does not support ring buffers (Linux 5.8 does) (try a perf event array)";
+        let text =
+            "map 'r': this kernel does not support ring buffers (Linux 5.8 does) (try a perf event array)";
         check(&error.with_hint("try a perf event array"), text, text);
     }
 }

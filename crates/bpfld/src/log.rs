@@ -44,7 +44,10 @@ impl VerifierLog {
     /// A log from its text.
     #[must_use]
     pub fn new(text: impl Into<String>) -> Self {
-        Self { text: text.into(), truncated: false }
+        Self {
+            text: text.into(),
+            truncated: false,
+        }
     }
 
     /// A log from the buffer that the kernel filled: up to the first NUL byte, with bytes that are no UTF-8 replaced.
@@ -88,14 +91,19 @@ impl VerifierLog {
     /// The one line that says most: for the explained form the reason, else the last line before the statistics.
     #[must_use]
     pub fn summary(&self) -> Option<&str> {
-        self.reason().or_else(|| self.telling_lines().next()).map(str::trim)
+        self.reason()
+            .or_else(|| self.telling_lines().next())
+            .map(str::trim)
     }
 
     /// The source line of the last instruction that the verifier looked at: text, file and line as the kernel prints
     /// them. There is none if the object has no line information.
     #[must_use]
     pub fn source_line(&self) -> Option<&str> {
-        self.lines().rev().find_map(|line| line.strip_prefix("; ")).map(str::trim)
+        self.lines()
+            .rev()
+            .find_map(|line| line.strip_prefix("; "))
+            .map(str::trim)
     }
 
     /// The statistics at the end of the log, if it was written that far.
@@ -104,9 +112,17 @@ impl VerifierLog {
         let line = self.lines().rev().find(|line| line.starts_with("processed "))?;
         let after = |text: &str, key: &str| -> u64 {
             let digits = text.split_once(key).map(|(_, rest)| rest).unwrap_or_default();
-            digits.split(|c: char| !c.is_ascii_digit()).next().and_then(|digits| digits.parse().ok()).unwrap_or(0)
+            digits
+                .split(|c: char| !c.is_ascii_digit())
+                .next()
+                .and_then(|digits| digits.parse().ok())
+                .unwrap_or(0)
         };
-        let time = self.lines().rev().find(|line| line.starts_with("verification time ")).unwrap_or_default();
+        let time = self
+            .lines()
+            .rev()
+            .find(|line| line.starts_with("verification time "))
+            .unwrap_or_default();
         Some(VerifierStats {
             processed_insns: after(line, "processed "),
             max_states_per_insn: after(line, "max_states_per_insn "),
@@ -133,7 +149,9 @@ impl VerifierLog {
                 last = Some((helper, poison));
                 continue;
             }
-            let number = line.strip_prefix("invalid func unknown#").and_then(|number| number.trim().parse().ok());
+            let number = line
+                .strip_prefix("invalid func unknown#")
+                .and_then(|number| number.trim().parse().ok());
             match &last {
                 Some((helper, poison)) if number == Some(*helper) => out.push_str(&poison.long),
                 _ => out.push_str(line),
@@ -146,13 +164,22 @@ impl VerifierLog {
     /// The text below "Reason:" of the explained form, with its title where there is no text.
     fn reason(&self) -> Option<&str> {
         let (_, explained) = self.text.rsplit_once("Verification failed: ")?;
-        let reason = explained.split_once("\nReason:\n").and_then(|(_, rest)| rest.lines().next());
-        reason.filter(|line| !line.trim().is_empty()).or_else(|| explained.lines().next())
+        let reason = explained
+            .split_once("\nReason:\n")
+            .and_then(|(_, rest)| rest.lines().next());
+        reason
+            .filter(|line| !line.trim().is_empty())
+            .or_else(|| explained.lines().next())
     }
 
     /// Lines from the end, without statistics and empty lines.
     fn telling_lines(&self) -> impl Iterator<Item = &str> {
-        const STATISTICS: [&str; 4] = ["processed ", "verification time ", "stack depth ", "max_states_per_insn "];
+        const STATISTICS: [&str; 4] = [
+            "processed ",
+            "verification time ",
+            "stack depth ",
+            "max_states_per_insn ",
+        ];
         self.lines().rev().filter(|line| {
             let line = line.trim();
             !line.is_empty() && !STATISTICS.iter().any(|start| line.starts_with(start))
@@ -198,7 +225,10 @@ mod tests {
         }
         check("", None);
         check("processed 0 insns (limit 1000000)\n", None);
-        check("0: (95) exit\nR0 !read_ok\nverification time 5 usec\nstack depth 0\nprocessed 1 insns\n", Some("R0 !read_ok"));
+        check(
+            "0: (95) exit\nR0 !read_ok\nverification time 5 usec\nstack depth 0\nprocessed 1 insns\n",
+            Some("R0 !read_ok"),
+        );
         check(EXPLAINED, Some("R0 has never been initialized on this path."));
         check("Verification failed: Title only\n", Some("Title only"));
     }
@@ -248,7 +278,10 @@ mod tests {
 
     #[test]
     fn buffers_end_at_the_first_nul() {
-        assert_eq!(VerifierLog::from_buffer(b"ab\xff\0rest", true).as_str(), "ab\u{fffd}");
+        assert_eq!(
+            VerifierLog::from_buffer(b"ab\xff\0rest", true).as_str(),
+            "ab\u{fffd}"
+        );
         assert!(VerifierLog::from_buffer(b"", false).is_empty());
     }
 }

@@ -1,4 +1,10 @@
 //! Tests on the running kernel. They need root; without it they are skipped, and say so.
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
+mod counter;
+mod links;
+mod maps;
+mod probes;
+mod ring;
 mod room;
+mod run;

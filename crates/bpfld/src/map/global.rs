@@ -9,7 +9,7 @@ use std::{
 };
 
 use bpfld_sys::{ElemFlags, MapFlags};
-use zerocopy::{FromZeros, IntoBytes};
+use zerocopy::IntoBytes;
 
 use super::{Map, Memory, Plain};
 use crate::{Error, ErrorKind, Result, Subject};

@@ -20,7 +20,6 @@ use bpfld_sys::{
     Errno, MapFlags, MapType,
     mmap::{Access, SharedMmap, page_size},
 };
-use zerocopy::FromZeros;
 
 use super::{Array, Map, Plain};
 use crate::{Error, Result, Subject};

@@ -2,7 +2,7 @@
 
 use std::{fmt, marker::PhantomData, ops::Index};
 
-use zerocopy::{FromBytes, IntoBytes};
+use zerocopy::IntoBytes;
 
 use super::Plain;
 

@@ -3,7 +3,6 @@
 use std::marker::PhantomData;
 
 use bpfld_sys::{ElemFlags, Errno, MapType};
-use zerocopy::{FromZeros, IntoBytes};
 
 use super::{
     Map, Plain,

@@ -1,7 +1,6 @@
 //! What the typed views have in common: the check of types and sizes, and how values lie in memory.
 
 use bpfld_sys::MapType;
-use zerocopy::{FromZeros, IntoBytes};
 
 use super::{Map, PerCpuValues, Plain};
 use crate::{Error, ErrorKind, Result};

@@ -6,10 +6,11 @@ use std::{
     sync::Arc,
 };
 
+use bpfld_insn::Slot;
 use bpfld_object::ProgramSpec;
 use bpfld_sys::{self as sys, AttachType, ProgramType};
 
-use super::{ProgramInfo, auto};
+use super::{ProgramBuilder, ProgramInfo, auto};
 use crate::{
     Error, Link, Result, Subject,
     info::{Kind, check_kind},
@@ -57,6 +58,13 @@ pub(crate) struct ProgramMeta {
 }
 
 impl Program {
+    /// Describes a program put together in memory; [`ProgramBuilder::load`] loads it.
+    ///
+    /// What comes out of a compiler is [`Loader`](crate::Loader)'s.
+    pub fn builder<'a>(program_type: ProgramType, name: &'a str, insns: &'a [Slot]) -> ProgramBuilder<'a> {
+        ProgramBuilder::new(program_type, name, insns)
+    }
+
     /// Wraps a descriptor whose description is known.
     pub(crate) fn from_parts(fd: OwnedFd, meta: ProgramMeta) -> Program {
         Program {
@@ -155,9 +163,14 @@ impl Program {
         auto::attach(self)
     }
 
+    /// Whether the section name says all that [`attach`](Program::attach) needs.
+    #[must_use]
+    pub fn attaches_itself(&self) -> bool {
+        auto::says_where(self)
+    }
+
     /// Runs the program on made-up input, without attaching it (4.12): say what it gets, then
     /// [`run`](TestRun::run).
-    #[must_use]
     pub fn test_run(&self) -> TestRun<'_> {
         TestRun::new(self)
     }

@@ -109,13 +109,11 @@ impl IterLink {
     }
 
     /// The link alone, for pinning: a pinned iterator can be read like a file.
-    #[must_use]
     pub fn into_link(self) -> Link {
         self.link
     }
 
     /// The link.
-    #[must_use]
     pub fn link(&self) -> &Link {
         &self.link
     }

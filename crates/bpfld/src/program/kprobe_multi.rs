@@ -1,10 +1,10 @@
 //! Attaching to many kernel functions through one link.
 
-use std::{ffi::CString, fs};
+use std::ffi::CString;
 
 use bpfld_sys::{AttachType, CStrAddress, KernelFunctions, KprobeMultiFlags, LinkKind, Target};
 
-use super::{KprobeMulti, ProgramKind, section::matches, tracefs};
+use super::{KprobeMulti, ProgramKind, section::matches, tracefs::Tracefs};
 use crate::{
     Error, Link, Result,
     link::create::{c_string, link},
@@ -106,7 +106,7 @@ impl KprobeMulti {
                 source,
             )
         };
-        let root = tracefs::root().map_err(failed)?;
+        let tracefs = Tracefs::open().map_err(failed)?;
         let target = format!("kernel functions {pattern}");
         let none = || {
             Error::not_found(
@@ -115,14 +115,14 @@ impl KprobeMulti {
             )
         };
         // Names may be ambiguous, addresses are not; the list with addresses came with 6.5.
-        if let Ok(list) = fs::read_to_string(root.join("available_filter_functions_addrs")) {
+        if let Ok(list) = tracefs.read("available_filter_functions_addrs") {
             let addresses = addresses(&list, pattern);
             if addresses.is_empty() {
                 return Err(none());
             }
             return self.attach_to(Functions::Addresses(&addresses), options, target);
         }
-        let list = fs::read_to_string(root.join("available_filter_functions")).map_err(failed)?;
+        let list = tracefs.read("available_filter_functions").map_err(failed)?;
         let names = names(&list, pattern);
         if names.is_empty() {
             return Err(none());

@@ -226,7 +226,8 @@ impl Netfilter {
 }
 
 impl SkSkb {
-    /// Attaches to a socket map, with a link (6.10) or before that without.
+    /// Attaches to a socket map, with a link (6.10) or before that without: to the sockets that are put into the map from then on.
+    /// They keep the program until they are taken out, also when it is detached from the map.
     ///
     /// # Errors
     ///
@@ -251,7 +252,8 @@ impl SkSkb {
 }
 
 impl SkMsg {
-    /// Attaches to a socket map, with a link (6.10) or before that without.
+    /// Attaches to a socket map, with a link (6.10) or before that without: to the sockets that are put into the map from then on.
+    /// They keep the program until they are taken out, also when it is detached from the map.
     ///
     /// # Errors
     ///

@@ -1,9 +1,13 @@
 //! Where the kernel tells about tracepoints and probes: tracefs and the descriptions of perf event sources.
 
-use std::{fs, io, path::PathBuf};
+use std::{
+    fs, io,
+    os::fd::{AsRawFd, OwnedFd},
+    path::PathBuf,
+};
 
 use bpfld_features::{FsType, Mounts};
-use bpfld_sys::PerfType;
+use bpfld_sys::{PerfType, mount};
 
 /// Number of a tracepoint, as perf events want it.
 pub(super) fn tracepoint_id(category: &str, name: &str) -> io::Result<u64> {
@@ -14,22 +18,46 @@ pub(super) fn tracepoint_id(category: &str, name: &str) -> io::Result<u64> {
             "not the name of a tracepoint",
         ));
     }
-    let path = root()?.join("events").join(category).join(name).join("id");
-    number(&fs::read_to_string(path)?)
+    number(&Tracefs::open()?.read(&format!("events/{category}/{name}/id"))?)
 }
 
-/// The directory of tracefs, mounted alone or inside of debugfs.
-pub(super) fn root() -> io::Result<PathBuf> {
-    let mounts = Mounts::current()?;
-    if let Some(path) = mounts.find(FsType::Tracefs) {
-        return Ok(path.to_owned());
+/// The directory of tracefs: where it is mounted, or one for us alone.
+#[derive(Debug)]
+pub(super) struct Tracefs {
+    path: PathBuf,
+    /// What the path goes through, where it is mounted nowhere.
+    _root: Option<OwnedFd>,
+}
+
+impl Tracefs {
+    pub(super) fn open() -> io::Result<Tracefs> {
+        let mounts = Mounts::current()?;
+        if let Some(path) = mounts.find(FsType::Tracefs) {
+            return Ok(Tracefs {
+                path: path.to_owned(),
+                _root: None,
+            });
+        }
+        // Inside of debugfs it is mounted at the first access.
+        let inside = PathBuf::from("/sys/kernel/debug/tracing");
+        if inside.join("events").exists() {
+            return Ok(Tracefs {
+                path: inside,
+                _root: None,
+            });
+        }
+        let root = mount::detached(c"tracefs")
+            .map_err(|_| io::Error::new(io::ErrorKind::NotFound, "tracefs is not mounted"))?;
+        let path = PathBuf::from(format!("/proc/self/fd/{}", root.as_raw_fd()));
+        Ok(Tracefs {
+            path,
+            _root: Some(root),
+        })
     }
-    // Inside of debugfs it is mounted at the first access.
-    let inside = PathBuf::from("/sys/kernel/debug/tracing");
-    if inside.join("events").exists() {
-        return Ok(inside);
+
+    pub(super) fn read(&self, name: &str) -> io::Result<String> {
+        fs::read_to_string(self.path.join(name))
     }
-    Err(io::Error::new(io::ErrorKind::NotFound, "tracefs is not mounted"))
 }
 
 /// A source of perf events for probes, `kprobe` or `uprobe` (4.17).

@@ -1,0 +1,439 @@
+//! Programs on tracepoints, probes, perf events and kernel functions, and iterators.
+
+use std::{fs, io::Read, path::Path};
+
+use bpfld::{
+    AttachType, BtfTracepoint, Errno, Error, Fentry, Iter, IterTarget, Kprobe, KprobeMulti, KprobeOptions,
+    Link, LinkDetails, LinkType, Lsm, MultiOptions, PerfEvent, ProgFlags, Program, ProgramKind, ProgramType,
+    RawTracepoint, Tracepoint, Uprobe, UprobeMulti, UprobeOptions,
+    btf::{Btf, Kind, TypeId},
+    perf::{Attr, Scope},
+};
+use bpfld_insn::Slot;
+use bpfld_object::Executable;
+use bpfld_sys::PerfSoftware;
+use bpfld_tests::{Need, require};
+
+use crate::counter::{Counter, call, exit, mov, mov_reg};
+
+const GET_ATTACH_COOKIE: i32 = 174;
+
+/// Makes a few system calls, reading among them.
+fn make_call() {
+    fs::read("/proc/thread-self/comm").unwrap();
+}
+
+#[test]
+fn tracepoints() {
+    require!(Need::Root);
+    let counter = Counter::new(ProgramType::TRACEPOINT, None, 0);
+    let program: Tracepoint = (&counter.program).try_into().unwrap();
+    let link = program.attach("raw_syscalls", "sys_enter").unwrap();
+    assert!(counter.runs_in(make_call) > 0);
+    let info = link.info().unwrap();
+    assert_eq!(info.link_type(), LinkType::PERF_EVENT);
+    assert_eq!(info.name(), Some("sys_enter"), "{info:?}");
+    drop(link);
+    assert_eq!(counter.runs_in(make_call), 0);
+
+    let link = program
+        .attach_with_cookie("raw_syscalls", "sys_enter", 77)
+        .unwrap();
+    assert_eq!(link.info().unwrap().cookie(), Some(77));
+    drop(link);
+    let error = program.attach("sched", "no_such_tracepoint").unwrap_err();
+    assert!(
+        error.to_string().contains("tracepoint sched/no_such_tracepoint"),
+        "{error}"
+    );
+    program.attach("sched/..", "x").unwrap_err();
+}
+
+#[test]
+fn raw_tracepoints() {
+    require!(Need::Root);
+    let counter = Counter::new(ProgramType::RAW_TRACEPOINT, None, 0);
+    let program: RawTracepoint = (&counter.program).try_into().unwrap();
+    let link = program.attach("sys_enter").unwrap();
+    assert!(counter.runs_in(make_call) > 0);
+    assert_eq!(link.info().unwrap().name(), Some("sys_enter"));
+    assert_eq!(link.to_string(), "raw tracepoint sys_enter");
+    // This kind cannot be detached on demand: closing it does it.
+    link.detach().unwrap();
+    assert_eq!(counter.runs_in(make_call), 0);
+    match program.attach_with_cookie("sys_enter", 5) {
+        Ok(link) => assert_eq!(link.info().unwrap().cookie(), Some(5)),
+        Err(error) => assert!(error.to_string().contains("6.10"), "{error}"),
+    }
+    let error = program.attach("no_such_tracepoint").unwrap_err();
+    assert_eq!(error.errno(), Some(Errno::ENOENT), "{error}");
+    program.attach("with\0nul").unwrap_err();
+}
+
+/// Loads a program for a target in the kernel's BTF; the reason if this kernel forbids such programs.
+fn load_for(
+    program_type: ProgramType,
+    attach_type: AttachType,
+    target: TypeId,
+    code: &[Slot],
+) -> Result<Program, Error> {
+    Program::builder(program_type, "traced", code)
+        .attach_type(attach_type)
+        .attach_btf_id(target)
+        .load()
+}
+
+fn kernel_btf() -> Btf {
+    Btf::parse(fs::read("/sys/kernel/btf/vmlinux").unwrap()).unwrap()
+}
+
+#[test]
+fn typed_tracepoints() {
+    require!(Need::Root);
+    let target = kernel_btf().find("btf_trace_sys_enter", Kind::TYPEDEF).unwrap();
+    let program = load_for(
+        ProgramType::TRACING,
+        AttachType::TRACE_RAW_TP,
+        target,
+        &[mov(0, 0), exit()],
+    )
+    .unwrap();
+    let program: BtfTracepoint = program.try_into().unwrap();
+    let link = program.attach().unwrap();
+    let info = link.info().unwrap();
+    assert_eq!(info.program_id(), program.program().info().unwrap().id());
+    drop(link);
+    let link = program.attach_with_cookie(3).unwrap();
+    assert_eq!(link.info().unwrap().cookie(), Some(3));
+    let error = Fentry::try_from(program.program()).unwrap_err().to_string();
+    assert!(
+        error.contains("was loaded to be attached as trace_raw_tp"),
+        "{error}"
+    );
+}
+
+/// The reason why programs with trampolines cannot be loaded here, if the kernel refuses them before it looks at them.
+fn forbidden(error: &Error) -> bool {
+    error.errno() == Some(Errno::EPERM) && error.verifier_log().is_none()
+}
+
+#[test]
+fn kernel_functions() {
+    require!(Need::Root);
+    let target = kernel_btf().find("vfs_read", Kind::FUNC).unwrap();
+    for attach_type in [AttachType::TRACE_FENTRY, AttachType::TRACE_FEXIT] {
+        match load_for(ProgramType::TRACING, attach_type, target, &[mov(0, 0), exit()]) {
+            Ok(program) if attach_type == AttachType::TRACE_FENTRY => {
+                let link = Fentry::try_from(program).unwrap().attach().unwrap();
+                assert_eq!(link.info().unwrap().link_type(), LinkType::TRACING);
+            }
+            Ok(program) => {
+                let link = bpfld::Fexit::try_from(program)
+                    .unwrap()
+                    .attach_with_cookie(7)
+                    .unwrap();
+                assert_eq!(link.info().unwrap().cookie(), Some(7));
+            }
+            Err(error) if forbidden(&error) => {
+                let reason = format!("this kernel forbids {attach_type} programs to everybody: {error}");
+                bpfld_tests::skip("kernel_functions", &reason);
+                return;
+            }
+            Err(error) => panic!("{error:#}"),
+        }
+    }
+}
+
+#[test]
+fn security_hooks() {
+    require!(Need::Root, Need::Config("CONFIG_BPF_LSM"));
+    let target = kernel_btf().find("bpf_lsm_file_open", Kind::FUNC).unwrap();
+    match load_for(
+        ProgramType::LSM,
+        AttachType::LSM_MAC,
+        target,
+        &[mov(0, 0), exit()],
+    ) {
+        Ok(program) => {
+            let link = Lsm::try_from(program).unwrap().attach().unwrap();
+            assert_eq!(link.info().unwrap().link_type(), LinkType::TRACING);
+        }
+        Err(error) if forbidden(&error) => {
+            let reason = format!("this kernel forbids LSM programs to everybody: {error}");
+            bpfld_tests::skip("security_hooks", &reason);
+        }
+        Err(error) => panic!("{error:#}"),
+    }
+}
+
+#[test]
+fn kernel_probes() {
+    require!(Need::Root);
+    let counter = Counter::new(ProgramType::KPROBE, None, 0);
+    let program: Kprobe = (&counter.program).try_into().unwrap();
+    if !Path::new("/sys/bus/event_source/devices/kprobe").exists() {
+        // What users of such a kernel see.
+        let error = program.attach("vfs_read").unwrap_err().to_string();
+        assert!(error.contains("CONFIG_KPROBE_EVENTS"), "{error}");
+    }
+    require!(Need::Config("CONFIG_KPROBE_EVENTS"));
+    for options in [
+        KprobeOptions::new(),
+        KprobeOptions::new().at_return(),
+        KprobeOptions::new().cookie(9),
+    ] {
+        let link = program.attach_with("vfs_read", options).unwrap();
+        assert!(counter.runs_in(make_call) > 0);
+        drop(link);
+        assert_eq!(counter.runs_in(make_call), 0);
+    }
+    let link = program.attach_syscall("read").unwrap();
+    assert!(counter.runs_in(make_call) > 0);
+    drop(link);
+    program.attach("no_such_function").unwrap_err();
+}
+
+#[test]
+fn many_kernel_functions() {
+    require!(
+        Need::Root,
+        Need::Config("CONFIG_KPROBES"),
+        Need::Config("CONFIG_FPROBE")
+    );
+    let counter = Counter::new(ProgramType::KPROBE, Some(AttachType::TRACE_KPROBE_MULTI), 0);
+    let program: KprobeMulti = (&counter.program).try_into().unwrap();
+    let link = program
+        .attach(&["vfs_read", "vfs_write"], MultiOptions::new().cookies(&[1, 2]))
+        .unwrap();
+    assert!(counter.runs_in(make_call) > 0);
+    assert_eq!(link.info().unwrap().addresses().len(), 2);
+    drop(link);
+    let link = program
+        .attach_matching("vfs_rea*", MultiOptions::new().at_return())
+        .unwrap();
+    assert!(counter.runs_in(make_call) > 0);
+    drop(link);
+}
+
+#[inline(never)]
+fn probed_function(number: u64) -> u64 {
+    std::hint::black_box(number) + 1
+}
+
+/// The symbol of the function above, whose name the compiler decorates.
+fn probed_symbol() -> String {
+    let bytes = fs::read("/proc/self/exe").unwrap();
+    let executable = Executable::parse(&bytes).unwrap();
+    let mut found = executable
+        .functions()
+        .filter(|function| function.name.contains("probed_function"));
+    found.next().unwrap().name.to_owned()
+}
+
+#[test]
+fn user_probes() {
+    require!(Need::Root, Need::Config("CONFIG_UPROBE_EVENTS"));
+    let counter = Counter::new(ProgramType::KPROBE, None, 0);
+    let program: Uprobe = (&counter.program).try_into().unwrap();
+    let symbol = probed_symbol();
+    let run = || assert_eq!(probed_function(1), 2);
+    let exe = "/proc/self/exe";
+    let link = program.attach(exe, symbol.as_str()).unwrap();
+    assert_eq!(counter.runs_in(run), 1);
+    let info = link.info().unwrap();
+    let LinkDetails::PerfUprobe(probe) = info.details() else {
+        panic!("{info:?}")
+    };
+    let offset = u64::from(probe.offset);
+    assert!(info.name().unwrap().starts_with('/'), "{info:?}");
+    drop(link);
+    assert_eq!(counter.runs_in(run), 0);
+
+    let link = program.attach(exe, offset).unwrap();
+    assert_eq!(counter.runs_in(run), 1);
+    drop(link);
+    let link = program.attach_return(exe, symbol.as_str()).unwrap();
+    assert_eq!(counter.runs_in(run), 1);
+    drop(link);
+    let options = UprobeOptions::new().process(std::process::id()).cookie(5);
+    let link = program.attach_with(exe, symbol.as_str(), options).unwrap();
+    assert_eq!(counter.runs_in(run), 1);
+    assert_eq!(link.info().unwrap().cookie(), Some(5));
+    drop(link);
+    let link = program
+        .attach_with(exe, symbol.as_str(), UprobeOptions::new().process(1))
+        .unwrap();
+    assert_eq!(counter.runs_in(run), 0);
+    drop(link);
+
+    // By the name of a library.
+    let link = program.attach("libc.so.6", "getrandom").unwrap();
+    assert!(link.to_string().ends_with("libc.so.6"), "{link}");
+    drop(link);
+    let error = program.attach(exe, "no_such_function").unwrap_err().to_string();
+    assert!(
+        error.contains("cannot attach to 'no_such_function' of /proc/self/exe"),
+        "{error}"
+    );
+    let error = program.attach("no-such-program", "main").unwrap_err().to_string();
+    assert!(error.contains("no-such-program"), "{error}");
+    program.attach("/dev/null", "main").unwrap_err();
+}
+
+#[test]
+fn many_places_of_a_binary() {
+    require!(Need::Root, Need::Config("CONFIG_UPROBES"));
+    let counter = Counter::new(ProgramType::KPROBE, Some(AttachType::TRACE_UPROBE_MULTI), 0);
+    let program: UprobeMulti = (&counter.program).try_into().unwrap();
+    let symbol = probed_symbol();
+    let run = || assert_eq!(probed_function(1), 2);
+    let check = |link: Link| {
+        assert_eq!(counter.runs_in(run), 1);
+        let info = link.info().unwrap();
+        drop(link);
+        assert_eq!(counter.runs_in(run), 0);
+        info
+    };
+    let exe = "/proc/self/exe";
+    let info = check(
+        program
+            .attach(exe, &[&symbol], MultiOptions::new().cookies(&[8]))
+            .unwrap(),
+    );
+    assert_eq!((info.addresses().len(), info.cookies()), (1, &[8][..]));
+    check(
+        program
+            .attach_offsets(exe, info.addresses(), MultiOptions::new().at_return())
+            .unwrap(),
+    );
+    check(
+        program
+            .attach_matching(exe, "*probed_function*", MultiOptions::new())
+            .unwrap(),
+    );
+    program
+        .attach_matching(exe, "no_such_*", MultiOptions::new())
+        .unwrap_err();
+    program
+        .attach(exe, &[&symbol], MultiOptions::new().cookies(&[1, 2]))
+        .unwrap_err();
+    Uprobe::try_from(&counter.program).unwrap_err();
+
+    // The cookie arrives: the program returns nothing that could be seen, so it stores it.
+    let more = [mov_reg(1, 6), call(GET_ATTACH_COOKIE)];
+    Counter::with(
+        ProgramType::KPROBE,
+        Some(AttachType::TRACE_UPROBE_MULTI),
+        0,
+        &more,
+    );
+}
+
+#[test]
+fn perf_events() {
+    require!(Need::Root);
+    let counter = Counter::new(ProgramType::PERF_EVENT, None, 0);
+    let program: PerfEvent = (&counter.program).try_into().unwrap();
+    let attr = Attr::software(PerfSoftware::TASK_CLOCK).period(100_000);
+    let spin = || {
+        let start = std::time::Instant::now();
+        while start.elapsed().as_millis() < 20 {
+            std::hint::black_box(start);
+        }
+    };
+    let link = program.attach(&attr, Scope::Process(0)).unwrap();
+    assert!(counter.runs_in(spin) > 0);
+    assert_eq!(link.info().unwrap().link_type(), LinkType::PERF_EVENT);
+    drop(link);
+    assert_eq!(counter.runs_in(spin), 0);
+    let link = program.attach_with_cookie(&attr, Scope::Process(0), 4).unwrap();
+    assert_eq!(link.info().unwrap().cookie(), Some(4));
+    let event = bpfld_sys::perf::perf_event_open(&attr, Scope::Process(0)).unwrap();
+    drop(program.attach_to(event, 0).unwrap());
+    let error = program.attach(&attr, Scope::Cpu(60_000)).unwrap_err();
+    assert!(error.errno().is_some(), "{error}");
+}
+
+/// A program that prints the address of each object as eight bytes: the last call, without an object, prints nothing.
+fn printer(target: &str, object: i16) -> Iter {
+    const SEQ_WRITE: i32 = 127;
+    let code = [
+        Slot::new(0x79, 2, 1, object, 0), // r2 = context->object
+        Slot::new(0x15, 2, 0, 9, 0),      // if r2 == 0 goto the end
+        Slot::new(0x79, 1, 1, 0, 0),      // r1 = context->meta
+        Slot::new(0x79, 1, 1, 0, 0),      // r1 = meta->seq
+        Slot::new(0x7a, 10, 0, -8, 7),    // *(u64 *)(r10 - 8) = 7
+        mov_reg(2, 10),
+        Slot::new(0x07, 2, 0, 0, -8),
+        mov(3, 8),
+        call(SEQ_WRITE),
+        mov(0, 0),
+        exit(),
+        mov(0, 0),
+        exit(),
+    ];
+    let target = kernel_btf()
+        .find(&format!("bpf_iter_{target}"), Kind::FUNC)
+        .unwrap();
+    let program = Program::builder(ProgramType::TRACING, "printer", &code)
+        .attach_type(AttachType::TRACE_ITER)
+        .attach_btf_id(target)
+        .flags(ProgFlags::empty())
+        .load();
+    program
+        .unwrap_or_else(|error| panic!("{error:#}"))
+        .try_into()
+        .unwrap()
+}
+
+#[test]
+fn iterators() {
+    require!(Need::Root);
+    let tasks = printer("task", 8);
+    let link = tasks.attach().unwrap();
+    let mut all = Vec::new();
+    link.reader().unwrap().read_to_end(&mut all).unwrap();
+    assert!(all.len() > 8 && all.chunks(8).all(|number| number == 7u64.to_ne_bytes()));
+    // Each reader starts anew, and the link alone does too.
+    let mut again = Vec::new();
+    link.into_link()
+        .iter_reader()
+        .unwrap()
+        .read_to_end(&mut again)
+        .unwrap();
+    assert!(!again.is_empty());
+
+    let link = tasks.attach_to(IterTarget::Thread(std::process::id())).unwrap();
+    let mut one = Vec::new();
+    link.reader().unwrap().read_to_end(&mut one).unwrap();
+    assert_eq!(one.len(), 8);
+    assert_eq!(link.link().info().unwrap().name(), Some("task"));
+
+    let elements = printer("bpf_map_elem", 16);
+    elements.attach().unwrap_err();
+    let map = bpfld::Hash::<u32, u32>::create("walked", 10).unwrap();
+    map.insert(&1, &1).unwrap();
+    map.insert(&2, &2).unwrap();
+    let link = elements.attach_to(IterTarget::Map(map.map())).unwrap();
+    let mut two = Vec::new();
+    link.reader().unwrap().read_to_end(&mut two).unwrap();
+    assert_eq!(two.len(), 16);
+}
+
+#[test]
+fn programs_tell_about_themselves() {
+    require!(Need::Root);
+    let counter = Counter::new(ProgramType::XDP, Some(AttachType::XDP), 2);
+    let info = counter.program.info().unwrap();
+    assert_eq!(
+        (info.name().as_str(), info.program_type()),
+        ("counter", ProgramType::XDP)
+    );
+    assert_eq!(info.map_ids().len(), 1);
+    assert_eq!(info.tag().to_string().len(), 16);
+    assert!(info.translated_len() > 0 && info.loaded_at().as_secs() > 0);
+    let again = Program::from_id(info.id()).unwrap();
+    assert_eq!((again.name(), again.attach_type()), ("counter", None));
+    let error = Program::from_id(u32::MAX).unwrap_err();
+    assert_eq!(error.errno(), Some(Errno::ENOENT), "{error}");
+}
