@@ -64,6 +64,11 @@ impl fmt::Write for Nowhere {
     }
 }
 
+/// Prints in both ways.
+fn forget(thing: &(impl fmt::Display + fmt::Debug)) {
+    let _ = write!(Nowhere, "{thing} {thing:?}");
+}
+
 fn objects() -> Vec<(String, Vec<u8>)> {
     let name = |name: &str, big_endian| format!("{name}.{}", if big_endian { "eb" } else { "el" });
     all_fixtures()
@@ -159,7 +164,7 @@ fn read_object(bytes: &[u8]) {
     }
     let object = match Object::parse(bytes.to_vec()) {
         Ok(object) => object,
-        Err(error) => return drop(write!(Nowhere, "{error} {error:?}")),
+        Err(error) => return forget(&error),
     };
     let _ = write!(
         Nowhere,
@@ -205,7 +210,7 @@ fn read_object(bytes: &[u8]) {
                 );
                 print_insns(&linked.insns);
             }
-            Err(error) => drop(write!(Nowhere, "{error}")),
+            Err(error) => forget(&error),
         }
     }
 }
@@ -301,8 +306,8 @@ fn resolve(ext: &BtfExt, btf: &Btf, targets: &Targets) {
     for section in ext.core_relos().sections() {
         for relocation in section.records() {
             match resolver.resolve(&relocation) {
-                Ok(resolution) => drop(write!(Nowhere, "{resolution} {resolution:?}")),
-                Err(error) => drop(write!(Nowhere, "{error}")),
+                Ok(resolution) => forget(&resolution),
+                Err(error) => forget(&error),
             }
         }
     }
@@ -337,7 +342,7 @@ fn print_insns(slots: &[Slot]) {
                 );
                 let _ = write!(Nowhere, "{insn:?}");
             }
-            Err(error) => drop(write!(Nowhere, "{error:?}")),
+            Err(error) => forget(&error),
         }
     }
     for dialect in Dialect::ALL {
