@@ -7,6 +7,10 @@ use crate::isa::{Reg, Width};
 
 /// What an instruction refers to, where it refers to code or to a symbol.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(
+    not(feature = "alloc"),
+    expect(dead_code, reason = "names occur in listings, which allocate")
+)]
 pub(super) enum Refer<'a> {
     /// The distance or number in the instruction.
     Number,
