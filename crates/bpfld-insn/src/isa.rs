@@ -246,6 +246,15 @@ impl Width {
         }
     }
 
+    /// Its part in the mnemonics of the GNU assembler: `32` for the lower halves.
+    #[must_use]
+    pub const fn mnemonic(self) -> &'static str {
+        match self {
+            Self::W32 => "32",
+            Self::W64 => "",
+        }
+    }
+
     /// The class of arithmetic of this width.
     #[must_use]
     pub const fn alu(self) -> Class {

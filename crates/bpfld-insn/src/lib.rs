@@ -19,6 +19,8 @@
 #[cfg(any(feature = "alloc", test))]
 extern crate alloc;
 
+#[cfg(feature = "alloc")]
+pub mod asm;
 pub mod decode;
 pub mod helper;
 pub mod insn;
@@ -28,6 +30,8 @@ pub mod print;
 pub mod release;
 pub mod slot;
 
+#[cfg(feature = "alloc")]
+pub use asm::{Assembler, Assembly, assemble};
 pub use decode::{Decode, DecodeError, Part, Reason, decode};
 pub use helper::Helper;
 pub use insn::{Address, Encoded, Insn, Operand};

@@ -250,8 +250,100 @@ impl Op {
         }
     }
 
+    /// What the GNU assembler calls it: a stem and a suffix for size or width. Where GNU has no word, it is our own.
+    ///
+    /// ```
+    /// use bpfld_insn::{Op, Size, Width};
+    ///
+    /// assert_eq!(Op::LoadSx(Size::H).mnemonic(), ("ldxs", "h"));
+    /// assert_eq!(Op::Neg(Width::W32).mnemonic(), ("neg", "32"));
+    /// ```
+    #[must_use]
+    pub const fn mnemonic(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Alu(width, op, _) => (op.mnemonic(), width.mnemonic()),
+            Self::Neg(width) => ("neg", width.mnemonic()),
+            Self::Swap(op, _) => (op.mnemonic(), ""),
+            Self::MovSx(width, _) => ("movs", width.mnemonic()),
+            Self::CastAddrSpace => ("addr_space_cast", ""),
+            Self::PercpuAddr => ("percpu", ""),
+            Self::LoadImm64 | Self::LoadAddr(_) => ("lddw", ""),
+            Self::LoadAbs(size) => ("ldabs", size.mnemonic()),
+            Self::LoadInd(size) => ("ldind", size.mnemonic()),
+            Self::Load(size) => ("ldx", size.mnemonic()),
+            Self::LoadSx(size) => ("ldxs", size.mnemonic()),
+            Self::Store(size, Source::Imm) => ("st", size.mnemonic()),
+            Self::Store(size, Source::Reg) => ("stx", size.mnemonic()),
+            Self::Atomic(width, op) => (op.mnemonic(), width.mnemonic()),
+            Self::LoadAcquire(size) => ("ldacq", size.mnemonic()),
+            Self::StoreRelease(size) => ("strel", size.mnemonic()),
+            Self::SpeculationBarrier => ("nospec", ""),
+            Self::Jump => ("ja", ""),
+            Self::JumpLong => ("jal", ""),
+            Self::JumpIndirect => ("jax", ""),
+            Self::JumpIf(width, op, _) => (op.mnemonic(), width.mnemonic()),
+            Self::MayGoto => ("jcond", ""),
+            Self::CallHelper | Self::CallSubprog | Self::CallKfunc | Self::CallReg => ("call", ""),
+            Self::Exit => ("exit", ""),
+        }
+    }
+
+    /// An operation that the GNU assembler calls so: of those that differ only in their operands, any.
+    #[cfg(feature = "alloc")]
+    pub(crate) fn from_mnemonic(word: &str) -> Option<Self> {
+        let found = BY_MNEMONIC.binary_search_by(|op| {
+            let (stem, suffix) = op.mnemonic();
+            stem.bytes().chain(suffix.bytes()).cmp(word.bytes())
+        });
+        BY_MNEMONIC.get(found.ok()?).copied()
+    }
+
     /// Every operation that decodes, in the order of the table.
     pub const ALL: &'static [Self] = &all();
+}
+
+/// The operations by their mnemonics.
+#[cfg(feature = "alloc")]
+static BY_MNEMONIC: [Op; COUNT] = by_mnemonic();
+
+/// Does the mnemonic of one operation come before that of another?
+#[cfg(feature = "alloc")]
+const fn precedes(a: Op, b: Op) -> bool {
+    const fn byte((stem, suffix): (&str, &str), at: usize) -> Option<u8> {
+        let (stem, suffix) = (stem.as_bytes(), suffix.as_bytes());
+        if at < stem.len() {
+            Some(stem[at])
+        } else if at < stem.len() + suffix.len() {
+            Some(suffix[at - stem.len()])
+        } else {
+            None
+        }
+    }
+    let (a, b) = (a.mnemonic(), b.mnemonic());
+    let mut at = 0;
+    loop {
+        match (byte(a, at), byte(b, at)) {
+            (Some(a), Some(b)) if a == b => at += 1,
+            (Some(a), Some(b)) => return a < b,
+            (None, Some(_)) => return true,
+            (_, None) => return false,
+        }
+    }
+}
+
+#[cfg(feature = "alloc")]
+const fn by_mnemonic() -> [Op; COUNT] {
+    let mut sorted = all();
+    let mut end = 1;
+    while end < COUNT {
+        let mut at = end;
+        while at > 0 && precedes(sorted[at], sorted[at - 1]) {
+            (sorted[at], sorted[at - 1]) = (sorted[at - 1], sorted[at]);
+            at -= 1;
+        }
+        end += 1;
+    }
+    sorted
 }
 
 const fn alu_since(width: Width, op: AluOp) -> Support {

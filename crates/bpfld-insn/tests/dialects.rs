@@ -1,7 +1,7 @@
 //! Every instruction form against what LLVM, the kernel and GNU binutils print: `data/forms.tsv`, written by
 //! `data/update.py`.
 
-use bpfld_insn::{Dialect, Endian, Insn, Op, Slot, print, slots_from_bytes};
+use bpfld_insn::{Assembler, Dialect, Endian, Insn, Op, Slot, print, slots_from_bytes};
 
 const FORMS: &str = include_str!("data/forms.tsv");
 
@@ -82,5 +82,48 @@ fn every_operation_has_a_form() {
         .collect();
     for op in Op::ALL {
         assert!(forms.contains(op), "{op:?}: run data/update.py");
+    }
+}
+
+#[track_caller]
+fn assembles_to(text: &str, slots: &[Slot]) {
+    let assembled = Assembler::new()
+        .internal()
+        .assemble(text)
+        .unwrap_or_else(|errors| panic!("{}", errors.render(text, "text")));
+    assert_eq!(assembled.slots(), slots, "{text}");
+}
+
+#[test]
+fn each_form_round_trips_in_each_dialect() {
+    for line in FORMS.lines().filter(|line| !line.starts_with('#')) {
+        let slots = slots_of(line.split('\t').next().expect("bytes"));
+        for dialect in Dialect::ALL {
+            for printer in [
+                print(&slots).dump(),
+                print(&slots).dump().hex(true).helper_names(false),
+                print(&slots).dump().labels(false).indices(true),
+                print(&slots).dump().labels(false).indices(true).raw(Endian::Big),
+            ] {
+                assembles_to(&printer.dialect(dialect).to_string(), &slots);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_the_tools_print_assembles_back() {
+    for line in FORMS.lines().filter(|line| !line.starts_with('#')) {
+        let mut columns = line.split('\t');
+        let slots = slots_of(columns.next().expect("bytes"));
+        let op = Insn::decode_dump(&slots).expect("decodes").op();
+        for (dialect, text) in [Dialect::Llvm, Dialect::Kernel, Dialect::Gnu]
+            .into_iter()
+            .zip(columns)
+        {
+            if text != "-" && differs(dialect, op, slots[0]).is_none() {
+                assembles_to(text, &slots);
+            }
+        }
     }
 }

@@ -269,13 +269,13 @@ pub(super) fn insn<W: Write + ?Sized>(
             out.write_str("call ")?;
             target(out, refer, offset, style)
         }
-        Insn::CallKfunc { btf_id, module } => match refer {
-            Refer::Symbol(..) => {
-                out.write_str("call ")?;
-                named(out, refer).map(|_| ())
+        Insn::CallKfunc { btf_id, module } => {
+            out.write_str("call ")?;
+            match refer {
+                Refer::Symbol(..) => named(out, refer).map(|_| ()),
+                Refer::Number | Refer::Label(..) => kfunc(out, btf_id, module),
             }
-            Refer::Number | Refer::Label(..) => kfunc(out, btf_id, module),
-        },
+        }
         Insn::CallReg { dst } => {
             put!(out, "callx ", r(dst));
             Ok(())

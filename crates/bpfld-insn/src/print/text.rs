@@ -214,9 +214,9 @@ pub(super) fn address<W: Write + ?Sized>(out: &mut W, address: Address, style: S
     }
 }
 
-/// A call of a kernel function by number, in the dialects that have no form of their own for it.
+/// The operand of a call of a kernel function by number, in the dialects that have no form of their own for it.
 pub(super) fn kfunc<W: Write + ?Sized>(out: &mut W, btf_id: u32, module: i16) -> fmt::Result {
-    out.write_str("call kfunc ")?;
+    out.write_str("kfunc ")?;
     unsigned(out, btf_id.into(), false)?;
     if module != 0 {
         out.write_str(", ")?;

@@ -1,0 +1,509 @@
+//! Directives: sections, declarations, constants, maps, data. Those of compilers that concern debugging are skipped.
+
+use alloc::borrow::Cow;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use super::error::{Diagnostic, nearest};
+use super::lexer::Kind;
+use super::operand::Number;
+use super::output::{AttributeValue, Binding, MapAttribute, MapDeclaration, Section, SymbolKind};
+use super::parser::{Attributes, Fixup, FixupKind, Parse, Parser, Target};
+use super::span::Span;
+use crate::slot::{Endian, Slot};
+
+/// Directives that say something about symbols, alignment or debugging which the result does not need.
+const SKIPPED: &[&str] = &[
+    ".addrsig",
+    ".addrsig_sym",
+    ".align",
+    ".balign",
+    ".cfi_sections",
+    ".cfi_startproc",
+    ".cfi_endproc",
+    ".cfi_def_cfa",
+    ".cfi_offset",
+    ".cfi_personality",
+    ".cfi_lsda",
+    ".file",
+    ".hidden",
+    ".ident",
+    ".internal",
+    ".loc",
+    ".p2align",
+    ".protected",
+    ".sleb128",
+    ".uleb128",
+];
+
+/// Directives with a meaning here.
+const KNOWN: &[&str] = &[
+    ".ascii", ".asciz", ".bss", ".byte", ".2byte", ".4byte", ".8byte", ".comm", ".data", ".equ", ".extern",
+    ".global", ".globl", ".hword", ".insn", ".int", ".license", ".local", ".long", ".map", ".quad",
+    ".section", ".set", ".short", ".size", ".skip", ".space", ".string", ".text", ".type", ".weak", ".word",
+    ".zero",
+];
+
+/// The most that `.zero` and `.comm` reserve: more is a mistake, and would let a short text use up all memory.
+const LARGEST: i128 = 1 << 26;
+
+impl<'a> Parser<'a> {
+    pub(super) fn directive(&mut self) -> Parse<()> {
+        let (word, span) = (self.text(), self.token.span);
+        if self.ignored && !matches!(word, ".section" | ".text" | ".data" | ".bss") {
+            return self.skip_statement();
+        }
+        if SKIPPED.contains(&word) || word.starts_with(".cfi_") {
+            return self.skip_statement();
+        }
+        self.advance();
+        match word {
+            ".text" | ".data" | ".bss" => self.enter(word),
+            ".section" => self.section(),
+            ".globl" | ".global" => self.bind(Binding::Global),
+            ".weak" => self.bind(Binding::Weak),
+            ".local" => self.bind(Binding::Local),
+            ".extern" => self.external(),
+            ".type" => self.symbol_type(),
+            ".size" => self.symbol_size(),
+            ".set" | ".equ" => self.constant_definition(),
+            ".comm" => self.common(),
+            ".map" => self.map(),
+            ".license" => self.license(),
+            ".insn" => self.raw(),
+            ".byte" => self.data(1),
+            ".2byte" | ".short" | ".hword" => self.data(2),
+            ".4byte" | ".long" | ".int" | ".word" => self.data(4),
+            ".8byte" | ".quad" => self.data(8),
+            ".ascii" => self.strings(&[]),
+            ".asciz" | ".string" => self.strings(&[0]),
+            ".zero" | ".space" | ".skip" => self.zeroes(),
+            _ => {
+                let near = nearest(word, KNOWN.iter().chain(SKIPPED).copied());
+                Err(Diagnostic::new(span, format!("unknown directive `{word}`"))
+                    .maybe_help(near.map(|near| format!("did you mean `{near}`?"))))
+            }
+        }
+    }
+
+    fn skip_statement(&mut self) -> Parse<()> {
+        // the rest may hold characters that mean nothing elsewhere, so it is not read
+        self.lexer.skip_line();
+        self.advance();
+        Ok(())
+    }
+
+    // sections
+
+    fn enter(&mut self, name: &str) -> Parse<()> {
+        const DEBUGGING: [&str; 6] = [".debug", ".BTF", ".llvm", ".note", ".comment", ".rel"];
+        self.ignored = DEBUGGING.iter().any(|prefix| name.starts_with(prefix));
+        if self.ignored {
+            return Ok(());
+        }
+        let found = self.sections.iter().position(|section| section.name == name);
+        self.section = found.unwrap_or(self.sections.len());
+        if found.is_none() {
+            self.sections.push(Section {
+                name: name.to_string(),
+                ..Section::default()
+            });
+        }
+        Ok(())
+    }
+
+    /// `.section xdp,"ax",@progbits`, `.section "xdp"`, `.section .rodata.str1.1,"aMS",@progbits,1`
+    fn section(&mut self) -> Parse<()> {
+        let start = self.token.span.start;
+        let name = match self.token.kind {
+            Kind::Quoted => self.name("the name of a section")?,
+            _ => {
+                // unquoted names may contain slashes and more
+                let mut end = self.token.span.end;
+                while !self.at_end() && !self.is(",") {
+                    end = self.token.span.end;
+                    self.advance();
+                }
+                Cow::Borrowed(self.lexer.text(Span { start, end }))
+            }
+        };
+        if name.is_empty() {
+            return Err(self.expected("the name of a section"));
+        }
+        while !self.at_end() {
+            self.advance();
+        }
+        self.enter(&name)
+    }
+
+    fn license(&mut self) -> Parse<()> {
+        if self.token.kind != Kind::Quoted {
+            return Err(self.expected("a licence in quotes"));
+        }
+        let text = self.unquote(self.text())?;
+        self.advance();
+        let before = (self.section, self.ignored);
+        self.enter("license")?;
+        let span = self.statement_span();
+        let bytes: Vec<u8> = text.bytes().chain([0]).collect();
+        let result = self.put(&bytes, span);
+        (self.section, self.ignored) = before;
+        result
+    }
+
+    // symbols
+
+    pub(super) fn attributes_of(&mut self, name: Cow<'a, str>, span: Span) -> &mut Attributes {
+        let new = Attributes {
+            span,
+            kind: None,
+            binding: Binding::Local,
+            size: 0,
+            external: false,
+        };
+        self.attributes.entry(name).or_insert(new)
+    }
+
+    fn bind(&mut self, binding: Binding) -> Parse<()> {
+        loop {
+            let span = self.token.span;
+            let name = self.name("a name")?;
+            self.attributes_of(name, span).binding = binding;
+            if !self.eat(",") {
+                return Ok(());
+            }
+        }
+    }
+
+    fn external(&mut self) -> Parse<()> {
+        loop {
+            let span = self.token.span;
+            let name = self.name("a name")?;
+            let attributes = self.attributes_of(name, span);
+            attributes.external = true;
+            if attributes.binding == Binding::Local {
+                attributes.binding = Binding::Global;
+            }
+            if !self.eat(",") {
+                return Ok(());
+            }
+        }
+    }
+
+    /// `.type main,@function`, `.type counters,@object`; the comma and the sign may be missing, or the sign be `%`.
+    fn symbol_type(&mut self) -> Parse<()> {
+        let span = self.token.span;
+        let name = self.name("a name")?;
+        self.eat(",");
+        if !self.eat("@") {
+            self.eat("%");
+        }
+        let kind = match self.text() {
+            "function" => Some(SymbolKind::Function),
+            "object" | "tls_object" | "common" => Some(SymbolKind::Object),
+            "notype" => None,
+            _ => return Err(self.expected("`@function` or `@object`")),
+        };
+        self.advance();
+        self.attributes_of(name, span).kind = kind;
+        Ok(())
+    }
+
+    /// `.size main, .Lend-main`: kept where it is a number.
+    fn symbol_size(&mut self) -> Parse<()> {
+        let span = self.token.span;
+        let name = self.name("a name")?;
+        self.expect(",")?;
+        if matches!(self.token.kind, Kind::Number(_)) {
+            let Number {
+                value,
+                span: value_span,
+            } = self.expression()?;
+            let size =
+                u64::try_from(value).map_err(|_| Diagnostic::new(value_span, "a size is not negative"))?;
+            self.attributes_of(name, span).size = size;
+            return Ok(());
+        }
+        while !self.at_end() {
+            self.advance();
+        }
+        Ok(())
+    }
+
+    /// `.set NAME, 5`
+    fn constant_definition(&mut self) -> Parse<()> {
+        let span = self.token.span;
+        let name = self.name("a name")?;
+        self.expect(",")?;
+        // compilers also say `.set label, other`, which concerns debugging only
+        if self.token.kind == Kind::Name
+            && self.known_constant(self.text()).is_none()
+            && self.text().starts_with('.')
+        {
+            return self.skip_statement();
+        }
+        let Number {
+            value,
+            span: value_span,
+        } = self.expression()?;
+        let Ok(value) = i64::try_from(value).or_else(|_| u64::try_from(value).map(|value| value as i64))
+        else {
+            return Err(Diagnostic::new(
+                value_span,
+                format!("{value} does not fit 64 bits"),
+            ));
+        };
+        if super::parser::register_number(&name).is_some() {
+            return Err(Diagnostic::new(span, format!("`{name}` is a register")));
+        }
+        self.constants.insert(name, value);
+        Ok(())
+    }
+
+    /// `.comm name, size, alignment`: zeroed data in `.bss`.
+    fn common(&mut self) -> Parse<()> {
+        let span = self.token.span;
+        let name = self.name("a name")?;
+        self.expect(",")?;
+        let size = self.count()?;
+        if self.eat(",") {
+            self.expression()?;
+        }
+        let before = (self.section, self.ignored);
+        self.enter(".bss")?;
+        let result = self
+            .define(name.clone(), span)
+            .and_then(|()| self.put_zeroes(size, span));
+        (self.section, self.ignored) = before;
+        result?;
+        let attributes = self.attributes_of(name, span);
+        attributes.kind = Some(SymbolKind::Object);
+        attributes.size = size as u64;
+        Ok(())
+    }
+
+    /// `.map name, type=hash, key_size=4, value_size=8, max_entries=1024`
+    fn map(&mut self) -> Parse<()> {
+        let span = self.token.span;
+        let name = self.name("the name of a map")?;
+        if let Some(first) = self.maps.iter().find(|map| map.name == *name) {
+            let first = first.span;
+            return Err(
+                Diagnostic::new(span, format!("map `{name}` is declared twice")).other(first, "first here")
+            );
+        }
+        let mut attributes = Vec::new();
+        while self.eat(",") {
+            let start = self.token.span;
+            let key = self.name("an attribute")?;
+            self.expect("=")?;
+            let value = match self.token.kind {
+                Kind::Name if self.known_constant(self.text()).is_none() => {
+                    AttributeValue::Word(self.text().to_string())
+                }
+                Kind::Quoted => AttributeValue::Word(self.unquote(self.text())?.into_owned()),
+                _ => {
+                    let Number { value, span } = self.expression()?;
+                    let wrapped =
+                        i64::try_from(value).or_else(|_| u64::try_from(value).map(|value| value as i64));
+                    let number =
+                        wrapped.map_err(|_| Diagnostic::new(span, "the value does not fit 64 bits"))?;
+                    let span = start.to(span);
+                    attributes.push(MapAttribute {
+                        key: key.into_owned(),
+                        value: AttributeValue::Number(number),
+                        span,
+                    });
+                    continue;
+                }
+            };
+            let span = start.to(self.token.span);
+            self.advance();
+            attributes.push(MapAttribute {
+                key: key.into_owned(),
+                value,
+                span,
+            });
+        }
+        let attributes_of_name = self.attributes_of(name.clone(), span);
+        attributes_of_name.external = true;
+        attributes_of_name.kind = Some(SymbolKind::Object);
+        self.maps.push(MapDeclaration {
+            name: name.into_owned(),
+            attributes,
+            span,
+        });
+        Ok(())
+    }
+
+    // contents
+
+    /// `.insn opcode, dst, src, offset, imm`: a slot that is no instruction.
+    fn raw(&mut self) -> Parse<()> {
+        let opcode = self.byte()?;
+        self.expect(",")?;
+        let mut register = || -> Parse<u8> {
+            let span = self.token.span;
+            let number = self.byte()?;
+            self.expect(",")?;
+            if number < 16 {
+                Ok(number)
+            } else {
+                Err(Diagnostic::new(span, "a register field holds 0 to 15"))
+            }
+        };
+        let (dst, src) = (register()?, register()?);
+        let offset = self.offset()?;
+        self.expect(",")?;
+        let imm = self.word()?;
+        let span = self.statement_span();
+        self.emit_slots(&[Slot::new(opcode, dst, src, offset, imm)], span)
+    }
+
+    /// Numbers of this many bytes; those of 4 and 8 can also be symbols.
+    fn data(&mut self, bytes: u8) -> Parse<()> {
+        loop {
+            let span = self.token.span;
+            let symbol = match self.token.kind {
+                Kind::Name => self.known_constant(self.text()).is_none(),
+                kind => kind == Kind::Quoted,
+            };
+            if symbol {
+                let name = self.name("a symbol")?;
+                let addend = self.addend()?;
+                if bytes < 4 {
+                    return Err(Diagnostic::new(span, "an address needs 4 or 8 bytes"));
+                }
+                let (section, at) = (self.section, self.here());
+                let target = Target::Name(name);
+                self.fixups.push(Fixup {
+                    span,
+                    section,
+                    at,
+                    target,
+                    addend,
+                    kind: FixupKind::Data(bytes),
+                });
+                self.put_number(addend as u64, bytes, span)?;
+            } else {
+                let Number { value, span } = self.expression()?;
+                let bits = u32::from(bytes) * 8;
+                if !(-(1_i128 << (bits - 1))..1 << bits).contains(&value) {
+                    return Err(Diagnostic::new(
+                        span,
+                        format!("{value} does not fit {bytes} bytes"),
+                    ));
+                }
+                self.put_number(value as u64, bytes, span)?;
+            }
+            if !self.eat(",") {
+                return Ok(());
+            }
+        }
+    }
+
+    fn put_number(&mut self, value: u64, bytes: u8, span: Span) -> Parse<()> {
+        let (little, big) = (value.to_le_bytes(), value.to_be_bytes());
+        let bytes = usize::from(bytes);
+        let text = match self.options.endian {
+            Endian::Little => little.get(..bytes),
+            Endian::Big => big.get(8 - bytes..),
+        };
+        self.put(text.unwrap_or_default(), span)
+    }
+
+    fn strings(&mut self, terminator: &[u8]) -> Parse<()> {
+        loop {
+            if self.token.kind != Kind::Quoted {
+                return Err(self.expected("text in quotes"));
+            }
+            let (text, span) = (self.text(), self.token.span);
+            let mut bytes = string_bytes(text, span)?;
+            bytes.extend_from_slice(terminator);
+            self.put(&bytes, span)?;
+            self.advance();
+            if !self.eat(",") {
+                return Ok(());
+            }
+        }
+    }
+
+    /// A number of bytes to reserve.
+    fn count(&mut self) -> Parse<usize> {
+        let Number { value, span } = self.expression()?;
+        match usize::try_from(value) {
+            Ok(count) if value <= LARGEST => Ok(count),
+            _ => Err(Diagnostic::new(
+                span,
+                format!("cannot reserve {value} bytes; 64 MiB is the most"),
+            )),
+        }
+    }
+
+    fn zeroes(&mut self) -> Parse<()> {
+        let span = self.token.span;
+        let count = self.count()?;
+        if self.eat(",") {
+            let fill = self.byte()?;
+            return self.put_filled(count, fill, span);
+        }
+        self.put_zeroes(count, span)
+    }
+
+    fn put_zeroes(&mut self, count: usize, span: Span) -> Parse<()> {
+        self.put_filled(count, 0, span)
+    }
+
+    fn put_filled(&mut self, count: usize, fill: u8, span: Span) -> Parse<()> {
+        self.reserved = self.reserved.saturating_add(count);
+        if self.reserved as i128 > LARGEST {
+            return Err(Diagnostic::new(span, "this reserves more than 64 MiB altogether"));
+        }
+        let section = self.data_section(span)?;
+        section.data.resize(section.data.len() + count, fill);
+        Ok(())
+    }
+
+    fn put(&mut self, bytes: &[u8], span: Span) -> Parse<()> {
+        self.data_section(span)?.data.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn data_section(&mut self, span: Span) -> Parse<&mut Section> {
+        match self.sections.get_mut(self.section) {
+            Some(section) if section.slots.is_empty() => Ok(section),
+            _ => Err(Diagnostic::new(span, "data in a section of instructions")
+                .help("begin another with `.section .data`")),
+        }
+    }
+}
+
+/// The bytes of a quoted text, with the escapes of assemblers: octal numbers too.
+fn string_bytes(text: &str, span: Span) -> Parse<Vec<u8>> {
+    let inner = text.get(1..text.len().saturating_sub(1)).unwrap_or_default();
+    let mut bytes = Vec::with_capacity(inner.len());
+    let mut rest = inner.bytes().peekable();
+    while let Some(byte) = rest.next() {
+        if byte != b'\\' {
+            bytes.push(byte);
+            continue;
+        }
+        let mut octal = String::new();
+        while octal.len() < 3
+            && let Some(digit @ b'0'..=b'7') = rest.peek().copied()
+        {
+            octal.push(digit.into());
+            rest.next();
+        }
+        if let Ok(value) = u16::from_str_radix(&octal, 8) {
+            bytes.push(value as u8);
+            continue;
+        }
+        match rest.next().and_then(super::lexer::unescape) {
+            Some(byte) => bytes.push(byte),
+            None => return Err(Diagnostic::new(span, "unknown escape in this text")),
+        }
+    }
+    Ok(bytes)
+}
