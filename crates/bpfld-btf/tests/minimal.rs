@@ -61,7 +61,8 @@ fn only_what_is_needed() {
         relocation(outer, "0:5", CoreKind::FIELD_EXISTS),
         relocation(color, "1", CoreKind::ENUMVAL_VALUE),
     ];
-    let whole = relocation(outer, "0", CoreKind::TYPE_MATCHES);
+    let flavor = kernel.find("outer___v2", Kind::STRUCT).unwrap();
+    let whole = relocation(flavor, "0", CoreKind::TYPE_MATCHES);
     let local = builder.finish().unwrap();
     let small = cut(&kernel, &local, &relocations).unwrap();
     small.validate().unwrap();
@@ -85,8 +86,9 @@ fn only_what_is_needed() {
     assert_eq!(text.join("\n"), expected);
 
     let small = cut(&kernel, &local, &[whole]).unwrap();
-    let outer = small.find("outer", Kind::STRUCT).unwrap();
-    assert_eq!(small.ty(outer).unwrap().vlen(), 7);
+    let flavor = small.find("outer___v2", Kind::STRUCT).unwrap();
+    assert_eq!(small.ty(flavor).unwrap().vlen(), 1);
+    assert!(small.find("outer", Kind::STRUCT).is_none());
 }
 
 proptest! {
