@@ -23,6 +23,8 @@ pub enum Need {
     Config(&'static str),
     /// Something that we can probe for.
     Feature(Feature),
+    /// A release of the kernel, for what has no probe of its own.
+    Linux(u16, u16),
 }
 
 impl From<Feature> for Need {
@@ -82,6 +84,12 @@ fn check(need: &Need) -> Result<(), String> {
         },
         Need::Config(option) => match Config::current() {
             Some(config) if !config.is_on(option) => Err(format!("the kernel is built without {option}")),
+            _ => Ok(()),
+        },
+        Need::Linux(major, minor) => match Release::current() {
+            Some(release) if release < Release::new(*major, *minor) => {
+                Err(format!("came with Linux {major}.{minor}, this is {release}"))
+            }
             _ => Ok(()),
         },
         Need::Feature(feature) => match Probes::live().probe(*feature) {

@@ -8,3 +8,4 @@ mod probes;
 mod ring;
 mod room;
 mod run;
+mod sys;
