@@ -23,6 +23,8 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Inspect(commands::inspect::Args),
+    Verify(commands::verify::Args),
+    Run(commands::run::Args),
     Features(commands::features::Args),
 }
 
@@ -31,6 +33,8 @@ fn main() -> ExitCode {
     let mut output = Output::stdout();
     let result = match cli.command {
         Command::Inspect(args) => commands::inspect::run(&args, &mut output),
+        Command::Verify(args) => commands::verify::run(&args, &mut output),
+        Command::Run(args) => commands::run::run(&args, &mut output),
         Command::Features(args) => commands::features::run(&args, &mut output),
     };
     let result = result.and_then(|status| output.finish().map(|()| status).map_err(Into::into));

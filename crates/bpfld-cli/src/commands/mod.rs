@@ -2,3 +2,5 @@
 
 pub(crate) mod features;
 pub(crate) mod inspect;
+pub(crate) mod run;
+pub(crate) mod verify;
