@@ -27,7 +27,7 @@ use crate::{
 ///
 /// ```
 /// # fn main() -> Result<(), bpfld_object::Error> {
-/// # let bytes: &'static [u8] = include_bytes!("../../../tests/fixtures/maps.el.o");
+/// # let bytes: &'static [u8] = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/maps.el.o"));
 /// use bpfld_object::Object;
 ///
 /// let object = Object::parse(bytes)?;
