@@ -2,6 +2,8 @@
 //!
 //! `PROPTEST_CASES=100000 cargo test --release -p bpfld-object --test mutations` for a long run.
 
+#![expect(clippy::unwrap_used, reason = "a failed assumption is a failed test")]
+
 use std::sync::{Arc, OnceLock};
 
 use bpfld_btf::Targets;
@@ -128,7 +130,7 @@ fn apply(bytes: &mut Vec<u8>, change: &Change) {
     let len = bytes.len().max(1);
     match *change {
         Change::Byte { at, value } => put(bytes, at % len, u32::from(value) | 0x100),
-        Change::Word { at, value } => put(bytes, at % len & !3, value),
+        Change::Word { at, value } => put(bytes, (at % len) & !3, value),
         Change::Cut { at } => bytes.truncate(at % len),
         Change::Table { table, at, value } => {
             let tables = tables(bytes);

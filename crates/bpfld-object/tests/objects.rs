@@ -1,5 +1,7 @@
 //! What is read out of objects, for fixtures of both byte orders: they must say the same.
 
+#![expect(clippy::unwrap_used, reason = "a failed assumption is a failed test")]
+
 use bpfld_btf::Kind;
 use bpfld_insn::Slot;
 use bpfld_object::{
