@@ -11,12 +11,13 @@ use hashbrown::HashMap;
 use crate::info::{FunctionInfo, SourceLine};
 use crate::program::{SLOT, function_at};
 use crate::relocation::{CodeRelocation, CodeTarget};
-use crate::{
-    Error, ErrorKind, ExternIndex, ExternKind, Function, FunctionIndex, MapIndex, MapKind, Object, Program,
-};
+use crate::{Error, ErrorKind, ExternIndex, ExternKind, Function, FunctionIndex, MapIndex, Object, Program};
 
 /// The largest program that is linked, in slots: four times what the kernel accepts.
 const MAX_SLOTS: usize = 4_000_000;
+
+/// The largest number of jump targets in all tables of a program.
+const MAX_JUMP_TARGETS: usize = 1_000_000;
 
 /// A program with all subprograms it reaches, complete but for what only a kernel (or another machine) can tell.
 ///
@@ -136,6 +137,7 @@ impl Object {
             },
             starts: HashMap::new(),
             tables: HashMap::new(),
+            jump_targets: 0,
         };
         linker.place(function, main)?;
         if let Some(alias) = function_at(&self.functions, main.section, main.start) {
@@ -161,6 +163,8 @@ struct Linker<'o> {
     /// Where functions begin that have been placed.
     starts: HashMap<FunctionIndex, u32>,
     tables: HashMap<(FunctionIndex, u32), u32>,
+    /// How many entries they have.
+    jump_targets: usize,
 }
 
 /// A function whose calls are being resolved.
@@ -327,17 +331,13 @@ impl<'o> Linker<'o> {
             .object
             .extern_at(index)
             .ok_or_else(|| bad("no such extern"))?;
-        let kconfig = || {
-            self.object
-                .maps
-                .iter()
-                .position(|map| map.kind == MapKind::Kconfig)
-                .map(MapIndex::new)
-        };
         let error = |detail: &'static str| bad(detail).symbol(&item.name);
         match (item.kind, insn.is_call()) {
             (ExternKind::Kconfig { offset, .. }, false) => {
-                let map = kconfig().ok_or_else(|| error("there is no map of configuration values"))?;
+                let map = self
+                    .object
+                    .kconfig_map
+                    .ok_or_else(|| error("there is no map of configuration values"))?;
                 Ok(Target::MapValue { map, offset })
             }
             (ExternKind::Ksym { .. }, false) => Ok(Target::Ksym(index)),
@@ -366,6 +366,10 @@ impl<'o> Linker<'o> {
             .and_then(|(start, end)| all.get(start as usize..end as usize));
         let bytes = bytes.ok_or_else(|| bad("the jump table is misaligned or not whole"))?;
         let (start, len) = (u64::from(frame.function.start), u64::from(frame.function.len));
+        self.jump_targets += bytes.len() / 8;
+        if self.jump_targets > MAX_JUMP_TARGETS {
+            return Err(Error::new(ErrorKind::Limit, "too many jump targets"));
+        }
         let mut targets = Vec::with_capacity(bytes.len() / 8);
         for entry in bytes.as_chunks::<8>().0 {
             let entry = match object.endian {

@@ -59,6 +59,7 @@ pub struct Object {
     /// The relocations of each element of `code`.
     pub(crate) relocations: Vec<Vec<CodeRelocation>>,
     pub(crate) jump_tables: Range<u32>,
+    pub(crate) kconfig_map: Option<MapIndex>,
     pub(crate) btf: Option<Arc<Btf>>,
     pub(crate) info: Info,
     pub(crate) bytes: Bytes,

@@ -15,7 +15,8 @@ use crate::info::Info;
 use crate::map::KERNEL_NAME_MAX;
 use crate::relocation::{Context, JUMP_TABLES, Places};
 use crate::{
-    Error, ErrorKind, ExternKind, MapDef, Object, map_btf, map_data, map_legacy, program, struct_ops,
+    Error, ErrorKind, ExternKind, MapDef, MapIndex, MapKind, Object, map_btf, map_data, map_legacy, program,
+    struct_ops,
 };
 
 /// The longest license that is kept, in bytes.
@@ -140,6 +141,10 @@ impl OpenOptions {
         let license = license(&elf)?;
         let version = version(&elf)?;
         let variables = crate::variables::collect(&elf, btf.as_deref(), &found, &externs, &maps);
+        let kconfig_map = maps
+            .iter()
+            .position(|map| map.kind == MapKind::Kconfig)
+            .map(MapIndex::new);
         let (endian, sections) = elf.into_parts();
         Ok(Object {
             name,
@@ -157,6 +162,7 @@ impl OpenOptions {
             code,
             relocations,
             jump_tables: jump_tables.unwrap_or(0..0),
+            kconfig_map,
             btf,
             info,
             bytes,
@@ -234,7 +240,7 @@ fn read_maps(
         for map in map_btf::read_maps(btf, data, section.index, section.size, relaxed)? {
             places
                 .btf_maps
-                .insert(crate::MapIndex::new(maps.len()), (map.size, map.values_offset));
+                .insert(MapIndex::new(maps.len()), (map.size, map.values_offset));
             maps.push(map.def);
         }
     }

@@ -14,6 +14,9 @@ use crate::{Error, ErrorKind, MapDef, MapKind};
 const STRUCT_OPS: &str = ".struct_ops";
 const STRUCT_OPS_LINK: &str = ".struct_ops.link";
 
+/// The largest number of members that a struct may have: many times what kernels have.
+const MAX_MEMBERS: usize = 1024;
+
 /// Whether a section holds such tables.
 pub(crate) fn is_struct_ops(section: &Section) -> bool {
     let name = section.name.strip_prefix('?').unwrap_or(&section.name);
@@ -57,6 +60,9 @@ pub(crate) fn read_maps(
             .size_bytes()
             .filter(|_| ty.kind() == Kind::STRUCT && !ty.is_anonymous());
         let size = size.ok_or_else(|| error("the variable is not of a named struct type").symbol(name))?;
+        if ty.members().len() > MAX_MEMBERS {
+            return Err(error("the struct has too many members").symbol(name));
+        }
         let contents = range
             .start
             .checked_add(variable.offset)
