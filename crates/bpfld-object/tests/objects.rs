@@ -253,7 +253,7 @@ fn legacy_maps() {
             (MapKind::Legacy, MapType::HASH, MapFlags::NO_PREALLOC)
         );
         assert_eq!((map.key_size, map.value_size, map.max_entries), (4, 8, 100));
-        assert!(object.program("count").unwrap().spec.is_none());
+        assert!(object.program("count").unwrap().spec.is_some());
     });
     check("legacy_wide", |object| {
         assert_eq!(object.map("counters").unwrap().legacy_tail, [0; 8]);

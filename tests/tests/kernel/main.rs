@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
 mod counter;
+mod fixtures;
 mod links;
 mod maps;
 mod probes;

@@ -9,6 +9,7 @@ use bpfld::{
     btf::{Btf, Kind, TypeId},
     perf::{Attr, Scope},
 };
+use bpfld_features::Feature;
 use bpfld_insn::Slot;
 use bpfld_object::Executable;
 use bpfld_sys::PerfSoftware;
@@ -112,14 +113,9 @@ fn typed_tracepoints() {
     );
 }
 
-/// The reason why programs with trampolines cannot be loaded here, if the kernel refuses them before it looks at them.
-fn forbidden(error: &Error) -> bool {
-    error.errno() == Some(Errno::EPERM) && error.verifier_log().is_none()
-}
-
 #[test]
 fn kernel_functions() {
-    require!(Need::Root);
+    require!(Need::Root, Feature::Fentry);
     let target = kernel_btf().find("vfs_read", Kind::FUNC).unwrap();
     for attach_type in [AttachType::TRACE_FENTRY, AttachType::TRACE_FEXIT] {
         match load_for(ProgramType::TRACING, attach_type, target, &[mov(0, 0), exit()]) {
@@ -134,11 +130,6 @@ fn kernel_functions() {
                     .unwrap();
                 assert_eq!(link.info().unwrap().cookie(), Some(7));
             }
-            Err(error) if forbidden(&error) => {
-                let reason = format!("this kernel forbids {attach_type} programs to everybody: {error}");
-                bpfld_tests::skip("kernel_functions", &reason);
-                return;
-            }
             Err(error) => panic!("{error:#}"),
         }
     }
@@ -146,24 +137,12 @@ fn kernel_functions() {
 
 #[test]
 fn security_hooks() {
-    require!(Need::Root, Need::Config("CONFIG_BPF_LSM"));
+    require!(Need::Root, Feature::ProgramType(ProgramType::LSM));
     let target = kernel_btf().find("bpf_lsm_file_open", Kind::FUNC).unwrap();
-    match load_for(
-        ProgramType::LSM,
-        AttachType::LSM_MAC,
-        target,
-        &[mov(0, 0), exit()],
-    ) {
-        Ok(program) => {
-            let link = Lsm::try_from(program).unwrap().attach().unwrap();
-            assert_eq!(link.info().unwrap().link_type(), LinkType::TRACING);
-        }
-        Err(error) if forbidden(&error) => {
-            let reason = format!("this kernel forbids LSM programs to everybody: {error}");
-            bpfld_tests::skip("security_hooks", &reason);
-        }
-        Err(error) => panic!("{error:#}"),
-    }
+    let code = [mov(0, 0), exit()];
+    let program = load_for(ProgramType::LSM, AttachType::LSM_MAC, target, &code);
+    let link = Lsm::try_from(program.unwrap()).unwrap().attach().unwrap();
+    assert_eq!(link.info().unwrap().link_type(), LinkType::TRACING);
 }
 
 #[test]
