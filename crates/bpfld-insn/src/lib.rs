@@ -29,6 +29,7 @@ pub mod op;
 pub mod print;
 pub mod release;
 pub mod slot;
+pub mod tag;
 
 #[cfg(feature = "alloc")]
 pub use asm::{Assembler, Assembly, assemble};

@@ -407,8 +407,8 @@ impl<'a> Parser<'a> {
                 self.advance();
                 Target::Distance(self.expression()?.value)
             }
-            Kind::Name if self.known_constant(self.text()).is_none() => Target::Name(self.name("a label")?),
-            Kind::Name | Kind::Number(_) => Target::Distance(self.expression()?.value),
+            Kind::Name => Target::Name(self.name("a label")?),
+            Kind::Number(_) => Target::Distance(self.expression()?.value),
             Kind::Punct if self.is("+") || self.is("-") => Target::Distance(self.expression()?.value),
             _ => return Err(self.expected("a label or a distance")),
         };

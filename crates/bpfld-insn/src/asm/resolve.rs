@@ -79,6 +79,9 @@ impl<'a> Parser<'a> {
 
     fn resolve_jump(&mut self, fixup: &Fixup<'a>, name: &str) -> Parse<()> {
         let Some(label) = self.labels.get(name).copied() else {
+            if let Some(distance) = self.known_constant(name) {
+                return self.write_distance(fixup, distance);
+            }
             let near = nearest(name, self.labels.keys().map(|name| &**name));
             return Err(Diagnostic::new(fixup.span, format!("there is no label `{name}`"))
                 .maybe_help(near.map(|near| format!("did you mean `{near}`?"))));
@@ -92,7 +95,10 @@ impl<'a> Parser<'a> {
 
     /// Writes the distance to a slot of the same section.
     fn distance_to(&mut self, fixup: &Fixup<'a>, target: usize) -> Parse<()> {
-        let distance = target as i64 - fixup.at as i64 - 1;
+        self.write_distance(fixup, target as i64 - fixup.at as i64 - 1)
+    }
+
+    fn write_distance(&mut self, fixup: &Fixup<'a>, distance: i64) -> Parse<()> {
         let too_far = |reach: &str| {
             Diagnostic::new(
                 fixup.span,
