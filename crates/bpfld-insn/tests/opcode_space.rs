@@ -3,21 +3,15 @@
 use bpfld_insn::op::{Field, Pattern};
 use bpfld_insn::{Insn, Op, Reason, Slot, Support, decode};
 
-/// Offsets that tell operations apart, their neighbours, and an end.
+/// Offsets that tell operations apart, and some that do not.
 fn offsets() -> Vec<i16> {
-    let exact = values(|pattern| pattern.offset);
-    exact
-        .iter()
-        .flat_map(|value| [value - 1, *value, value + 1])
-        .map(|value| value as i16)
-        .chain([i16::MIN])
-        .collect()
+    values(|pattern| pattern.offset).iter().map(|value| *value as i16).chain([2, 7, i16::MIN]).collect()
 }
 
 /// Immediates that tell operations apart, and some that do not.
 fn imms() -> Vec<i32> {
     let mut imms = values(|pattern| pattern.imm);
-    imms.extend([i32::MIN, -1, 2, 8, 0x10, 1 << 16]);
+    imms.extend([i32::MIN, -1, 2, 8]);
     imms
 }
 
@@ -94,7 +88,7 @@ fn every_slot_decodes_as_the_table_says_and_encodes_back() {
             }
         }
     }
-    assert!(decoded > 50_000, "{decoded}");
+    assert!(decoded > 40_000, "{decoded}");
 }
 
 /// Checks one slot, with several second ones; tells whether it decoded.
