@@ -33,6 +33,7 @@ mod btf;
 mod builder;
 mod bytes;
 mod c;
+mod dedup;
 mod endian;
 mod error;
 mod ext;
@@ -58,6 +59,7 @@ pub use crate::{
     builder::{Builder, Field, SectionEntry, Sign},
     bytes::Bytes,
     c::CError,
+    dedup::Deduplicated,
     endian::Endian,
     error::{Error, ErrorKind},
     ext::{BtfExt, CoreRelocation, ExtRecord, ExtRecords, ExtSection, ExtTable, FuncInfo, LineInfo},
