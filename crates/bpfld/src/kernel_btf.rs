@@ -64,7 +64,10 @@ impl KernelBtf {
         if let Some(kernel) = &*shared {
             return Ok(Arc::clone(kernel));
         }
-        let kernel = Arc::new(Self { vmlinux: Arc::new(read_vmlinux()?), modules: Mutex::default() });
+        let kernel = Arc::new(Self {
+            vmlinux: Arc::new(read_vmlinux()?),
+            modules: Mutex::default(),
+        });
         *shared = Some(Arc::clone(&kernel));
         Ok(kernel)
     }
@@ -85,7 +88,9 @@ impl KernelBtf {
         let mut entries = Vec::new();
         for entry in fs::read_dir(DIRECTORY).map_err(failed)? {
             let entry = entry.map_err(failed)?;
-            let Ok(name) = entry.file_name().into_string() else { continue };
+            let Ok(name) = entry.file_name().into_string() else {
+                continue;
+            };
             if name != VMLINUX {
                 entries.push((name, entry.ino()));
             }
@@ -99,7 +104,9 @@ impl KernelBtf {
                 continue;
             }
             // Gone again since the directory was listed: not our module.
-            let Some(module) = ModuleBtf::read(name, inode, &self.vmlinux)? else { continue };
+            let Some(module) = ModuleBtf::read(name, inode, &self.vmlinux)? else {
+                continue;
+            };
             modules.push(Arc::new(module));
         }
         modules.sort_by(|a, b| a.name.cmp(&b.name));
@@ -122,11 +129,15 @@ impl KernelBtf {
         module: Option<&str>,
     ) -> Result<Option<KernelType>, Error> {
         let modules = self.modules()?;
-        let mut modules =
-            modules.into_iter().filter(|candidate| module.is_none_or(|name| name == candidate.name));
+        let mut modules = modules
+            .into_iter()
+            .filter(|candidate| module.is_none_or(|name| name == candidate.name));
         Ok(modules.find_map(|module| {
             let id = module.btf.find_own(name, kind)?;
-            Some(KernelType { module: Some(module), id })
+            Some(KernelType {
+                module: Some(module),
+                id,
+            })
         }))
     }
 }
@@ -183,7 +194,12 @@ impl ModuleBtf {
         };
         let btf = Btf::parse_split(bytes, Arc::clone(vmlinux))
             .map_err(|error| Error::new(subject(), ErrorKind::Btf(error)))?;
-        Ok(Some(Self { name, btf: Arc::new(btf), inode, fd: OnceLock::new() }))
+        Ok(Some(Self {
+            name,
+            btf: Arc::new(btf),
+            inode,
+            fd: OnceLock::new(),
+        }))
     }
 }
 
@@ -199,7 +215,9 @@ fn read_vmlinux() -> Result<Btf, Error> {
             let path = Path::new(DIRECTORY).join(VMLINUX);
             Bytes::from(fs::read(&path).map_err(|error| {
                 let error = Error::io(subject(), format!("read {}", path.display()), error);
-                error.with_hint("the kernel must be built with CONFIG_DEBUG_INFO_BTF, which Linux 5.4 and later have")
+                error.with_hint(
+                    "the kernel must be built with CONFIG_DEBUG_INFO_BTF, which Linux 5.4 and later have",
+                )
             })?)
         }
     };
@@ -239,12 +257,17 @@ fn find_module_fd(name: &str) -> Result<OwnedFd, Error> {
 
 impl fmt::Debug for KernelBtf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KernelBtf").field("vmlinux", &self.vmlinux).finish_non_exhaustive()
+        f.debug_struct("KernelBtf")
+            .field("vmlinux", &self.vmlinux)
+            .finish_non_exhaustive()
     }
 }
 
 impl fmt::Debug for ModuleBtf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ModuleBtf").field("name", &self.name).field("btf", &self.btf).finish_non_exhaustive()
+        f.debug_struct("ModuleBtf")
+            .field("name", &self.name)
+            .field("btf", &self.btf)
+            .finish_non_exhaustive()
     }
 }

@@ -9,4 +9,5 @@ mod probes;
 mod ring;
 mod room;
 mod run;
+mod sections;
 mod sys;

@@ -34,9 +34,15 @@ fn find_in<'n>(
         line.clear();
         reader.read_until(b'\n', &mut line)? != 0
     } {
-        let Some((address, name)) = parse(&line) else { continue };
+        let Some((address, name)) = parse(&line) else {
+            continue;
+        };
         let Some(&name) = wanted.get(name) else { continue };
-        let new = if address == 0 { Symbol::Hidden } else { Symbol::At(address) };
+        let new = if address == 0 {
+            Symbol::Hidden
+        } else {
+            Symbol::At(address)
+        };
         found
             .entry(name)
             .and_modify(|old| match *old {
@@ -51,7 +57,9 @@ fn find_in<'n>(
 /// Address and name of a line `ffffffff81000000 T _stext [module]`. The suffix that link-time optimisation gives to
 /// local data (`.llvm.` and a hash) is no part of the name.
 fn parse(line: &[u8]) -> Option<(u64, &[u8])> {
-    let mut words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+    let mut words = line
+        .split(u8::is_ascii_whitespace)
+        .filter(|word| !word.is_empty());
     let address = std::str::from_utf8(words.next()?).ok()?;
     let kind = words.next()?;
     let mut name = words.next()?;
@@ -81,7 +89,10 @@ mod tests {
         let names = ["_stext", "twice", "same", "data", "hidden", "missing"];
         let found = find_in(TEXT, names).unwrap();
         assert_eq!(found.get("_stext"), Some(&Symbol::At(0xffff_ffff_8100_0000)));
-        assert_eq!(found.get("twice"), Some(&Symbol::Ambiguous(0xffff_ffff_8100_0040, 0xffff_ffff_8100_0080)));
+        assert_eq!(
+            found.get("twice"),
+            Some(&Symbol::Ambiguous(0xffff_ffff_8100_0040, 0xffff_ffff_8100_0080))
+        );
         assert_eq!(found.get("same"), Some(&Symbol::At(0xffff_ffff_8100_0090)));
         assert_eq!(found.get("data"), Some(&Symbol::At(0xffff_ffff_a000_0000)));
         assert_eq!(found.get("hidden"), Some(&Symbol::Hidden));

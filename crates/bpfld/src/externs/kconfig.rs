@@ -47,7 +47,9 @@ fn write_letter(shape: KconfigValue, letter: u8, out: &mut [u8]) -> Result<(), M
         }
         _ => {
             let letter = char::from(letter);
-            return Err(format!("the configured value {letter} needs a bool, tristate or char variable").into());
+            return Err(
+                format!("the configured value {letter} needs a bool, tristate or char variable").into(),
+            );
         }
     };
     write_bytes(value, out)
@@ -121,26 +123,56 @@ mod tests {
     fn letters() {
         check(KconfigValue::Bool, 1, "y", Ok(1));
         check(KconfigValue::Bool, 1, "n", Ok(0));
-        check(KconfigValue::Bool, 1, "m", Err("the configured value m needs a tristate or char variable"));
-        check(KconfigValue::Bool, 1, "1", Err("the configured value 1 is no y or n"));
+        check(
+            KconfigValue::Bool,
+            1,
+            "m",
+            Err("the configured value m needs a tristate or char variable"),
+        );
+        check(
+            KconfigValue::Bool,
+            1,
+            "1",
+            Err("the configured value 1 is no y or n"),
+        );
         check(KconfigValue::Tristate, 4, "m", Ok(2));
         check(KconfigValue::Tristate, 4, "y", Ok(1));
         check(KconfigValue::Char { signed: true }, 1, "m", Ok(b'm'.into()));
-        check(UNSIGNED, 4, "y", Err("the configured value y needs a bool, tristate or char variable"));
+        check(
+            UNSIGNED,
+            4,
+            "y",
+            Err("the configured value y needs a bool, tristate or char variable"),
+        );
     }
 
     #[test]
     fn numbers_must_fit() {
         check(UNSIGNED, 2, "0xffff", Ok(0xffff));
-        check(UNSIGNED, 2, "65536", Err("the value 65536 does not fit in 2 bytes"));
+        check(
+            UNSIGNED,
+            2,
+            "65536",
+            Err("the value 65536 does not fit in 2 bytes"),
+        );
         check(SIGNED, 1, "-128", Ok(0x80));
         check(SIGNED, 1, "128", Err("the value 128 does not fit in 1 bytes"));
         check(SIGNED, 8, "-1", Ok(u64::MAX));
         check(SIGNED, 4, "010", Ok(8));
-        check(SIGNED, 4, "12x", Err("the configured value 12x is of no known form"));
+        check(
+            SIGNED,
+            4,
+            "12x",
+            Err("the configured value 12x is of no known form"),
+        );
         check(SIGNED, 3, "1", Err("variables of 3 bytes are not supported here"));
         check(SIGNED, 0, "1", Err("the value 1 does not fit in 0 bytes"));
-        check(KconfigValue::String, 4, "1", Err("the value 1 needs an integer variable"));
+        check(
+            KconfigValue::String,
+            4,
+            "1",
+            Err("the value 1 needs an integer variable"),
+        );
     }
 
     #[test]

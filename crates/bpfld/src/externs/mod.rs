@@ -37,23 +37,41 @@ pub(crate) fn resolve(object: &Object, item: &Extern, kernel: &KernelBtf) -> Res
     let (kind, name, local) = match item.kind {
         ExternKind::Ksym { ty: Some(ty) } => (Kind::VAR, &*item.name, ty),
         ExternKind::Kfunc { prototype } => (Kind::FUNC, item.essential_name(), prototype),
-        _ => return Err(Error::invalid(subject(item), "no program can use it: it is not defined")),
+        _ => {
+            return Err(Error::invalid(
+                subject(item),
+                "no program can use it: it is not defined",
+            ));
+        }
     };
     let Some(btf) = object.btf() else {
-        return Err(Error::invalid(subject(item), "the object has no type information"));
+        return Err(Error::invalid(
+            subject(item),
+            "the object has no type information",
+        ));
     };
-    let noun = if kind == Kind::FUNC { "function" } else { "variable" };
+    let noun = if kind == Kind::FUNC {
+        "function"
+    } else {
+        "variable"
+    };
     let Some(found) = kernel.find(name, kind)? else {
         if item.weak {
             return Ok(Resolution::Missing);
         }
-        return Err(Error::unsupported(subject(item), format!("a kernel {noun} of this name"), None, None)
-            .with_hint("neither vmlinux nor a module that is loaded has it"));
+        return Err(
+            Error::unsupported(subject(item), format!("a kernel {noun} of this name"), None, None)
+                .with_hint("neither vmlinux nor a module that is loaded has it"),
+        );
     };
     let core_error = |error| Error::new(subject(item), ErrorKind::Core(error));
     let btf_error = |error| Error::new(subject(item), ErrorKind::Btf(error));
     let target = found.btf(kernel);
-    let target_type = target.ty(found.id).map_err(btf_error)?.target().unwrap_or_default();
+    let target_type = target
+        .ty(found.id)
+        .map_err(btf_error)?
+        .target()
+        .unwrap_or_default();
     if types_are_compatible(btf, local, target, target_type).map_err(core_error)? {
         return Ok(Resolution::Type(found));
     }
@@ -71,12 +89,21 @@ pub(crate) fn resolve(object: &Object, item: &Extern, kernel: &KernelBtf) -> Res
 ///
 /// A symbol is missing, ambiguous or hidden, and the object cannot do without.
 pub(crate) fn addresses(object: &Object, wanted: &[ExternIndex]) -> Result<Vec<Resolution>, Error> {
-    let items: Vec<&Extern> =
-        wanted.iter().filter_map(|index| object.externs().get(index.index())).collect();
+    let items: Vec<&Extern> = wanted
+        .iter()
+        .filter_map(|index| object.externs().get(index.index()))
+        .collect();
     let found = kallsyms::find(items.iter().map(|item| &*item.name)).map_err(|error| {
-        Error::io(Subject::File("/proc/kallsyms".into()), "read the kernel's symbols", error)
+        Error::io(
+            Subject::File("/proc/kallsyms".into()),
+            "read the kernel's symbols",
+            error,
+        )
     })?;
-    items.iter().map(|item| address(item, found.get(&*item.name).copied())).collect()
+    items
+        .iter()
+        .map(|item| address(item, found.get(&*item.name).copied()))
+        .collect()
 }
 
 fn address(item: &Extern, found: Option<Symbol>) -> Result<Resolution, Error> {
@@ -92,7 +119,11 @@ fn address(item: &Extern, found: Option<Symbol>) -> Result<Resolution, Error> {
             .with_hint("this needs CAP_SYSLOG and kernel.kptr_restrict below 2"),
         None => Error::not_found(subject(item), "kernel symbol of this name"),
     };
-    if item.weak { Ok(Resolution::Missing) } else { Err(error) }
+    if item.weak {
+        Ok(Resolution::Missing)
+    } else {
+        Err(error)
+    }
 }
 
 /// The contents of the map of configuration values.
@@ -109,8 +140,18 @@ pub(crate) fn kconfig_values(
     let mut values = vec![0; size];
     let extra = extra.map(Config::parse);
     for item in object.externs() {
-        let ExternKind::Kconfig { value: shape, offset, size, .. } = item.kind else { continue };
-        let place = values.get_mut(offset as usize..).and_then(|rest| rest.get_mut(..size as usize));
+        let ExternKind::Kconfig {
+            value: shape,
+            offset,
+            size,
+            ..
+        } = item.kind
+        else {
+            continue;
+        };
+        let place = values
+            .get_mut(offset as usize..)
+            .and_then(|rest| rest.get_mut(..size as usize));
         let place = place.ok_or_else(|| Error::invalid(subject(item), "lies outside of its map"))?;
         let invalid = |message: Cow<'static, str>| Error::invalid(subject(item), message);
         if let Some(value) = virtual_value(&item.name, probes) {

@@ -16,7 +16,8 @@ pub(crate) fn attach(map: &Map, table: &[u8]) -> Result<Link> {
         return Ok(Link::new(Hold::StructOps(map.clone()), words));
     }
     let create = LinkCreate::new(map.as_fd(), Target::None, AttachType::STRUCT_OPS, LinkKind::Plain);
-    let fd = sys::link_create(&create)
-        .map_err(|source| Error::kernel(map.subject(), "give its table of functions to the kernel", source))?;
+    let fd = sys::link_create(&create).map_err(|source| {
+        Error::kernel(map.subject(), "give its table of functions to the kernel", source)
+    })?;
     Ok(Link::new(Hold::Link(fd), words))
 }

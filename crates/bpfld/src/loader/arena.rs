@@ -10,7 +10,11 @@ use crate::map::Map;
 pub(crate) fn fill(plan: &MapPlan<'_>, map: &Map, contents: &[u8]) -> Result<(), Error> {
     let memory = map.memory()?;
     if contents.len() > memory.len() {
-        let message = format!("it has {} bytes, too few for variables of {}", memory.len(), contents.len());
+        let message = format!(
+            "it has {} bytes, too few for variables of {}",
+            memory.len(),
+            contents.len()
+        );
         return Err(Error::invalid(plan.subject(), message));
     }
     memory.write(0, contents)

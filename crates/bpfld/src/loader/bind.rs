@@ -24,8 +24,18 @@ pub(crate) trait Names {
 /// refer to by position; the first position is never used.
 pub(crate) fn bind(linked: &mut LinkedProgram, names: &impl Names) -> Result<Vec<i32>, Error> {
     let mut modules = Modules::default();
-    let LinkedProgram { name, insns, relocations, .. } = linked;
-    let bad = || Error::invalid(Subject::Program(name.to_string()), "a relocation is not at a 64-bit load");
+    let LinkedProgram {
+        name,
+        insns,
+        relocations,
+        ..
+    } = linked;
+    let bad = || {
+        Error::invalid(
+            Subject::Program(name.to_string()),
+            "a relocation is not at a 64-bit load",
+        )
+    };
     for relocation in relocations.iter() {
         let at = relocation.at as usize;
         if let Target::Kfunc(index) = relocation.target {
@@ -36,7 +46,10 @@ pub(crate) fn bind(linked: &mut LinkedProgram, names: &impl Names) -> Result<Vec
         if matches!(relocation.target, Target::Core(_)) {
             continue;
         }
-        let load = insns.get_mut(at..).and_then(|rest| rest.first_chunk_mut::<2>()).ok_or_else(bad)?;
+        let load = insns
+            .get_mut(at..)
+            .and_then(|rest| rest.first_chunk_mut::<2>())
+            .ok_or_else(bad)?;
         match relocation.target {
             Target::Map(map) => map_load(load, map, names.map(map), pseudo::LOAD_MAP),
             Target::MapValue { map, offset } => {
@@ -71,7 +84,9 @@ fn map_load(load: &mut [Slot; 2], index: MapIndex, map: Option<&Map>, source: u8
 fn address_load(load: &mut [Slot; 2], resolution: Option<&Resolution>) -> Result<(), Error> {
     match resolution {
         Some(Resolution::Type(found)) => {
-            load[0] = load[0].with_src(pseudo::LOAD_VARIABLE).with_imm(found.id.0 as i32);
+            load[0] = load[0]
+                .with_src(pseudo::LOAD_VARIABLE)
+                .with_imm(found.id.0 as i32);
             load[1].imm = found.fd()?.map_or(0, |fd| fd.as_raw_fd());
         }
         Some(Resolution::Address(address)) => {
@@ -99,7 +114,10 @@ fn kfunc_call(
         Some(fd) => modules.position(fd.as_raw_fd())?,
         None => 0,
     };
-    Ok(call.with_src(pseudo::CALL_KFUNC).with_imm(found.id.0 as i32).with_offset(position))
+    Ok(call
+        .with_src(pseudo::CALL_KFUNC)
+        .with_imm(found.id.0 as i32)
+        .with_offset(position))
 }
 
 /// Descriptors of modules' types that calls refer to.
@@ -113,7 +131,12 @@ impl Modules {
         if self.fds.is_empty() {
             self.fds.push(0);
         }
-        let found = self.fds.iter().skip(1).position(|known| *known == fd).map(|found| found + 1);
+        let found = self
+            .fds
+            .iter()
+            .skip(1)
+            .position(|known| *known == fd)
+            .map(|found| found + 1);
         let position = found.unwrap_or_else(|| {
             self.fds.push(fd);
             self.fds.len() - 1

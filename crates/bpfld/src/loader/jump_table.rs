@@ -12,7 +12,11 @@ const NAME: &str = "jt";
 
 /// Makes the maps of a program's tables, in their order.
 pub(crate) fn create(linked: &LinkedProgram) -> Result<Vec<Map>, sys::Error> {
-    linked.jump_tables.iter().map(|table| one(&table.targets)).collect()
+    linked
+        .jump_tables
+        .iter()
+        .map(|table| one(&table.targets))
+        .collect()
 }
 
 fn one(targets: &[u32]) -> Result<Map, sys::Error> {

@@ -82,7 +82,10 @@ impl<'a> Prepared<'a> {
         failed.extend(more);
         failed.sort_by_key(|(index, _)| *index);
         let named = |(index, error): (ProgramIndex, Error)| (self.program_name(index), error);
-        Ok(PartiallyLoaded { loaded, failed: failed.into_iter().map(named).collect() })
+        Ok(PartiallyLoaded {
+            loaded,
+            failed: failed.into_iter().map(named).collect(),
+        })
     }
 
     /// Loads one program by itself, whether it is to be loaded by default or not: with new maps of its own, those that it
@@ -109,7 +112,11 @@ impl<'a> Prepared<'a> {
     }
 
     fn program_name(&self, index: ProgramIndex) -> String {
-        self.object.programs().get(index.index()).map(|program| program.name.to_string()).unwrap_or_default()
+        self.object
+            .programs()
+            .get(index.index())
+            .map(|program| program.name.to_string())
+            .unwrap_or_default()
     }
 
     /// Links and relocates all programs that are to be loaded.
@@ -124,13 +131,15 @@ impl<'a> Prepared<'a> {
         // All at once, so that the kernel's symbols are read once; program by program only to blame the right one.
         let all: Vec<_> = ready.iter().flat_map(Ready::externs).collect();
         if self.resolve_externs(&all).is_err() {
-            ready.retain(|program| match self.resolve_externs(&program.externs().collect::<Vec<_>>()) {
-                Ok(()) => true,
-                Err(error) => {
-                    failed.push((program.index, error));
-                    false
-                }
-            });
+            ready.retain(
+                |program| match self.resolve_externs(&program.externs().collect::<Vec<_>>()) {
+                    Ok(()) => true,
+                    Err(error) => {
+                        failed.push((program.index, error));
+                        false
+                    }
+                },
+            );
         }
         failed.sort_by_key(|(index, _)| *index);
         (ready, failed)
@@ -162,12 +171,21 @@ impl<'a> Prepared<'a> {
             self.finish(&made, &programs, on_failure)?;
         }
         let tables = self.tables(&made, &programs)?;
-        let maps = if on_failure == OnFailure::Stop && !failed.is_empty() { Vec::new() } else { made.commit() };
+        let maps = if on_failure == OnFailure::Stop && !failed.is_empty() {
+            Vec::new()
+        } else {
+            made.commit()
+        };
         let loaded = Loaded {
             name: self.object.name().to_owned(),
             maps,
             programs,
-            program_names: self.object.programs().iter().map(|program| program.name.to_string()).collect(),
+            program_names: self
+                .object
+                .programs()
+                .iter()
+                .map(|program| program.name.to_string())
+                .collect(),
             variables: self.object.variables().to_vec(),
             tables,
         };
@@ -175,16 +193,27 @@ impl<'a> Prepared<'a> {
     }
 
     /// What needs both maps and programs: elements that are programs.
-    fn finish(&self, made: &Made<'_>, programs: &[LoadedProgram], on_failure: OnFailure) -> Result<(), Error> {
+    fn finish(
+        &self,
+        made: &Made<'_>,
+        programs: &[LoadedProgram],
+        on_failure: OnFailure,
+    ) -> Result<(), Error> {
         for (index, plan) in self.maps.iter().enumerate() {
-            let Some(map) = made.map(MapIndex(index as u32)) else { continue };
+            let Some(map) = made.map(MapIndex(index as u32)) else {
+                continue;
+            };
             if plan.spec.map_type != MapType::PROG_ARRAY {
                 continue;
             }
             for (slot, value) in &plan.def.slots {
-                let SlotValue::Program(wanted) = value else { continue };
+                let SlotValue::Program(wanted) = value else {
+                    continue;
+                };
                 match programs.iter().find(|loaded| loaded.index == *wanted) {
-                    Some(loaded) => made.set_slot(plan.subject(), map, *slot, loaded.program.as_fd().as_raw_fd())?,
+                    Some(loaded) => {
+                        made.set_slot(plan.subject(), map, *slot, loaded.program.as_fd().as_raw_fd())?
+                    }
                     None if on_failure == OnFailure::GoOn => {}
                     None => {
                         let name = self.program_name(*wanted);
@@ -198,22 +227,22 @@ impl<'a> Prepared<'a> {
     }
 
     /// The tables of struct_ops maps with the programs in them. A program that is not loaded leaves its place empty.
-    fn tables(
-        &self,
-        made: &Made<'_>,
-        programs: &[LoadedProgram],
-    ) -> Result<Vec<(MapIndex, Vec<u8>)>, Error> {
+    fn tables(&self, made: &Made<'_>, programs: &[LoadedProgram]) -> Result<Vec<(MapIndex, Vec<u8>)>, Error> {
         let mut tables = Vec::new();
         for number in 0..self.maps.len() {
             let index = MapIndex(number as u32);
             if made.map(index).is_none() {
                 continue;
             }
-            let Some(found) = self.struct_ops(index)? else { continue };
+            let Some(found) = self.struct_ops(index)? else {
+                continue;
+            };
             let mut table = found.value.clone();
             for member in &found.programs {
                 let loaded = programs.iter().find(|loaded| loaded.index == member.program);
-                let place = table.get_mut(member.offset..).and_then(|rest| rest.first_chunk_mut());
+                let place = table
+                    .get_mut(member.offset..)
+                    .and_then(|rest| rest.first_chunk_mut());
                 if let (Some(loaded), Some(place)) = (loaded, place) {
                     let fd = loaded.program.as_fd().as_raw_fd();
                     *place = usize::to_ne_bytes(fd.unsigned_abs() as usize);
@@ -226,7 +255,10 @@ impl<'a> Prepared<'a> {
 
     /// Does something for each item: one after the other, or on several threads. Answers keep the order.
     fn for_each<T: Send, R: Send>(&self, items: Vec<T>, work: impl Fn(T) -> R + Sync) -> Vec<R> {
-        let threads = self.options.parallel.map_or(1, |threads| threads.get().min(items.len()));
+        let threads = self
+            .options
+            .parallel
+            .map_or(1, |threads| threads.get().min(items.len()));
         if threads <= 1 {
             return items.into_iter().map(work).collect();
         }
@@ -242,7 +274,9 @@ impl<'a> Prepared<'a> {
         let mut done: Vec<(usize, R)> = std::thread::scope(|scope| {
             let handles: Vec<_> = (0..threads).map(|_| scope.spawn(worker)).collect();
             let join = |handle: std::thread::ScopedJoinHandle<'_, Vec<(usize, R)>>| {
-                handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+                handle
+                    .join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
             };
             handles.into_iter().flat_map(join).collect()
         });

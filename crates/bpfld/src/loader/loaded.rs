@@ -3,11 +3,11 @@
 use bpfld_object::{MapIndex, Variable};
 
 use super::program::LoadedProgram;
+use crate::Link;
 use crate::error::{Error, Result, Subject};
 use crate::log::VerifierLog;
 use crate::map::{Global, Map, Plain};
 use crate::program::{Program, says_where};
-use crate::Link;
 
 /// An object in the kernel.
 ///
@@ -38,7 +38,8 @@ impl Loaded {
     /// The object has no such map, or it was not made.
     pub fn map(&self, name: &str) -> Result<&Map> {
         self.maps().find(|map| map.name() == name).ok_or_else(|| {
-            Error::not_found(Subject::Map(name.to_owned()), "map of this name in the kernel").in_object(&self.name)
+            Error::not_found(Subject::Map(name.to_owned()), "map of this name in the kernel")
+                .in_object(&self.name)
         })
     }
 
@@ -74,7 +75,11 @@ impl Loaded {
     /// [`log_level`](super::Loader::log_level).
     #[must_use]
     pub fn log(&self, program: &str) -> Option<&VerifierLog> {
-        self.programs.iter().find(|loaded| loaded.program.name() == program)?.log.as_ref()
+        self.programs
+            .iter()
+            .find(|loaded| loaded.program.name() == program)?
+            .log
+            .as_ref()
     }
 
     /// A global variable, to be read or, outside of `.rodata`, set while programs run.
@@ -102,7 +107,10 @@ impl Loaded {
     pub fn attach_struct_ops(&self, map: &str) -> Result<Link> {
         let found = self.map(map)?;
         let table = self.tables.iter().find(|(index, _)| {
-            self.maps.get(index.index()).and_then(Option::as_ref).is_some_and(|map| map.name() == found.name())
+            self.maps
+                .get(index.index())
+                .and_then(Option::as_ref)
+                .is_some_and(|map| map.name() == found.name())
         });
         let (_, table) = table.ok_or_else(|| Error::invalid(found.subject(), "it is no struct_ops map"))?;
         crate::link::struct_ops::attach(found, table).map_err(|error| error.in_object(&self.name))

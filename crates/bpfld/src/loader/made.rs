@@ -28,10 +28,18 @@ impl<'a> Made<'a> {
         wanted: impl Fn(MapIndex) -> bool,
         may_pin: Pinning,
     ) -> Result<Self, Error> {
-        let mut made = Self { prepared, maps: Vec::with_capacity(prepared.maps.len()), pinned: Vec::new() };
+        let mut made = Self {
+            prepared,
+            maps: Vec::with_capacity(prepared.maps.len()),
+            pinned: Vec::new(),
+        };
         for (index, plan) in prepared.maps.iter().enumerate() {
             let index = MapIndex(index as u32);
-            let map = if plan.create && wanted(index) { Some(made.one(index, plan, may_pin)?) } else { None };
+            let map = if plan.create && wanted(index) {
+                Some(made.one(index, plan, may_pin)?)
+            } else {
+                None
+            };
             made.maps.push(map);
         }
         made.fill_maps_of_maps()?;
@@ -79,7 +87,12 @@ impl<'a> Made<'a> {
     fn new_map(&self, index: MapIndex, plan: &MapPlan<'_>) -> Result<Map, Error> {
         let prepared = self.prepared;
         let btf = prepared.btf()?;
-        let mut around = Surroundings { btf, inner: None, struct_ops: None, value_btf: None };
+        let mut around = Surroundings {
+            btf,
+            inner: None,
+            struct_ops: None,
+            value_btf: None,
+        };
         let inner = match &plan.def.inner {
             Some(def) => Some(MapPlan::new(def, None, None)?.create(around)?),
             None => None,
@@ -125,7 +138,9 @@ impl<'a> Made<'a> {
     /// Elements that are other maps, once all are there.
     fn fill_maps_of_maps(&self) -> Result<(), Error> {
         for (index, plan) in self.prepared.maps.iter().enumerate() {
-            let Some(outer) = self.map(MapIndex(index as u32)) else { continue };
+            let Some(outer) = self.map(MapIndex(index as u32)) else {
+                continue;
+            };
             for (slot, value) in &plan.def.slots {
                 let SlotValue::Map(inner) = value else { continue };
                 let Some(inner) = self.map(*inner) else {

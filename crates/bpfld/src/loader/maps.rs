@@ -47,8 +47,16 @@ impl<'a> MapPlan<'a> {
         pin_root: Option<&Path>,
     ) -> Result<Self, Error> {
         let none = MapOptions::default();
-        let MapOptions { max_entries, value_size, flags, numa_node, map_extra, create, pin, reuse } =
-            options.unwrap_or(&none);
+        let MapOptions {
+            max_entries,
+            value_size,
+            flags,
+            numa_node,
+            map_extra,
+            create,
+            pin,
+            reuse,
+        } = options.unwrap_or(&none);
         let spec = MapSpec {
             name: def.name.to_string(),
             map_type: def.map_type,
@@ -122,7 +130,15 @@ impl<'a> MapPlan<'a> {
         btf: Option<BorrowedFd<'_>>,
         around: Surroundings<'_>,
     ) -> Result<MapFd, bpfld_sys::Error> {
-        let MapSpec { name: _, map_type, key_size, value_size, max_entries, flags, map_extra } = self.spec;
+        let MapSpec {
+            name: _,
+            map_type,
+            key_size,
+            value_size,
+            max_entries,
+            flags,
+            map_extra,
+        } = self.spec;
         let mut request = sys::MapCreate::new(map_type, key_size, value_size, max_entries);
         request.name = &self.def.kernel_name;
         request.flags = flags;
@@ -133,8 +149,16 @@ impl<'a> MapPlan<'a> {
             let number = |ty: Option<TypeId>| ty.map_or(0, |ty| ty.0);
             let is_struct_ops = around.struct_ops.is_some();
             request.btf = Some(btf);
-            request.btf_key_type_id = if is_struct_ops { 0 } else { number(self.def.key_type) };
-            request.btf_value_type_id = if is_struct_ops { 0 } else { number(self.def.value_type) };
+            request.btf_key_type_id = if is_struct_ops {
+                0
+            } else {
+                number(self.def.key_type)
+            };
+            request.btf_value_type_id = if is_struct_ops {
+                0
+            } else {
+                number(self.def.value_type)
+            };
         }
         if let Some(table) = around.struct_ops {
             request.value_size = table.value.len() as u32;
@@ -146,7 +170,13 @@ impl<'a> MapPlan<'a> {
 
     /// What the kernel's refusal may mean.
     fn explain(&self, error: bpfld_sys::Error) -> Error {
-        let MapSpec { map_type, key_size, value_size, max_entries, .. } = self.spec;
+        let MapSpec {
+            map_type,
+            key_size,
+            value_size,
+            max_entries,
+            ..
+        } = self.spec;
         let errno = error.errno();
         let doing = format!(
             "create it as {map_type} of {max_entries} entries, keys of {key_size} and values of {value_size} bytes"
@@ -159,7 +189,9 @@ impl<'a> MapPlan<'a> {
             Errno::EINVAL if is_ring(map_type) => {
                 Some("a ring buffer's size must be a power of two times the page size".into())
             }
-            Errno::EPERM => Some("this needs CAP_BPF, for some types CAP_NET_ADMIN or CAP_PERFMON too".into()),
+            Errno::EPERM => {
+                Some("this needs CAP_BPF, for some types CAP_NET_ADMIN or CAP_PERFMON too".into())
+            }
             Errno::ENOMEM | Errno::E2BIG => Some("fewer entries may do".into()),
             _ => None,
         };
@@ -219,11 +251,15 @@ fn ring_size(size: u32, page: u32) -> u32 {
     if size == 0 || page == 0 {
         return size;
     }
-    size.div_ceil(page).checked_next_power_of_two().and_then(|pages| pages.checked_mul(page)).unwrap_or(size)
+    size.div_ceil(page)
+        .checked_next_power_of_two()
+        .and_then(|pages| pages.checked_mul(page))
+        .unwrap_or(size)
 }
 
 fn default_pin(root: Option<&Path>, name: &str) -> PathBuf {
-    root.unwrap_or(Path::new(DEFAULT_ROOT)).join(name.replace('.', "_"))
+    root.unwrap_or(Path::new(DEFAULT_ROOT))
+        .join(name.replace('.', "_"))
 }
 
 /// The descriptor of a map, as instructions hold it.

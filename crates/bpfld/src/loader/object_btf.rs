@@ -14,7 +14,9 @@ use crate::error::{Error, ErrorKind, Subject};
 ///
 /// The kernel gets it whole first; only if it refuses, it is asked what it lacks.
 pub(crate) fn load(object: &Object, probes: &Probes) -> Result<Option<OwnedFd>, Error> {
-    let draft = object.btf_draft().map_err(|error| Error::new(Subject::ObjectBtf, ErrorKind::Object(error)))?;
+    let draft = object
+        .btf_draft()
+        .map_err(|error| Error::new(Subject::ObjectBtf, ErrorKind::Object(error)))?;
     let Some(mut draft) = draft else { return Ok(None) };
     // A kernel that is played by a record is not asked.
     if probes.is_live()
@@ -44,5 +46,9 @@ fn features(probes: &Probes) -> BtfFeatures {
         (BtfFeature::QuestionMark, Feature::BtfOptionalDatasec),
         (BtfFeature::Layout, Feature::BtfLayout),
     ];
-    table.into_iter().filter(|(_, feature)| !probes.probe(*feature).is_no()).map(|(ours, _)| ours).collect()
+    table
+        .into_iter()
+        .filter(|(_, feature)| !probes.probe(*feature).is_no())
+        .map(|(ours, _)| ours)
+        .collect()
 }

@@ -189,7 +189,9 @@ impl Loader {
     where
         T: IntoBytes + Immutable + ?Sized,
     {
-        self.options.globals.insert(name.into(), value.as_bytes().to_vec());
+        self.options
+            .globals
+            .insert(name.into(), value.as_bytes().to_vec());
         self
     }
 
@@ -301,7 +303,10 @@ impl ProgramOptions {
 
     /// What the program attaches to or replaces: a function of another program, which was loaded with BTF.
     pub fn attach_to_program(&mut self, program: &Program, function: impl Into<String>) -> &mut Self {
-        self.target = Some(Target::Program { program: program.clone(), function: function.into() });
+        self.target = Some(Target::Program {
+            program: program.clone(),
+            function: function.into(),
+        });
         self
     }
 

@@ -64,21 +64,29 @@ impl<'a> Prepared<'a> {
         }
         for name in options.programs.keys().chain(options.only.iter().flatten()) {
             if object.program(name).is_none() {
-                return Err(Error::not_found(Subject::Program(name.clone()), "such program in the object"));
+                return Err(Error::not_found(
+                    Subject::Program(name.clone()),
+                    "such program in the object",
+                ));
             }
         }
         let mut map_options = BTreeMap::new();
         for (name, options) in &options.maps {
-            let index = object.map_index(name).ok_or_else(|| {
-                Error::not_found(Subject::Map(name.clone()), "such map in the object")
-            })?;
+            let index = object
+                .map_index(name)
+                .ok_or_else(|| Error::not_found(Subject::Map(name.clone()), "such map in the object"))?;
             map_options.insert(index, options);
         }
         let plan = |(index, def): (usize, &'a MapDef)| {
             let index = MapIndex(index as u32);
             MapPlan::new(def, map_options.get(&index).copied(), options.pin_root.as_deref())
         };
-        let maps = object.maps().iter().enumerate().map(plan).collect::<Result<Vec<_>, _>>()?;
+        let maps = object
+            .maps()
+            .iter()
+            .enumerate()
+            .map(plan)
+            .collect::<Result<Vec<_>, _>>()?;
         let mut prepared = Self {
             options,
             object,
@@ -106,7 +114,11 @@ impl<'a> Prepared<'a> {
                 .variable(name)
                 .ok_or_else(|| Error::not_found(subject(), "such global variable in the object"))?;
             if variable.size as usize != value.len() {
-                let message = format!("it has {} bytes, but the value has {}", variable.size, value.len());
+                let message = format!(
+                    "it has {} bytes, but the value has {}",
+                    variable.size,
+                    value.len()
+                );
                 return Err(Error::invalid(subject(), message));
             }
             let plan = self.maps.get(variable.map.index());
@@ -142,13 +154,23 @@ impl<'a> Prepared<'a> {
         let programs = programs.map(|(index, program)| (ProgramIndex(index as u32), program));
         if let Some(only) = &self.options.only {
             let wanted = |program: &ObjectProgram| only.iter().any(|name| **name == *program.name);
-            return programs.filter(|(_, program)| wanted(program)).map(|(index, _)| index).collect();
+            return programs
+                .filter(|(_, program)| wanted(program))
+                .map(|(index, _)| index)
+                .collect();
         }
-        programs.filter(|(index, program)| self.is_selected(*index, program)).map(|(index, _)| index).collect()
+        programs
+            .filter(|(index, program)| self.is_selected(*index, program))
+            .map(|(index, _)| index)
+            .collect()
     }
 
     fn is_selected(&self, index: ProgramIndex, program: &ObjectProgram) -> bool {
-        let wish = self.options.programs.get(&*program.name).and_then(|options| options.autoload);
+        let wish = self
+            .options
+            .programs
+            .get(&*program.name)
+            .and_then(|options| options.autoload);
         if let Some(wish) = wish {
             return wish;
         }
@@ -164,7 +186,11 @@ impl<'a> Prepared<'a> {
 
     /// The type that a program is loaded with.
     pub(crate) fn program_type(&self, program: &ObjectProgram) -> Option<ProgramType> {
-        let wish = self.options.programs.get(&*program.name).and_then(|options| options.program_type);
+        let wish = self
+            .options
+            .programs
+            .get(&*program.name)
+            .and_then(|options| options.program_type);
         wish.or(program.spec.as_ref().map(|spec| spec.program_type))
     }
 
@@ -209,7 +235,10 @@ impl<'a> Prepared<'a> {
         if let Some(fd) = self.btf.get() {
             return Ok(fd.as_ref().map(AsFd::as_fd));
         }
-        let needed = self.maps.iter().any(|map| map.def.kind == MapKind::StructOps && map.create);
+        let needed = self
+            .maps
+            .iter()
+            .any(|map| map.def.kind == MapKind::StructOps && map.create);
         let fd = match object_btf::load(self.object, &self.probes) {
             Ok(fd) => fd,
             Err(error) if needed => return Err(error),
@@ -229,7 +258,10 @@ impl<'a> Prepared<'a> {
             return Ok(Some(Arc::clone(found)));
         }
         let Some(btf) = self.object.btf() else {
-            return Err(Error::invalid(plan.subject(), "the object has no type information"));
+            return Err(Error::invalid(
+                plan.subject(),
+                "the object has no type information",
+            ));
         };
         let initial = self.initial_value(index);
         let found = Arc::new(StructOps::resolve(btf, plan.def, &initial, self.kernel()?)?);
@@ -242,9 +274,15 @@ impl<'a> Prepared<'a> {
         if let Some(value) = self.values.get(&index) {
             return value.into();
         }
-        let Some(plan) = self.map(index) else { return Default::default() };
+        let Some(plan) = self.map(index) else {
+            return Default::default();
+        };
         let contents = self.object.initial_value(plan.def);
-        if plan.def.is_global_data() { plan.initial(contents) } else { contents.into() }
+        if plan.def.is_global_data() {
+            plan.initial(contents)
+        } else {
+            contents.into()
+        }
     }
 
     /// The values for the map of configuration values.
@@ -258,7 +296,11 @@ impl<'a> Prepared<'a> {
         let mut known = self.externs.lock().unwrap_or_else(PoisonError::into_inner);
         let mut addresses = Vec::new();
         for &index in wanted {
-            let Some(item) = self.object.extern_at(index).filter(|_| !known.contains_key(&index)) else {
+            let Some(item) = self
+                .object
+                .extern_at(index)
+                .filter(|_| !known.contains_key(&index))
+            else {
                 continue;
             };
             if matches!(item.kind, ExternKind::Ksym { ty: None }) {
@@ -277,7 +319,11 @@ impl<'a> Prepared<'a> {
     }
 
     pub(crate) fn resolution(&self, index: ExternIndex) -> Option<Resolution> {
-        self.externs.lock().unwrap_or_else(PoisonError::into_inner).get(&index).cloned()
+        self.externs
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&index)
+            .cloned()
     }
 
     /// The maps that a program cannot do without: those it refers to, and those that these are made from.
@@ -285,7 +331,9 @@ impl<'a> Prepared<'a> {
         out.resize(self.maps.len(), false);
         let mut todo: Vec<MapIndex> = used.into_iter().collect();
         while let Some(index) = todo.pop() {
-            let Some(entry) = out.get_mut(index.index()).filter(|entry| !**entry) else { continue };
+            let Some(entry) = out.get_mut(index.index()).filter(|entry| !**entry) else {
+                continue;
+            };
             *entry = true;
             let slots = self.map(index).map_or(&[][..], |plan| &plan.def.slots);
             todo.extend(slots.iter().filter_map(|(_, value)| match value {

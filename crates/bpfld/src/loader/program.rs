@@ -7,8 +7,8 @@ use bpfld_features::Feature;
 use bpfld_insn::{Helper, Slot};
 use bpfld_object::poison::Missing;
 use bpfld_object::{
-    CoreOutcome, ExternIndex, LinkedProgram, MapIndex, MapKind, Program as ObjectProgram, ProgramIndex, ProgramSpec,
-    Target as Reference,
+    CoreOutcome, ExternIndex, LinkedProgram, MapIndex, MapKind, Program as ObjectProgram, ProgramIndex,
+    ProgramSpec, Target as Reference,
 };
 use bpfld_sys::{self as sys, AttachType, Errno, ProgFlags, ProgramType};
 use zerocopy::IntoBytes;
@@ -71,11 +71,16 @@ impl<'a> Prepared<'a> {
         let options = self.options.programs.get(&*program.name).unwrap_or(&none);
         let spec = program.spec.as_ref().filter(|_| options.program_type.is_none());
         let Some(program_type) = self.program_type(program) else {
-            let message = format!("section name {:?} does not tell what kind of program it is", program.section);
+            let message = format!(
+                "section name {:?} does not tell what kind of program it is",
+                program.section
+            );
             return Err(Error::invalid(subject, message).with_hint("give the loader a program_type for it"));
         };
-        let mut linked =
-            self.object.link(program).map_err(|error| self.object_error(subject.clone(), error))?;
+        let mut linked = self
+            .object
+            .link(program)
+            .map_err(|error| self.object_error(subject.clone(), error))?;
         let unanswered = self.relocate(&subject, &mut linked)?;
 
         let (flags, attach_type) = self.flags(spec, options);
@@ -89,7 +94,9 @@ impl<'a> Prepared<'a> {
             program,
             linked,
             program_type,
-            attach_type: member.as_ref().map_or(attach_type, |member| AttachType(member.number)),
+            attach_type: member
+                .as_ref()
+                .map_or(attach_type, |member| AttachType(member.number)),
             flags: flags | options.flags,
             log_level: options.log_level.unwrap_or(self.options.log_level),
             ifindex: options.ifindex.unwrap_or(0),
@@ -105,8 +112,10 @@ impl<'a> Prepared<'a> {
         subject: &Subject,
         linked: &mut LinkedProgram,
     ) -> Result<BTreeMap<usize, String>, Error> {
-        let has_core =
-            linked.relocations.iter().any(|relocation| matches!(relocation.target, Reference::Core(_)));
+        let has_core = linked
+            .relocations
+            .iter()
+            .any(|relocation| matches!(relocation.target, Reference::Core(_)));
         if !has_core {
             return Ok(BTreeMap::new());
         }
@@ -150,13 +159,19 @@ impl<'a> Prepared<'a> {
     ) -> Result<Option<AttachTarget>, Error> {
         let needs = spec.is_some_and(|spec| spec.flags.btf_target);
         let is_extension = spec.is_some_and(|spec| spec.program_type == ProgramType::EXT);
-        let said = || spec.and_then(|spec| spec.target.clone()).filter(|_| needs).map(Target::Kernel);
+        let said = || {
+            spec.and_then(|spec| spec.target.clone())
+                .filter(|_| needs)
+                .map(Target::Kernel)
+        };
         let Some(target) = options.target.clone().or_else(said) else {
             if !needs {
                 return Ok(None);
             }
             let message = "its section name does not tell what to attach to";
-            return Err(Error::invalid(subject.clone(), message).with_hint("give the loader an attach_target for it"));
+            return Err(
+                Error::invalid(subject.clone(), message).with_hint("give the loader an attach_target for it")
+            );
         };
         if is_extension && matches!(target, Target::Kernel(_)) {
             let message = "it replaces a function of another program, which is not known";
@@ -174,7 +189,9 @@ impl<'a> Prepared<'a> {
             if plan.def.kind != MapKind::StructOps || !is_user {
                 continue;
             }
-            let Some(table) = self.struct_ops(MapIndex(number as u32))? else { continue };
+            let Some(table) = self.struct_ops(MapIndex(number as u32))? else {
+                continue;
+            };
             for member in table.programs.iter().filter(|member| member.program == index) {
                 let new = Member {
                     table: AttachTarget::Kernel(crate::kernel_btf::KernelType {
@@ -193,7 +210,10 @@ impl<'a> Prepared<'a> {
             }
         }
         found.ok_or_else(|| {
-            Error::invalid(subject.clone(), "no struct_ops variable refers to it, so its type is not known")
+            Error::invalid(
+                subject.clone(),
+                "no struct_ops variable refers to it, so its type is not known",
+            )
         })
     }
 }
@@ -205,25 +225,37 @@ impl Ready<'_> {
 
     /// The maps that instructions refer to.
     pub(crate) fn maps(&self) -> impl Iterator<Item = MapIndex> {
-        self.linked.relocations.iter().filter_map(|relocation| match relocation.target {
-            Reference::Map(map) | Reference::MapValue { map, .. } => Some(map),
-            _ => None,
-        })
+        self.linked
+            .relocations
+            .iter()
+            .filter_map(|relocation| match relocation.target {
+                Reference::Map(map) | Reference::MapValue { map, .. } => Some(map),
+                _ => None,
+            })
     }
 
     /// The externs that instructions refer to, without configuration values, which are in a map.
     pub(crate) fn externs(&self) -> impl Iterator<Item = ExternIndex> {
-        self.linked.relocations.iter().filter_map(|relocation| match relocation.target {
-            Reference::Ksym(index) | Reference::KfuncAddress(index) | Reference::Kfunc(index) => Some(index),
-            _ => None,
-        })
+        self.linked
+            .relocations
+            .iter()
+            .filter_map(|relocation| match relocation.target {
+                Reference::Ksym(index) | Reference::KfuncAddress(index) | Reference::Kfunc(index) => {
+                    Some(index)
+                }
+                _ => None,
+            })
     }
 
     /// Loads the program, which must refer to none but these maps.
     pub(crate) fn load(mut self, prepared: &Prepared<'_>, made: &Made<'_>) -> Result<LoadedProgram, Error> {
         let jump_tables = super::jump_table::create(&self.linked)
             .map_err(|error| Error::kernel(self.subject(), "make its tables of jump targets", error))?;
-        let names = ProgramNames { prepared, made, jump_tables: &jump_tables };
+        let names = ProgramNames {
+            prepared,
+            made,
+            jump_tables: &jump_tables,
+        };
         let modules = bind(&mut self.linked, &names)?;
         let result = self.attempt(prepared, &modules);
         let (fd, log) = match result {
@@ -237,7 +269,11 @@ impl Ready<'_> {
             attach_type: Some(self.attach_type),
             section: Some(self.program.section.to_string()),
         };
-        Ok(LoadedProgram { index: self.index, program: Program::from_parts(fd, meta), log })
+        Ok(LoadedProgram {
+            index: self.index,
+            program: Program::from_parts(fd, meta),
+            log,
+        })
     }
 
     /// Loads with everything; if the kernel refuses the form of the request, without what it does not know.
@@ -267,8 +303,12 @@ impl Ready<'_> {
         modules: &[i32],
         form: Form,
     ) -> Result<(OwnedFd, Option<VerifierLog>), Attempt> {
-        let func_info: Vec<u32> =
-            self.linked.func_info.iter().flat_map(|info| [info.slot, info.type_id.0]).collect();
+        let func_info: Vec<u32> = self
+            .linked
+            .func_info
+            .iter()
+            .flat_map(|info| [info.slot, info.type_id.0])
+            .collect();
         let line_info: Vec<u32> = self
             .linked
             .line_info
@@ -290,10 +330,20 @@ impl Ready<'_> {
             && let Some(btf) = prepared.btf()?
         {
             request.btf = Some(btf);
-            request.func_info = sys::Records { record_size: 8, bytes: func_info.as_bytes() };
-            request.line_info = sys::Records { record_size: 16, bytes: line_info.as_bytes() };
+            request.func_info = sys::Records {
+                record_size: 8,
+                bytes: func_info.as_bytes(),
+            };
+            request.line_info = sys::Records {
+                record_size: 16,
+                bytes: line_info.as_bytes(),
+            };
         }
-        let target = self.member.as_ref().map(|member| &member.table).or(self.target.as_ref());
+        let target = self
+            .member
+            .as_ref()
+            .map(|member| &member.table)
+            .or(self.target.as_ref());
         if let Some(target) = target {
             request.attach_btf_id = target.btf_id();
             request.attach_to = target.fd()?;
@@ -308,7 +358,11 @@ impl Ready<'_> {
         let before = *form;
         form.name &= !lacks(Feature::Names);
         form.info &= !lacks(Feature::BtfFunc);
-        let optional = self.program.spec.as_ref().is_some_and(|spec| spec.flags.attach_type_optional);
+        let optional = self
+            .program
+            .spec
+            .as_ref()
+            .is_some_and(|spec| spec.flags.attach_type_optional);
         if optional && self.attach_type != AttachType(0) {
             form.attach_type &= !lacks(Feature::ExpectedAttachType);
         }
@@ -331,11 +385,14 @@ impl Ready<'_> {
         if log.is_empty() {
             return self.without_log(prepared, error);
         }
-        log.explain(|at, helper| {
-            match Missing::from_helper(i32::try_from(helper).ok()?)? {
+        log.explain(
+            |at, helper| match Missing::from_helper(i32::try_from(helper).ok()?)? {
                 Missing::Core => Some(Poison {
                     short: "CO-RE relocation without an answer",
-                    long: format!("CO-RE relocation without an answer: {}", self.unanswered.get(&at)?),
+                    long: format!(
+                        "CO-RE relocation without an answer: {}",
+                        self.unanswered.get(&at)?
+                    ),
                 }),
                 Missing::Map(map) => Some(Poison {
                     short: "reference to a map that was not made",
@@ -349,8 +406,8 @@ impl Ready<'_> {
                     })
                 }
                 _ => None,
-            }
-        });
+            },
+        );
         Error::new(self.subject(), ErrorKind::Rejected { errno, log })
     }
 
@@ -367,7 +424,11 @@ impl Ready<'_> {
                 if prepared.probes.probe(feature).is_no() {
                     let what = format!("programs of type {}", self.program_type);
                     let since = feature.since().map(|release| release.to_string().into());
-                    let kind = ErrorKind::Unsupported { feature: what.into(), since, errno: Some(errno) };
+                    let kind = ErrorKind::Unsupported {
+                        feature: what.into(),
+                        since,
+                        errno: Some(errno),
+                    };
                     return Error::new(self.subject(), kind);
                 }
                 failed
@@ -399,7 +460,11 @@ struct Form {
 
 impl Default for Form {
     fn default() -> Self {
-        Self { name: true, attach_type: true, info: true }
+        Self {
+            name: true,
+            attach_type: true,
+            info: true,
+        }
     }
 }
 

@@ -30,13 +30,24 @@ pub(crate) fn open_pinned(plan: &MapPlan<'_>, path: &Path) -> Result<Option<Map>
     if differences.is_empty() {
         return Ok(Some(Map::from_parts(fd, plan.spec.clone())));
     }
-    let kind = ErrorKind::Differs { path: path.to_owned(), differences };
+    let kind = ErrorKind::Differs {
+        path: path.to_owned(),
+        differences,
+    };
     Err(Error::new(plan.subject(), kind).with_hint("remove the pin, or pin this one elsewhere"))
 }
 
 /// Every parameter in which a pinned map is not what is declared.
 fn compare(declared: &MapSpec, pinned: &MapSpec) -> Vec<Difference> {
-    let MapSpec { name: _, map_type, key_size, value_size, max_entries, flags, map_extra } = pinned;
+    let MapSpec {
+        name: _,
+        map_type,
+        key_size,
+        value_size,
+        max_entries,
+        flags,
+        map_extra,
+    } = pinned;
     // The kernel sets this flag for device maps by itself.
     let by_itself = match *map_type {
         MapType::DEVMAP | MapType::DEVMAP_HASH => MapFlags::RDONLY_PROG,
@@ -45,14 +56,30 @@ fn compare(declared: &MapSpec, pinned: &MapSpec) -> Vec<Difference> {
     let mut differences = Vec::new();
     let mut check = |parameter, declared: String, pinned: String| {
         if declared != pinned {
-            differences.push(Difference { parameter, declared, pinned });
+            differences.push(Difference {
+                parameter,
+                declared,
+                pinned,
+            });
         }
     };
     check("type", declared.map_type.to_string(), map_type.to_string());
     check("key size", declared.key_size.to_string(), key_size.to_string());
-    check("value size", declared.value_size.to_string(), value_size.to_string());
-    check("number of entries", declared.max_entries.to_string(), max_entries.to_string());
-    check("flags", (declared.flags - by_itself).to_string(), (*flags - by_itself).to_string());
+    check(
+        "value size",
+        declared.value_size.to_string(),
+        value_size.to_string(),
+    );
+    check(
+        "number of entries",
+        declared.max_entries.to_string(),
+        max_entries.to_string(),
+    );
+    check(
+        "flags",
+        (declared.flags - by_itself).to_string(),
+        (*flags - by_itself).to_string(),
+    );
     check("map_extra", declared.map_extra.to_string(), map_extra.to_string());
     differences
 }
@@ -78,7 +105,10 @@ mod tests {
         let declared = spec(MapType::HASH, 16, MapFlags::NO_PREALLOC);
         assert_eq!(compare(&declared, &declared), []);
         let pinned = spec(MapType::ARRAY, 32, MapFlags::NO_PREALLOC);
-        let names: Vec<_> = compare(&declared, &pinned).iter().map(|difference| difference.parameter).collect();
+        let names: Vec<_> = compare(&declared, &pinned)
+            .iter()
+            .map(|difference| difference.parameter)
+            .collect();
         assert_eq!(names, ["type", "number of entries"]);
     }
 

@@ -66,21 +66,31 @@ impl Resolver<'_> {
     }
 
     fn resolve(&self, kernel: &KernelBtf) -> Result<StructOps, Error> {
-        let local = self.map.value_type.ok_or_else(|| self.invalid("it has no type".into()))?;
+        let local = self
+            .map
+            .value_type
+            .ok_or_else(|| self.invalid("it has no type".into()))?;
         let local = self.btf.resolve(local).map_err(|error| self.btf_error(error))?;
         let name = local.name().map_err(|error| self.btf_error(error))?;
         let name = String::from_utf8_lossy(essential_name(name.as_bytes())).into_owned();
 
         let wrapper = format!("{WRAPPER}{name}");
         let Some(value_type) = kernel.find(&wrapper, Kind::STRUCT)? else {
-            return Err(Error::unsupported(self.subject(), format!("struct_ops of type {name}"), None, None)
-                .with_hint(format!("struct {wrapper} is neither in the kernel nor in a module that is loaded")));
+            return Err(
+                Error::unsupported(self.subject(), format!("struct_ops of type {name}"), None, None)
+                    .with_hint(format!(
+                        "struct {wrapper} is neither in the kernel nor in a module that is loaded"
+                    )),
+            );
         };
         let target = value_type.btf(kernel);
         let missing = || self.invalid(format!("struct {wrapper} of the kernel holds no struct {name}"));
         let table = target.find(&name, Kind::STRUCT).ok_or_else(missing)?;
         let wrapper_type = target.ty(value_type.id).map_err(|error| self.btf_error(error))?;
-        let data = wrapper_type.members().find(|member| member.type_id == table).ok_or_else(missing)?;
+        let data = wrapper_type
+            .members()
+            .find(|member| member.type_id == table)
+            .ok_or_else(missing)?;
         let data_offset = (data.bit_offset / 8) as usize;
         let size = wrapper_type.size_bytes().unwrap_or_default() as usize;
 
@@ -88,7 +98,12 @@ impl Resolver<'_> {
         let mut value = vec![0; size];
         let mut programs = Vec::new();
         self.move_members(local, table_type, data_offset, &mut value, &mut programs)?;
-        Ok(StructOps { value_type: value_type.clone(), table, value, programs })
+        Ok(StructOps {
+            value_type: value_type.clone(),
+            table,
+            value,
+            programs,
+        })
     }
 
     fn move_members(
@@ -102,14 +117,24 @@ impl Resolver<'_> {
         let target = table.btf();
         for (index, member) in local.members().enumerate() {
             let name = member.name().map_err(|error| self.btf_error(error))?;
-            let size = self.btf.resolve_size(member.type_id).map_err(|error| self.btf_error(error))? as usize;
+            let size = self
+                .btf
+                .resolve_size(member.type_id)
+                .map_err(|error| self.btf_error(error))? as usize;
             let from = (member.bit_offset / 8) as usize;
             let bytes = self.initial.get(from..).and_then(|rest| rest.get(..size));
             let bytes =
                 bytes.ok_or_else(|| self.invalid(format!("member {name} lies beyond its initial value")))?;
-            let program = self.map.members.iter().find(|entry| entry.member as usize == index);
+            let program = self
+                .map
+                .members
+                .iter()
+                .find(|entry| entry.member as usize == index);
 
-            let found = table.members().enumerate().find(|(_, kernel)| kernel.name().is_ok_and(|n| n == name));
+            let found = table
+                .members()
+                .enumerate()
+                .find(|(_, kernel)| kernel.name().is_ok_and(|n| n == name));
             let Some((kernel_index, kernel_member)) = found else {
                 // What the kernel does not have can be left out as long as nothing is said in it.
                 if program.is_none() && bytes.iter().all(|&byte| byte == 0) {
@@ -121,9 +146,13 @@ impl Resolver<'_> {
             if member.bitfield_size != 0 || kernel_member.bitfield_size != 0 {
                 return Err(self.invalid(format!("member {name} is a bit field, which nobody can set here")));
             }
-            let local_type = self.btf.resolve(member.type_id).map_err(|error| self.btf_error(error))?;
-            let kernel_type =
-                target.resolve(kernel_member.type_id).map_err(|error| self.btf_error(error))?;
+            let local_type = self
+                .btf
+                .resolve(member.type_id)
+                .map_err(|error| self.btf_error(error))?;
+            let kernel_type = target
+                .resolve(kernel_member.type_id)
+                .map_err(|error| self.btf_error(error))?;
             if local_type.kind() != kernel_type.kind() {
                 let (ours, theirs) = (local_type.kind(), kernel_type.kind());
                 return Err(self.invalid(format!("member {name} is a {ours}, but a {theirs} in the kernel")));
@@ -137,11 +166,16 @@ impl Resolver<'_> {
                     return Err(self.invalid(format!("member {name} is no function in the kernel")));
                 }
                 let program = program.program;
-                programs.push(StructOpsProgram { program, member: kernel_index as u32, offset: to });
+                programs.push(StructOpsProgram {
+                    program,
+                    member: kernel_index as u32,
+                    offset: to,
+                });
                 continue;
             }
-            let kernel_size =
-                target.resolve_size(kernel_member.type_id).map_err(|error| self.btf_error(error))? as usize;
+            let kernel_size = target
+                .resolve_size(kernel_member.type_id)
+                .map_err(|error| self.btf_error(error))? as usize;
             let place = value.get_mut(to..).and_then(|rest| rest.get_mut(..size));
             match place {
                 Some(place) if kernel_size == size => place.copy_from_slice(bytes),

@@ -74,10 +74,16 @@ fn in_kernel(
     let spelt = format!("{prefix}{name}");
     let found = match module {
         None => kernel.find(&spelt, kind)?,
-        Some("vmlinux") => kernel.vmlinux().find(&spelt, kind).map(|id| KernelType { module: None, id }),
+        Some("vmlinux") => kernel
+            .vmlinux()
+            .find(&spelt, kind)
+            .map(|id| KernelType { module: None, id }),
         Some(module) => kernel.find_in_modules(&spelt, kind, Some(module))?,
     };
-    let place = module.map_or_else(|| "the kernel and its modules".to_owned(), |module| format!("module {module}"));
+    let place = module.map_or_else(
+        || "the kernel and its modules".to_owned(),
+        |module| format!("module {module}"),
+    );
     found
         .map(AttachTarget::Kernel)
         .ok_or_else(|| Error::not_found(subject.clone(), format!("{noun} {name} to attach to in {place}")))
@@ -88,7 +94,10 @@ fn in_program(subject: &Subject, program: &Program, function: &str) -> Result<At
     let info = sys::prog_info(program.as_fd())
         .map_err(|error| kernel("ask about the program to attach to", error))?;
     if info.btf_id == 0 {
-        let message = format!("program '{}', which it attaches to, has no type information", program.name());
+        let message = format!(
+            "program '{}', which it attaches to, has no type information",
+            program.name()
+        );
         return Err(Error::invalid(subject.clone(), message));
     }
     let btf = read_btf(info.btf_id)
@@ -98,7 +107,10 @@ fn in_program(subject: &Subject, program: &Program, function: &str) -> Result<At
         let what = format!("function {function} in program '{}'", program.name());
         Error::not_found(subject.clone(), what)
     })?;
-    Ok(AttachTarget::Program { program: program.clone(), function: id })
+    Ok(AttachTarget::Program {
+        program: program.clone(),
+        function: id,
+    })
 }
 
 fn read_btf(id: u32) -> Result<Result<Btf, bpfld_btf::Error>, sys::Error> {

@@ -38,14 +38,18 @@ pub(crate) fn load_program(
     let result = match with_log(level, load) {
         // Statistics alone do not say why.
         Err(refusal) if !level.intersects(LogLevel::BASIC | LogLevel::FULL) => {
-            with_log(level | LogLevel::BASIC, load).map_err(|told| if told.log.is_empty() { refusal } else { told })
+            with_log(level | LogLevel::BASIC, load)
+                .map_err(|told| if told.log.is_empty() { refusal } else { told })
         }
         result => result,
     };
     match result {
         // The log does not fit into any buffer: then without.
         Err(refusal) if refusal.error.errno() == Errno::ENOSPC => {
-            let fd = retry(|| load(None)).map_err(|error| Refusal { error, log: VerifierLog::default() })?;
+            let fd = retry(|| load(None)).map_err(|error| Refusal {
+                error,
+                log: VerifierLog::default(),
+            })?;
             Ok((fd, Some(refusal.log)))
         }
         result => result.map(|(fd, log)| (fd, Some(log))),
@@ -63,7 +67,13 @@ pub(crate) fn load_btf(bytes: &[u8]) -> Result<OwnedFd, Error> {
         if log.is_empty() {
             return Error::kernel(Subject::ObjectBtf, "load it", error);
         }
-        Error::new(Subject::ObjectBtf, ErrorKind::Rejected { errno: error.errno(), log })
+        Error::new(
+            Subject::ObjectBtf,
+            ErrorKind::Rejected {
+                errno: error.errno(),
+                log,
+            },
+        )
     })?;
     Ok(fd)
 }

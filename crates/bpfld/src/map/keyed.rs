@@ -123,8 +123,11 @@ macro_rules! keyed_views {
                 if keys.len() != values.len() {
                     return Err(Error::invalid(self.map.subject(), "there must be as many keys as values"));
                 }
-                let values: Vec<u8> = values.iter().flat_map(|value| value.stored()).copied().collect();
-                self.map.update_batch(keys.as_bytes(), &values, flags)
+                let mut bytes = Vec::with_capacity(values.len().saturating_mul(self.map.value_size()));
+                for value in values {
+                    bytes.extend_from_slice(value.stored());
+                }
+                self.map.update_batch(keys.as_bytes(), &bytes, flags)
             }
 
             /// Removes many keys at once and tells how many were there, as [`Map::delete_batch`].
