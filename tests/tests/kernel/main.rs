@@ -4,6 +4,7 @@
 mod counter;
 mod fixtures;
 mod links;
+mod load;
 mod maps;
 mod probes;
 mod ring;

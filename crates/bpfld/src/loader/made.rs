@@ -11,7 +11,7 @@ use super::options::Pinning;
 use super::prepare::Prepared;
 use super::reuse;
 use crate::error::{Error, Subject};
-use crate::map::Map;
+use crate::map::{Map, MapSpec};
 
 /// Maps in the kernel. Dropped before [`commit`](Self::commit), pins made for them are removed again.
 #[derive(Debug)]
@@ -59,7 +59,7 @@ impl<'a> Made<'a> {
     /// Finds or makes a map. One that was there before is left as it is.
     fn one(&mut self, index: MapIndex, plan: &MapPlan<'_>, may_pin: Pinning) -> Result<Map, Error> {
         if let Some(map) = &plan.reuse {
-            return Ok(map.clone());
+            return named(plan, map);
         }
         let Some(path) = plan.pin.as_deref().filter(|_| may_pin == Pinning::AsDeclared) else {
             return self.new_map(index, plan);
@@ -159,6 +159,16 @@ impl<'a> Made<'a> {
         bpfld_sys::map_update_elem(map.map_fd(), &key, &value, ElemFlags::empty())
             .map_err(|error| Error::kernel(subject, format!("set element {slot}"), error))
     }
+}
+
+/// A map of the caller's, under the name that the object has for it.
+fn named(plan: &MapPlan<'_>, map: &Map) -> Result<Map, Error> {
+    let fd = map
+        .map_fd()
+        .try_clone()
+        .map_err(|error| Error::io(plan.subject(), "copy the descriptor of the map to use", error))?;
+    let spec = MapSpec { name: plan.spec.name.clone(), ..map.spec().clone() };
+    Ok(Map::from_parts(fd, spec))
 }
 
 impl Drop for Made<'_> {

@@ -54,7 +54,7 @@ pub struct Loader {
 #[derive(Clone, Default)]
 pub(crate) struct Options {
     pub(crate) core_btf: Option<Arc<Btf>>,
-    pub(crate) probes: Option<Arc<Probes>>,
+    pub(crate) probes: Probes,
     pub(crate) kconfig: Option<String>,
     pub(crate) pin_root: Option<PathBuf>,
     pub(crate) pinning: Pinning,
@@ -130,8 +130,8 @@ impl Loader {
     }
 
     /// Decides by these answers about the kernel instead of asking it; for tests that play an old kernel.
-    pub fn probes(&mut self, probes: Arc<Probes>) -> &mut Self {
-        self.options.probes = Some(probes);
+    pub fn probes(&mut self, probes: Probes) -> &mut Self {
+        self.options.probes = probes;
         self
     }
 
@@ -334,7 +334,7 @@ impl fmt::Debug for Loader {
         } = &self.options;
         f.debug_struct("Loader")
             .field("kernel_btf", &core_btf.is_some())
-            .field("probes", &probes.is_some())
+            .field("probes", probes)
             .field("kconfig", kconfig)
             .field("pin_root", pin_root)
             .field("pinning", pinning)

@@ -43,7 +43,7 @@ use crate::kernel_btf::KernelBtf;
 pub struct Prepared<'a> {
     pub(crate) options: &'a Options,
     pub(crate) object: &'a Object,
-    pub(crate) probes: Arc<Probes>,
+    pub(crate) probes: Probes,
     pub(crate) license: CString,
     pub(crate) maps: Vec<MapPlan<'a>>,
     /// Initial values with what the caller set.
@@ -92,7 +92,7 @@ impl<'a> Prepared<'a> {
             object,
             // The object ends it at the first NUL byte.
             license: CString::new(object.license().unwrap_or_default()).unwrap_or_default(),
-            probes: options.probes.clone().unwrap_or_default(),
+            probes: options.probes.clone(),
             maps,
             values: BTreeMap::new(),
             kernel: OnceLock::new(),

@@ -8,11 +8,11 @@ use super::options::LogLevel;
 use crate::error::{Error, ErrorKind, Subject};
 use crate::log::VerifierLog;
 
-/// The first buffer for a log. Pages that the kernel does not write to cost nothing.
+/// The first buffer for a log, and the largest before Linux 5.2. Pages that the kernel does not write to cost nothing.
 const FIRST_LOG: usize = (16 << 20) - 1;
-/// The largest log that kernels take.
-const LARGEST_LOG: usize = (u32::MAX >> 2) as usize;
-/// How often a load is tried that a signal interrupted.
+/// The largest buffer. Of a longer log, Linux 6.4 and later keep the end.
+const LARGEST_LOG: usize = 64 << 20;
+/// How often a load is tried that a signal interrupts.
 const ATTEMPTS: u32 = 5;
 
 /// A refused load, with what the kernel printed.
@@ -31,57 +31,50 @@ pub(crate) fn load_program(
     if level.is_empty() {
         return match retry(|| load(None)) {
             Ok(fd) => Ok((fd, None)),
-            // It may work at second try, for reasons that lie elsewhere in the system.
-            Err(_) => with_log(LogLevel::BASIC, load).map(|(fd, _)| (fd, None)),
+            // The second try may succeed, if it was for something elsewhere in the system.
+            Err(error) => match with_log(LogLevel::BASIC, load) {
+                Ok((fd, _)) => Ok((fd, None)),
+                Err(refusal) => Err(refusal.or_full(error)),
+            },
         };
     }
-    let result = match with_log(level, load) {
+    match with_log(level, load) {
+        Ok((fd, log)) => Ok((fd, Some(log))),
+        // The program is fine; only the log was too long.
+        Err(refusal) if refusal.error.errno() == Errno::ENOSPC => match retry(|| load(None)) {
+            Ok(fd) => Ok((fd, Some(refusal.log))),
+            Err(error) => Err(Refusal { error, log: refusal.log }),
+        },
         // Statistics alone do not say why.
         Err(refusal) if !level.intersects(LogLevel::BASIC | LogLevel::FULL) => {
-            with_log(level | LogLevel::BASIC, load)
-                .map_err(|told| if told.log.is_empty() { refusal } else { told })
+            let error = refusal.error;
+            match with_log(level | LogLevel::BASIC, load) {
+                Ok((fd, log)) => Ok((fd, Some(log))),
+                Err(told) if told.log.is_empty() => Err(refusal),
+                Err(told) => Err(told.or_full(error)),
+            }
         }
-        result => result,
-    };
-    match result {
-        // The log does not fit into any buffer: then without.
-        Err(refusal) if refusal.error.errno() == Errno::ENOSPC => {
-            let fd = retry(|| load(None)).map_err(|error| Refusal {
-                error,
-                log: VerifierLog::default(),
-            })?;
-            Ok((fd, Some(refusal.log)))
-        }
-        result => result.map(|(fd, log)| (fd, Some(log))),
+        Err(refusal) => Err(refusal),
     }
 }
 
 /// Loads type information.
 pub(crate) fn load_btf(bytes: &[u8]) -> Result<OwnedFd, Error> {
     let request = sys::BtfLoad::new(bytes);
-    if let Ok(fd) = retry(|| sys::btf_load(&request, None)) {
-        return Ok(fd);
-    }
-    let (fd, _) = with_log(LogLevel::BASIC, |log| sys::btf_load(&request, log)).map_err(|refusal| {
-        let Refusal { error, log } = refusal;
-        if log.is_empty() {
-            return Error::kernel(Subject::ObjectBtf, "load it", error);
+    let load = |log: Option<&mut sys::Log<'_>>| sys::btf_load(&request, log);
+    match retry(|| load(None)).or_else(|_| with_log(LogLevel::BASIC, load).map(|(fd, _)| fd)) {
+        Ok(fd) => Ok(fd),
+        Err(Refusal { error, log }) if log.is_empty() => Err(Error::kernel(Subject::ObjectBtf, "load it", error)),
+        Err(Refusal { error, log }) => {
+            Err(Error::new(Subject::ObjectBtf, ErrorKind::Rejected { errno: error.errno(), log }))
         }
-        Error::new(
-            Subject::ObjectBtf,
-            ErrorKind::Rejected {
-                errno: error.errno(),
-                log,
-            },
-        )
-    })?;
-    Ok(fd)
+    }
 }
 
-/// Tries with a log, in ever larger buffers while the kernel says that one was too small.
+/// Tries with a log, and again with a larger buffer if the log is longer.
 fn with_log(
     level: LogLevel,
-    mut load: impl FnMut(Option<&mut sys::Log<'_>>) -> Result<OwnedFd, sys::Error>,
+    load: impl Fn(Option<&mut sys::Log<'_>>) -> Result<OwnedFd, sys::Error>,
 ) -> Result<(OwnedFd, VerifierLog), Refusal> {
     let mut size = FIRST_LOG;
     loop {
@@ -89,8 +82,12 @@ fn with_log(
         let mut log = sys::Log::new(level.bits(), &mut buffer);
         let result = retry(|| load(Some(&mut log)));
         let is_full = matches!(&result, Err(error) if error.errno() == Errno::ENOSPC);
-        if is_full && size < LARGEST_LOG {
-            size = size.saturating_mul(2).min(LARGEST_LOG);
+        let wanted = match log.true_size() as usize {
+            0 => size.saturating_mul(2),
+            told => told,
+        };
+        if is_full && size < wanted && wanted <= LARGEST_LOG {
+            size = wanted;
             continue;
         }
         let log = VerifierLog::from_buffer(&buffer, is_full);
@@ -98,6 +95,13 @@ fn with_log(
             Ok(fd) => Ok((fd, log)),
             Err(error) => Err(Refusal { error, log }),
         };
+    }
+}
+
+impl Refusal {
+    /// Where only the log's length was complained about: what was wrong before there was a log.
+    fn or_full(self, before: sys::Error) -> Self {
+        if self.error.errno() == Errno::ENOSPC { Self { error: before, ..self } } else { self }
     }
 }
 
