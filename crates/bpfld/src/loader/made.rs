@@ -167,7 +167,10 @@ fn named(plan: &MapPlan<'_>, map: &Map) -> Result<Map, Error> {
         .map_fd()
         .try_clone()
         .map_err(|error| Error::io(plan.subject(), "copy the descriptor of the map to use", error))?;
-    let spec = MapSpec { name: plan.spec.name.clone(), ..map.spec().clone() };
+    let spec = MapSpec {
+        name: plan.spec.name.clone(),
+        ..map.spec().clone()
+    };
     Ok(Map::from_parts(fd, spec))
 }
 

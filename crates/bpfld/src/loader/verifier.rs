@@ -43,7 +43,10 @@ pub(crate) fn load_program(
         // The program is fine; only the log was too long.
         Err(refusal) if refusal.error.errno() == Errno::ENOSPC => match retry(|| load(None)) {
             Ok(fd) => Ok((fd, Some(refusal.log))),
-            Err(error) => Err(Refusal { error, log: refusal.log }),
+            Err(error) => Err(Refusal {
+                error,
+                log: refusal.log,
+            }),
         },
         // Statistics alone do not say why.
         Err(refusal) if !level.intersects(LogLevel::BASIC | LogLevel::FULL) => {
@@ -64,10 +67,16 @@ pub(crate) fn load_btf(bytes: &[u8]) -> Result<OwnedFd, Error> {
     let load = |log: Option<&mut sys::Log<'_>>| sys::btf_load(&request, log);
     match retry(|| load(None)).or_else(|_| with_log(LogLevel::BASIC, load).map(|(fd, _)| fd)) {
         Ok(fd) => Ok(fd),
-        Err(Refusal { error, log }) if log.is_empty() => Err(Error::kernel(Subject::ObjectBtf, "load it", error)),
-        Err(Refusal { error, log }) => {
-            Err(Error::new(Subject::ObjectBtf, ErrorKind::Rejected { errno: error.errno(), log }))
+        Err(Refusal { error, log }) if log.is_empty() => {
+            Err(Error::kernel(Subject::ObjectBtf, "load it", error))
         }
+        Err(Refusal { error, log }) => Err(Error::new(
+            Subject::ObjectBtf,
+            ErrorKind::Rejected {
+                errno: error.errno(),
+                log,
+            },
+        )),
     }
 }
 
@@ -101,7 +110,14 @@ fn with_log(
 impl Refusal {
     /// Where only the log's length was complained about: what was wrong before there was a log.
     fn or_full(self, before: sys::Error) -> Self {
-        if self.error.errno() == Errno::ENOSPC { Self { error: before, ..self } } else { self }
+        if self.error.errno() == Errno::ENOSPC {
+            Self {
+                error: before,
+                ..self
+            }
+        } else {
+            self
+        }
     }
 }
 
