@@ -27,15 +27,34 @@ fn run(loaded: &Loaded, program: &str) -> u32 {
 fn global_variables_before_and_after() {
     require!(Need::Root, Feature::GlobalData, Feature::ArrayMmap);
     let mut loader = Loader::new();
-    loader.global("limit", &77u32).global("counter", &5u64).global("table", &[1u64, 43, 3, 4]);
+    loader
+        .global("limit", &77u32)
+        .global("counter", &5u64)
+        .global("table", &[1u64, 43, 3, 4]);
     loader.global("in_own_rodata", &100u32);
     let loaded = loader.load(&object("globals")).unwrap();
     assert_eq!(run(&loaded, "numbers"), 77);
     let results: Array<u64> = loaded.map("results").unwrap().try_into().unwrap();
-    let all: Vec<u64> = (0..13).map(|index| results.get(index).unwrap().unwrap()).collect();
+    let all: Vec<u64> = (0..13)
+        .map(|index| results.get(index).unwrap().unwrap())
+        .collect();
     let minus_two = (-2i64).cast_unsigned();
     let weight = 0x1111_1111_1111_1111;
-    let expected = [77, 43, 1, 0, 5, minus_two, 0xab, 1234, 7, weight, u64::MAX, 105, 1];
+    let expected = [
+        77,
+        43,
+        1,
+        0,
+        5,
+        minus_two,
+        0xab,
+        1234,
+        7,
+        weight,
+        u64::MAX,
+        105,
+        1,
+    ];
     assert_eq!(all, expected);
 
     let runs = loaded.global::<u64>("runs").unwrap();
@@ -47,8 +66,20 @@ fn global_variables_before_and_after() {
     assert_eq!(limit.get().unwrap(), 77);
     assert!(limit.set(&1).is_err());
     assert!(loaded.global::<u32>("runs").is_err());
-    assert!(matches!(loaded.global::<u32>("nothing").unwrap_err().kind(), ErrorKind::NotFound { .. }));
-    assert!(loaded.map(".rodata").unwrap().info().unwrap().raw().map_flags.contains(MapFlags::RDONLY_PROG));
+    assert!(matches!(
+        loaded.global::<u32>("nothing").unwrap_err().kind(),
+        ErrorKind::NotFound { .. }
+    ));
+    assert!(
+        loaded
+            .map(".rodata")
+            .unwrap()
+            .info()
+            .unwrap()
+            .raw()
+            .map_flags
+            .contains(MapFlags::RDONLY_PROG)
+    );
 }
 
 #[test]
@@ -96,11 +127,20 @@ fn values_and_names_are_held_against_the_object() {
 
 #[test]
 fn maps_are_made_as_declared() {
-    require!(Need::Root, Feature::MapType(MapType::USER_RINGBUF), Feature::MapType(MapType::CGRP_STORAGE));
+    require!(
+        Need::Root,
+        Feature::MapType(MapType::USER_RINGBUF),
+        Feature::MapType(MapType::CGRP_STORAGE)
+    );
     let loaded = load("maps");
     let spec = |name: &str| {
         let info = loaded.map(name).unwrap().info().unwrap();
-        (info.map_type(), info.key_size(), info.value_size(), info.max_entries())
+        (
+            info.map_type(),
+            info.key_size(),
+            info.value_size(),
+            info.max_entries(),
+        )
     };
     assert_eq!(spec("hash"), (MapType::HASH, 8, 32, 100));
     assert_eq!(spec("ringbuf").3 as usize, bpfld_sys::mmap::page_size());
@@ -117,7 +157,10 @@ fn maps_are_made_as_declared() {
 fn maps_are_made_as_asked_for() {
     require!(Need::Root, Feature::MapType(MapType::RINGBUF));
     let other: Hash<u32, u32> = {
-        let map = bpfld::Map::builder(MapType::HASH, "other").key_size(8).value_size(32).max_entries(9);
+        let map = bpfld::Map::builder(MapType::HASH, "other")
+            .key_size(8)
+            .value_size(32)
+            .max_entries(9);
         let map = map.create().unwrap();
         assert!(Hash::<u32, u32>::try_from(&map).is_err());
         let mut loader = Loader::new();
@@ -127,12 +170,20 @@ fn maps_are_made_as_asked_for() {
         loader.map("stack_trace").create(false);
         loader.map("lpm_trie").max_entries(7);
         let loaded = loader.load(&object("maps")).unwrap();
-        assert_eq!(loaded.map("hash").unwrap().info().unwrap().id(), map.info().unwrap().id());
+        assert_eq!(
+            loaded.map("hash").unwrap().info().unwrap().id(),
+            map.info().unwrap().id()
+        );
         assert_eq!(loaded.map("array").unwrap().info().unwrap().max_entries(), 3);
-        assert_eq!(loaded.map("ringbuf").unwrap().info().unwrap().max_entries(), 4 << 20);
+        assert_eq!(
+            loaded.map("ringbuf").unwrap().info().unwrap().max_entries(),
+            4 << 20
+        );
         assert_eq!(loaded.map("lpm_trie").unwrap().max_entries(), 7);
         assert!(loaded.map("stack_trace").is_err());
-        let small = loaded.map("a_map_with_a_name_longer_than_the_kernel_keeps").unwrap();
+        let small = loaded
+            .map("a_map_with_a_name_longer_than_the_kernel_keeps")
+            .unwrap();
         small.try_into().unwrap()
     };
     // The handle outlives the object.
@@ -150,7 +201,10 @@ fn maps_of_maps_and_programs_are_filled() {
     let mut loader = Loader::new();
     loader.autoload("third", false);
     let error = loader.load(&object("map_of_maps")).unwrap_err();
-    assert_eq!(error.to_string(), "map 'jumps': element 3 is program 'third', which is not loaded");
+    assert_eq!(
+        error.to_string(),
+        "map 'jumps': element 3 is program 'third', which is not loaded"
+    );
     let partial = loader.load_partial(&object("map_of_maps")).unwrap();
     assert!(partial.failed.is_empty());
     assert_eq!(run(&partial.loaded, "entry"), 1);
@@ -189,11 +243,17 @@ fn every_rejected_program_says_why() {
     assert_eq!(partial.failed.len(), object.programs().len());
     for (name, error) in &partial.failed {
         assert_eq!(error.failure(), Failure::Rejected, "{name}: {error}");
-        assert!(error.verifier_log().unwrap().summary().is_some(), "{name}: {error:#}");
+        assert!(
+            error.verifier_log().unwrap().summary().is_some(),
+            "{name}: {error:#}"
+        );
     }
     // As a whole nothing is loaded either, and the first one is blamed.
     let error: Error = Loader::new().load(&object).unwrap_err();
-    assert_eq!(error.subject(), &Subject::Program(object.programs()[0].name.to_string()));
+    assert_eq!(
+        error.subject(),
+        &Subject::Program(object.programs()[0].name.to_string())
+    );
 }
 
 #[test]
@@ -247,10 +307,20 @@ fn pinned_maps_are_shared_and_compared() {
 
         loader.map("kept").max_entries(5).flags(MapFlags::NO_PREALLOC);
         let error = loader.load(&object).unwrap_err();
-        let ErrorKind::Differs { differences, .. } = error.kind() else { panic!("{error}") };
-        let names: Vec<_> = differences.iter().map(|difference| difference.parameter).collect();
+        let ErrorKind::Differs { differences, .. } = error.kind() else {
+            panic!("{error}")
+        };
+        let names: Vec<_> = differences
+            .iter()
+            .map(|difference| difference.parameter)
+            .collect();
         assert_eq!(names, ["number of entries", "flags"]);
-        assert!(error.to_string().contains("number of entries is 32 but declared as 5"), "{error}");
+        assert!(
+            error
+                .to_string()
+                .contains("number of entries is 32 but declared as 5"),
+            "{error}"
+        );
 
         let elsewhere = room.bpffs().join("elsewhere");
         loader.map("kept").pin(&elsewhere);
@@ -273,7 +343,9 @@ fn a_failed_load_leaves_no_pins() {
         assert!(!room.bpffs().join("values").exists());
         // What was there before stays.
         let mut loader = Loader::new();
-        loader.autoload("unchecked_pointer", false).only(Vec::<String>::new());
+        loader
+            .autoload("unchecked_pointer", false)
+            .only(Vec::<String>::new());
         loader.map("values").pin(room.bpffs().join("values"));
         loader.load(&object("rejected")).unwrap();
         let mut loader = Loader::new();
@@ -287,13 +359,18 @@ fn a_failed_load_leaves_no_pins() {
 fn configuration_values_reach_programs() {
     require!(Need::Root, Feature::GlobalData);
     let mut loader = Loader::new();
-    loader.kconfig("CONFIG_HZ=1234\nCONFIG_LOG_BUF_SHIFT=0x21\nCONFIG_NET=m\nCONFIG_INET=y\nCONFIG_BPF=n\n\
-        CONFIG_BPF_SYSCALL=y\nCONFIG_CC_VERSION_TEXT=\"zig\"\n");
+    loader.kconfig(
+        "CONFIG_HZ=1234\nCONFIG_LOG_BUF_SHIFT=0x21\nCONFIG_NET=m\nCONFIG_INET=y\nCONFIG_BPF=n\n\
+        CONFIG_BPF_SYSCALL=y\nCONFIG_CC_VERSION_TEXT=\"zig\"\n",
+    );
     let loaded = loader.load(&object("kconfig")).unwrap();
     assert_eq!(run(&loaded, "report"), 64 - 14);
     let value = |name: &str| loaded.global::<u32>(name).unwrap().get().unwrap();
     assert_eq!(value("version"), Release::current().unwrap().version_code());
-    assert_eq!((value("hz"), value("tristate"), value("character")), (1234, 2, u32::from(b'y')));
+    assert_eq!(
+        (value("hz"), value("tristate"), value("character")),
+        (1234, 2, u32::from(b'y'))
+    );
     assert_eq!(loaded.global::<u64>("shift").unwrap().get().unwrap(), 0x21);
     assert_eq!(loaded.global::<u8>("compiler").unwrap().get().unwrap(), b'z');
     assert_eq!(value("flags") & 0b10_0111, 0b10);
@@ -353,7 +430,8 @@ fn struct_ops_tables_are_given_to_the_kernel() {
     let mut loader = Loader::new();
     loader.map("extra").create(false);
     let loaded = loader.load(&object("struct_ops")).unwrap();
-    let available = || std::fs::read_to_string("/proc/sys/net/ipv4/tcp_available_congestion_control").unwrap();
+    let available =
+        || std::fs::read_to_string("/proc/sys/net/ipv4/tcp_available_congestion_control").unwrap();
     for (map, name) in [("plain", "bpfld_plain"), ("linked", "bpfld_linked")] {
         let link = loaded.attach_struct_ops(map).unwrap();
         assert!(available().contains(name), "{}", available());
@@ -367,7 +445,16 @@ fn struct_ops_tables_are_given_to_the_kernel() {
 fn arenas_are_shared() {
     require!(Need::Root, Feature::MapType(MapType::ARENA));
     let loaded = load("arena");
-    assert_eq!(loaded.program("touch").unwrap().test_run().run().unwrap().return_value, 5);
+    assert_eq!(
+        loaded
+            .program("touch")
+            .unwrap()
+            .test_run()
+            .run()
+            .unwrap()
+            .return_value,
+        5
+    );
     let memory = loaded.map("arena").unwrap().memory().unwrap();
     let counter = object("arena").variable("counter").unwrap().offset as usize;
     assert_eq!(memory.get::<u32>(counter).unwrap(), 5);
