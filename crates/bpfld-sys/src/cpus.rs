@@ -102,9 +102,11 @@ pub fn possible_cpus() -> io::Result<u32> {
         return Ok(*known);
     }
     let text = std::fs::read_to_string("/sys/devices/system/cpu/possible")?;
-    let count = CpuList::parse(&text)
-        .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?
-        .count();
+    let invalid = |error| io::Error::new(io::ErrorKind::InvalidData, error);
+    let count = CpuList::parse(&text).map_err(invalid)?.count();
+    if count == 0 {
+        return Err(invalid(ParseCpuListError));
+    }
     Ok(*POSSIBLE.get_or_init(|| count))
 }
 

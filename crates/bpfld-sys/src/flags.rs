@@ -1,11 +1,21 @@
 //! How the flag sets of the kernel are made from their tables.
 
+/// A bit field of one bit, by its place in a word of a little-endian machine. Compilers for big-endian machines begin at the other
+/// end.
+pub(crate) const fn bit_field(little_endian: u64) -> u64 {
+    if cfg!(target_endian = "big") {
+        little_endian.reverse_bits()
+    } else {
+        little_endian
+    }
+}
+
 /// Makes a set of flags that keeps bits it has no name for.
 macro_rules! flags {
     (
         $(#[$meta:meta])*
         pub struct $name:ident: $int:ident = $prefix:literal {
-            $($(#[$doc:ident $($text:tt)*])* $member:ident = $value:literal since ($major:literal, $minor:literal),)*
+            $($(#[$doc:ident $($text:tt)*])* $member:ident = $value:tt since ($major:literal, $minor:literal),)*
         }
     ) => {
         $(#[$meta])*
@@ -66,7 +76,8 @@ mod tests {
     use std::format;
 
     use crate::{
-        AttachFlags, ElemFlags, MapFlags, NetfilterFlags, ProgFlags, QueryFlags, Since, TestRunFlags,
+        AttachFlags, ElemFlags, MapFlags, NetfilterFlags, PerfAttrFlags, PerfOpenFlags, ProgFlags,
+        QueryFlags, Since, TestRunFlags, XdpFlags,
     };
 
     #[test]
@@ -120,5 +131,65 @@ mod tests {
             Some(Since { major: 5, minor: 5 })
         );
         assert_eq!(ElemFlags::from_bits_retain(1 << 40).since(), None);
+    }
+
+    /// The value of a macro such as `#define NAME (1U << 3)` in a C header.
+    fn defined(header: &str, name: &str) -> Option<u64> {
+        let line = header.lines().find_map(|line| {
+            let (found, value) = line
+                .strip_prefix("#define")?
+                .trim()
+                .split_once(char::is_whitespace)?;
+            (found == name).then_some(value)
+        })?;
+        let (one, bit) = line
+            .trim()
+            .strip_prefix('(')?
+            .split_once(')')?
+            .0
+            .split_once("<<")?;
+        assert_eq!(one.trim_end_matches(['U', 'L', ' ']), "1");
+        Some(1 << bit.trim().parse::<u32>().ok()?)
+    }
+
+    /// Holds the macros against the C headers, where these are installed.
+    #[test]
+    fn headers() {
+        let read = |name| std::fs::read_to_string(std::path::Path::new("/usr/include/linux").join(name));
+        let mut found = 0;
+        let mut check =
+            |header: &std::io::Result<std::string::String>, prefix: &str, name: &str, value: u64| {
+                let Ok(header) = header else { return };
+                if let Some(expected) = defined(header, &format!("{prefix}{name}")) {
+                    assert_eq!(value, expected, "{prefix}{name}");
+                    found += 1;
+                }
+            };
+        let (bpf, link, perf) = (read("bpf.h"), read("if_link.h"), read("perf_event.h"));
+        for (name, flag) in ProgFlags::all().iter_names() {
+            check(&bpf, "BPF_F_", name, flag.bits().into());
+        }
+        for (name, flag) in AttachFlags::all().iter_names() {
+            check(&bpf, "BPF_F_", name, flag.bits().into());
+        }
+        for (name, flag) in QueryFlags::all().iter_names() {
+            check(&bpf, "BPF_F_QUERY_", name, flag.bits().into());
+        }
+        for (name, flag) in TestRunFlags::all().iter_names() {
+            check(&bpf, "BPF_F_TEST_", name, flag.bits().into());
+        }
+        for (name, flag) in XdpFlags::all().iter_names() {
+            check(&link, "XDP_FLAGS_", name, flag.bits().into());
+        }
+        for (name, flag) in PerfOpenFlags::all().iter_names() {
+            check(&perf, "PERF_FLAG_", name, flag.bits());
+        }
+        assert!(bpf.is_err() || found > 10, "{found}");
+    }
+
+    #[test]
+    fn bit_fields() {
+        let first = if cfg!(target_endian = "big") { 1 << 63 } else { 1 };
+        assert_eq!(PerfAttrFlags::DISABLED.bits(), first);
     }
 }

@@ -42,6 +42,7 @@
 //! kernel, not Rust, decides about that; so also for instructions that name descriptors by number.
 #![cfg_attr(not(feature = "std"), no_std)]
 
+mod described;
 mod errno;
 mod error;
 mod flags;

@@ -66,7 +66,11 @@ impl Region {
         }
         let start = NonNull::new(start.cast()).ok_or(Errno::ENOMEM)?;
         let region = Self { start, len };
-        if region.start.addr().get() == address { Ok(region) } else { Err(Errno::EEXIST) }
+        if region.start.addr().get() == address {
+            Ok(region)
+        } else {
+            Err(Errno::EEXIST)
+        }
     }
 }
 

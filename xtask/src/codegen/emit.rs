@@ -101,7 +101,7 @@ fn vocabulary(out: &mut String, abi: &Abi, table: &Vocabulary) -> Result<()> {
 }
 
 fn flags(abi: &Abi, tables: &Tables) -> Result<String> {
-    let mut out = "//! The flag sets of the kernel.\n\nuse crate::flags::flags;\n".to_owned();
+    let mut out = "//! The flag sets of the kernel.\n\nuse crate::flags::{bit_field, flags};\n".to_owned();
     for table in &tables.flags {
         flag_set(&mut out, abi, table).with_context(|| format!("flags {}", table.name))?;
     }
@@ -135,11 +135,15 @@ fn flag_set(out: &mut String, abi: &Abi, table: &FlagSet) -> Result<()> {
         };
         let value = value.with_context(|| format!("the kernel has no member {}", row.name))?;
         ensure!(value.is_power_of_two(), "{} is more than one bit", row.name);
+        let value = match source {
+            FlagSource::Bits(_) => format!("(bit_field({value:#x}))"),
+            _ => format!("{value:#x}"),
+        };
         let (name, Release(major, minor)) = (row.name, row.since);
         write!(
             out,
             "        /// {} Since Linux {}.\n        #[doc(alias = \"{prefix}{name}\")]\n        \
-             {name} = {value:#x} since ({major}, {minor}),\n",
+             {name} = {value} since ({major}, {minor}),\n",
             row.doc, row.since
         )?;
     }

@@ -40,7 +40,7 @@ pub struct ProgInfo {
     pub name: [u8; 16],
     /// Network device it is offloaded to; 0: none. Since Linux 4.16.
     pub ifindex: u32,
-    /// Bit 0: the licence is compatible with the GPL. Since Linux 4.18.
+    /// A bit field: see [`ProgInfo::is_gpl_compatible`]. Since Linux 4.18.
     pub gpl_compatible: u32,
     /// Network namespace of the device: device number. Since Linux 4.16.
     pub netns_dev: u64,

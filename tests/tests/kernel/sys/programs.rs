@@ -164,10 +164,10 @@ fn described_as_loaded() {
     prog_bind_map(&program, &used).unwrap();
     let info = prog_info(&program).unwrap();
     assert_eq!(info.prog_type, ProgramType::XDP);
-    assert_eq!(&info.name[..5], b"pass\0");
+    assert_eq!(info.name(), b"pass");
     assert_eq!(
-        (info.gpl_compatible & 1, info.nr_map_ids, info.xlated_prog_len),
-        (1, 1, 16)
+        (info.is_gpl_compatible(), info.nr_map_ids, info.xlated_prog_len),
+        (true, 1, 16)
     );
 
     let (mut xlated, mut ids) = ([0xff; 32], [0; 4]);
