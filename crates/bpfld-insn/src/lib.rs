@@ -22,6 +22,8 @@ extern crate alloc;
 #[cfg(feature = "alloc")]
 pub mod asm;
 pub mod decode;
+#[cfg(feature = "alloc")]
+pub mod flow;
 pub mod helper;
 pub mod insn;
 pub mod isa;

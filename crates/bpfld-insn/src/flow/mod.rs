@@ -1,0 +1,11 @@
+//! Control flow: functions, basic blocks, edges, reachability, dominators, loops, calls; and changes to a program that
+//! keep all of its targets right.
+
+mod dot;
+mod edit;
+mod graph;
+mod loops;
+
+pub use edit::{Edit, EditError, Edited, Positions};
+pub use graph::{Block, BlockId, Call, Edge, EdgeKind, Flow, Function, Problem, ProblemKind};
+pub use loops::{Dominators, Loop};
