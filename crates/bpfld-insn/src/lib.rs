@@ -21,6 +21,7 @@ extern crate alloc;
 
 #[cfg(feature = "alloc")]
 pub mod asm;
+pub mod build;
 pub mod decode;
 #[cfg(feature = "alloc")]
 pub mod flow;

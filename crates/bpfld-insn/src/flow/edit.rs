@@ -6,7 +6,7 @@ use core::fmt;
 use core::ops::Range;
 
 use super::graph::{insn_at, jump, reference, target};
-use crate::insn::{Address, Insn};
+use crate::insn::Insn;
 use crate::slot::Slot;
 
 /// Changes to a program. They are collected with the indices of the original, and made all at once.
@@ -236,7 +236,7 @@ impl<'a> Edit<'a> {
                 (old_target, places.get(at), self.removed.get(at))
             {
                 let distance = *new_target as i64 - *place as i64 - 1;
-                let Some(moved) = with_distance(insn, distance) else {
+                let Some(moved) = insn.with_distance(distance) else {
                     return Err(EditError::TooFar { at, distance });
                 };
                 let encoded = moved.encode();
@@ -248,33 +248,4 @@ impl<'a> Edit<'a> {
         }
         Ok(())
     }
-}
-
-/// The same instruction with another distance, if it fits.
-fn with_distance(insn: Insn, distance: i64) -> Option<Insn> {
-    let short = || i16::try_from(distance).ok();
-    let long = || i32::try_from(distance).ok();
-    Some(match insn {
-        Insn::Jump { .. } => Insn::Jump { offset: short()? },
-        Insn::JumpIf {
-            width, op, dst, src, ..
-        } => Insn::JumpIf {
-            width,
-            op,
-            dst,
-            src,
-            offset: short()?,
-        },
-        Insn::MayGoto { .. } => Insn::MayGoto { offset: short()? },
-        Insn::JumpLong { .. } => Insn::JumpLong { offset: long()? },
-        Insn::CallSubprog { .. } => Insn::CallSubprog { offset: long()? },
-        Insn::LoadAddr {
-            dst,
-            address: Address::Func { .. },
-        } => Insn::LoadAddr {
-            dst,
-            address: Address::Func { offset: long()? },
-        },
-        other => other,
-    })
 }
