@@ -1,7 +1,10 @@
 //! What the exit status tells.
 
+use std::fmt;
 use std::io;
 use std::process::ExitCode;
+
+use bpfld::{Errno, Failure};
 
 /// The end of `bpfld --help`.
 pub(crate) const HELP: &str = "\
@@ -33,22 +36,46 @@ pub(crate) enum ExitStatus {
 impl ExitStatus {
     /// The status that tells of an error.
     pub(crate) fn of(error: &anyhow::Error) -> ExitStatus {
-        for cause in error.chain() {
-            if cause.is::<bpfld_object::Error>() {
-                return ExitStatus::File;
-            }
-            if let Some(error) = cause.downcast_ref::<io::Error>() {
-                return match error.kind() {
-                    io::ErrorKind::PermissionDenied if error.raw_os_error() == Some(1) => {
-                        ExitStatus::NotPermitted
-                    }
-                    _ => ExitStatus::File,
-                };
-            }
+        error
+            .chain()
+            .find_map(ExitStatus::of_cause)
+            .unwrap_or(ExitStatus::Failed)
+    }
+
+    fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<ExitStatus> {
+        if cause.is::<Usage>() {
+            return Some(ExitStatus::Usage);
         }
-        ExitStatus::Failed
+        if cause.is::<bpfld::object::Error>() || cause.is::<io::Error>() {
+            return Some(ExitStatus::File);
+        }
+        let error = cause.downcast_ref::<bpfld::Error>()?;
+        if is_not_permitted(error) {
+            return Some(ExitStatus::NotPermitted);
+        }
+        match error.failure() {
+            Failure::Rejected | Failure::Unsupported => Some(ExitStatus::Negative),
+            _ => None,
+        }
     }
 }
+
+/// Whether it is for lack of rights that the kernel said no.
+pub(crate) fn is_not_permitted(error: &bpfld::Error) -> bool {
+    error.failure() == Failure::Error && error.errno() == Some(Errno::EPERM)
+}
+
+/// An error in the command line that only shows when it is carried out.
+#[derive(Debug)]
+pub(crate) struct Usage(pub(crate) String);
+
+impl fmt::Display for Usage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Usage {}
 
 impl From<ExitStatus> for ExitCode {
     fn from(status: ExitStatus) -> ExitCode {

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use bpfld_insn::Helper;
-use bpfld_sys::{MapType, ProgramType};
+use bpfld_sys::{AttachType, MapType, ProgramType};
 
 use crate::probe::{btf, link, map, program, system};
 use crate::{Answer, Release};
@@ -141,6 +141,26 @@ features! {
     CommonAttributes, "common_attributes", (7, 2), map::common_attributes;
     /// System calls have a wrapper per architecture that takes its arguments from the saved registers.
     SyscallWrapper, "syscall_wrapper", (4, 17), system::syscall_wrapper;
+}
+
+impl Feature {
+    /// What a kernel must have so that a program of this type, for this attach type, can be loaded.
+    pub fn for_program(kind: ProgramType, attach: AttachType) -> Feature {
+        let attaches_to_functions = matches!(
+            attach,
+            AttachType::TRACE_FENTRY
+                | AttachType::TRACE_FEXIT
+                | AttachType::MODIFY_RETURN
+                | AttachType::TRACE_FSESSION
+                | AttachType::TRACE_FENTRY_MULTI
+                | AttachType::TRACE_FEXIT_MULTI
+                | AttachType::TRACE_FSESSION_MULTI
+        );
+        match kind {
+            ProgramType::TRACING if attaches_to_functions => Feature::Fentry,
+            _ => Feature::ProgramType(kind),
+        }
+    }
 }
 
 impl fmt::Display for Feature {

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use self::contents::MapContents;
 use super::inspect;
-use crate::exit::ExitStatus;
+use crate::exit::{ExitStatus, Usage};
 use crate::output::{Format, Output};
 
 /// Run a program of an object in the kernel, and show what it returns and what is in its maps afterwards
@@ -85,11 +85,12 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<ExitStatus> {
 fn load(object: &Object, program: &str) -> Result<bpfld::Loaded> {
     if object.program(program).is_none() {
         let names: Vec<&str> = object.programs().iter().map(|program| &*program.name).collect();
-        anyhow::bail!(
-            "{} has no program '{program}', but {}",
+        let message = format!(
+            "{} has no program '{program}'; it has {}",
             object.name(),
             names.join(", ")
         );
+        return Err(Usage(message).into());
     }
     let mut loader = Loader::new();
     for map in object.maps().iter().filter(|map| map.pinning != Pinning::None) {

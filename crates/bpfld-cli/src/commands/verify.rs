@@ -3,13 +3,14 @@
 mod report;
 
 use std::any::Any;
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Result;
-use bpfld::{Loader, LogLevel};
+use bpfld::features::why_not_permitted;
+use bpfld::{Failure, Loader, LogLevel, ProgramType};
 use bpfld_object::{Object, Pinning};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -22,7 +23,7 @@ const MANY: usize = 4;
 
 /// Load every program of every object by itself, then each object as a whole; attach nothing
 ///
-/// Exit status 0 if the kernel takes all of it, 1 if not.
+/// Exit status 0 if the kernel takes all of it, 1 if not, 4 if this process may not ask.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Compiled BPF objects
@@ -36,22 +37,33 @@ pub(crate) struct Args {
 /// Load everything and tell how that went.
 pub(crate) fn run(args: &Args, output: &mut Output) -> Result<ExitStatus> {
     let progress = progress(args.files.len());
-    let mut all_ok = true;
+    let (mut all_ok, mut not_permitted) = (true, false);
     let mut summary = report::Summary::default();
     for path in &args.files {
         progress.set_message(path.display().to_string());
         let rows = verify(path);
         all_ok &= rows.iter().all(Row::is_ok);
+        not_permitted |= rows.iter().any(Row::is_not_permitted);
         summary.count(&rows);
         progress.suspend(|| match args.output {
             Format::Json => rows.iter().try_for_each(|row| output.json(row)),
             Format::Text => report::print(path, &rows, output),
         })?;
+        output.flush()?;
         progress.inc(1);
     }
     progress.finish_and_clear();
     if args.output == Format::Text {
         summary.print(output)?;
+    }
+    if not_permitted {
+        output.flush()?;
+        let why = why_not_permitted(None).or_else(|| why_not_permitted(Some(ProgramType::EXT)));
+        let why = why
+            .as_deref()
+            .unwrap_or("the kernel refuses this process what its capabilities should allow");
+        writeln!(io::stderr(), "bpfld: {why}")?;
+        return Ok(ExitStatus::NotPermitted);
     }
     Ok(if all_ok {
         ExitStatus::Ok
@@ -91,13 +103,19 @@ fn verify(path: &Path) -> Vec<Row> {
     rows
 }
 
-/// Load one program by itself: first with statistics, which the verifier prints instead of its reasons; where that
-/// fails, as everybody would, for the verdict and the reasons.
+/// Load one program by itself, with statistics: they do not change what the verifier decides. Kernels before 5.2 do not
+/// have them, so that anything but a rejection is tried again without.
 fn alone(object: &Object, program: &str) -> Result<bpfld::Alone, bpfld::Error> {
-    let mut loader = Loader::new();
-    loader.log_level(LogLevel::STATS);
-    let with_statistics = loader.prepare(object)?.load_alone(program);
-    with_statistics.or_else(|_| Loader::new().prepare(object)?.load_alone(program))
+    let load = |level| {
+        Loader::new()
+            .log_level(level)
+            .prepare(object)?
+            .load_alone(program)
+    };
+    match load(LogLevel::STATS) {
+        Err(error) if error.failure() != Failure::Rejected => load(LogLevel::empty()),
+        outcome => outcome,
+    }
 }
 
 /// Load an object as a whole, with nothing pinned.

@@ -3,6 +3,9 @@
 mod exit;
 mod features;
 mod inspect;
+mod rights;
+mod run;
+mod verify;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};

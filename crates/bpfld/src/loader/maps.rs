@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
 use bpfld_btf::TypeId;
+use bpfld_features::why_not_permitted;
 use bpfld_object::{MapDef, MapKind, Pinning};
 use bpfld_sys::{self as sys, Errno, MapFd, MapFlags, MapType};
 
@@ -189,9 +190,10 @@ impl<'a> MapPlan<'a> {
             Errno::EINVAL if is_ring(map_type) => {
                 Some("a ring buffer's size must be a power of two times the page size".into())
             }
-            Errno::EPERM => {
-                Some("this needs CAP_BPF, for some types CAP_NET_ADMIN or CAP_PERFMON too".into())
-            }
+            Errno::EPERM => Some(why_not_permitted(None).map_or(
+                Cow::Borrowed("this needs CAP_BPF, for some types CAP_NET_ADMIN or CAP_PERFMON too"),
+                Cow::Owned,
+            )),
             Errno::ENOMEM | Errno::E2BIG => Some("fewer entries may do".into()),
             _ => None,
         };

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 
-use bpfld_features::Feature;
+use bpfld_features::{Feature, why_not_permitted};
 use bpfld_insn::{Helper, Slot};
 use bpfld_object::poison::Missing;
 use bpfld_object::{
@@ -415,23 +415,28 @@ impl Ready<'_> {
     fn without_log(&self, prepared: &Prepared<'_>, error: sys::Error) -> Error {
         let errno = error.errno();
         let failed = Error::kernel(self.subject(), format!("load it as {}", self.program_type), error);
+        let feature = Feature::for_program(self.program_type, self.attach_type);
+        let unsupported = |since| {
+            let what = format!("programs of type {}", self.program_type);
+            let kind = ErrorKind::Unsupported {
+                feature: what.into(),
+                since,
+                errno: Some(errno),
+            };
+            Error::new(self.subject(), kind)
+        };
         match errno {
-            Errno::EPERM | Errno::EACCES => failed.with_hint(
-                "loading needs CAP_BPF, and CAP_PERFMON or CAP_NET_ADMIN for most kinds of programs",
-            ),
-            Errno::EINVAL | Errno::E2BIG | Errno::ENOTSUPP | Errno::EOPNOTSUPP => {
-                let feature = Feature::ProgramType(self.program_type);
-                if prepared.probes.probe(feature).is_no() {
-                    let what = format!("programs of type {}", self.program_type);
-                    let since = feature.since().map(|release| release.to_string().into());
-                    let kind = ErrorKind::Unsupported {
-                        feature: what.into(),
-                        since,
-                        errno: Some(errno),
-                    };
-                    return Error::new(self.subject(), kind);
+            Errno::EPERM | Errno::EACCES => match why_not_permitted(Some(self.program_type)) {
+                Some(reason) => failed.with_hint(reason),
+                None if prepared.probes.probe(feature).is_no() => {
+                    unsupported(None).with_hint("it refuses those that attach there to everybody")
                 }
-                failed
+                None => failed,
+            },
+            Errno::EINVAL | Errno::E2BIG | Errno::ENOTSUPP | Errno::EOPNOTSUPP
+                if prepared.probes.probe(feature).is_no() =>
+            {
+                unsupported(feature.since().map(|release| release.to_string().into()))
             }
             _ => failed,
         }

@@ -4,8 +4,10 @@ use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use bpfld::ProgramType;
+
+use crate::exit::Usage;
 
 /// What a program gets to work on.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -43,7 +45,10 @@ pub(super) fn read(argument: &str) -> Result<Vec<u8>> {
     }
     match unhex(argument) {
         Some(bytes) => Ok(bytes),
-        None => bail!("--data {argument:?}: neither a file nor hexadecimal digits"),
+        None => Err(Usage(format!(
+            "--data {argument:?}: neither a file nor hexadecimal digits"
+        ))
+        .into()),
     }
 }
 

@@ -9,6 +9,7 @@ use bpfld_object::{Object, Program};
 use comfy_table::{Cell, Color};
 use serde::Serialize;
 
+use crate::exit::is_not_permitted;
 use crate::output::Output;
 
 /// How many lines of a verifier log are reported.
@@ -57,6 +58,9 @@ pub(super) struct ProgramRow {
     error: Option<String>,
     /// The last lines of the verifier's log, if it rejected the program.
     log_tail: Option<String>,
+    /// Whether rights were missing.
+    #[serde(skip)]
+    not_permitted: bool,
 }
 
 /// What became of an object, loaded as a whole.
@@ -68,11 +72,21 @@ pub(super) struct ObjectRow {
     verdict: Verdict,
     error: Option<String>,
     log_tail: Option<String>,
+    #[serde(skip)]
+    not_permitted: bool,
 }
 
 impl Row {
     pub(super) fn is_ok(&self) -> bool {
         self.verdict() == Verdict::Ok
+    }
+
+    /// Whether it failed for lack of rights.
+    pub(super) fn is_not_permitted(&self) -> bool {
+        match self {
+            Row::Program(row) => row.not_permitted,
+            Row::Object(row) => row.not_permitted,
+        }
     }
 
     fn verdict(&self) -> Verdict {
@@ -139,6 +153,7 @@ impl ProgramRow {
                 verdict: error.failure().into(),
                 log_tail: tail(&error),
                 error: Some(text(&error)),
+                not_permitted: is_not_permitted(&error),
                 ..self
             },
             Err(crash) => ProgramRow {
@@ -175,6 +190,7 @@ impl ObjectRow {
                 verdict: error.failure().into(),
                 log_tail: tail(&error),
                 error: Some(text(&error)),
+                not_permitted: is_not_permitted(&error),
                 ..row
             },
             Err(crash) => ObjectRow {

@@ -1,0 +1,47 @@
+//! Without rights the command says which are missing. Run by a user that has none.
+
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::Command;
+
+use bpfld_tests::{Need, require};
+
+use crate::{fixture, fixtures};
+
+/// The user `nobody`.
+const NOBODY: u32 = 65534;
+
+/// A copy of the command and of a fixture where everybody can read them.
+fn copy(folder: &tempfile::TempDir, fixture: &str) -> (PathBuf, PathBuf) {
+    let (command, object) = (folder.path().join("bpfld"), folder.path().join(fixture));
+    std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    std::fs::copy(env!("CARGO_BIN_EXE_bpfld"), &command).unwrap();
+    std::fs::copy(fixtures().join(fixture), &object).unwrap();
+    std::fs::set_permissions(&object, PermissionsExt::from_mode(0o644)).unwrap();
+    (command, object)
+}
+
+#[track_caller]
+fn check(args: &[&str], expected: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let (command, object) = copy(&folder, &fixture("network"));
+    let output = Command::new(command)
+        .arg(args[0])
+        .arg(object)
+        .args(&args[1..])
+        .uid(NOBODY)
+        .gid(NOBODY)
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(4), "{stderr}");
+    assert!(stderr.contains(expected), "{stderr}");
+}
+
+#[test]
+fn the_missing_capability_is_named() {
+    require!(Need::Root);
+    check(&["run", "xdp_drop"], "this process lacks CAP_BPF");
+    check(&["verify"], "this process lacks CAP_BPF");
+}
