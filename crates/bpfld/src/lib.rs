@@ -14,6 +14,7 @@ mod test_run;
 
 pub use bpfld_btf as btf;
 pub use bpfld_features as features;
+pub use bpfld_insn as insn;
 pub use bpfld_object::{self as object, Object};
 pub use bpfld_sys::{
     AttachType, CgroupIterOrder, ElemFlags, Errno, LinkDetails, LinkType, MapFlags, MapType, NetfilterFlags,
@@ -28,3 +29,25 @@ pub use map::*;
 pub use program::*;
 pub use test_run::{TestRun, TestRunResult};
 pub use zerocopy;
+
+#[cfg(feature = "asm")]
+#[doc(hidden)]
+pub use bpfld_asm_macro::bpf_asm_in as __bpf_asm_in;
+
+/// Assembles BPF at compile time: a constant array of [`insn::Slot`].
+///
+/// ```
+/// let program = bpfld::bpf_asm! {
+///     r0 = XDP_PASS
+///     exit
+/// };
+/// assert_eq!(program.len(), 2);
+/// ```
+///
+/// Any dialect that [`insn::asm`] reads; mistakes are compiler errors at the very word. `{…}` stands for a constant
+/// expression of Rust.
+#[cfg(feature = "asm")]
+#[macro_export]
+macro_rules! bpf_asm {
+    ($($text:tt)*) => { $crate::__bpf_asm_in! { ($crate::insn) $($text)* } };
+}
