@@ -26,3 +26,13 @@ pub use expect::expect_file;
 pub use fixtures::{Fixture, all_fixtures, fixture, fixture_bytes, fixture_of};
 pub use need::{Need, check_needs, skip};
 pub use sandbox::{Room, sandbox};
+
+/// The Rust in README and guide compiles.
+#[cfg(doctest)]
+mod pages {
+    #[doc = include_str!("../../README.md")]
+    struct Readme;
+
+    #[doc = include_str!("../../docs/guide.md")]
+    struct Guide;
+}

@@ -142,7 +142,14 @@ fn features(args: &Args) -> Result<()> {
         cargo(&["clippy", "--quiet", "--package", name, "--", "-D", "warnings"])?;
         // The compiler does not see the implementations of Debug that our macros write where there is no std.
         let lints = ["-D", "warnings", "-A", "missing_debug_implementations"];
-        let mut bare = command(&["clippy", "--quiet", "--package", name, "--no-default-features", "--"]);
+        let mut bare = command(&[
+            "clippy",
+            "--quiet",
+            "--package",
+            name,
+            "--no-default-features",
+            "--",
+        ]);
         shell::run(bare.args(lints))?;
     }
     if args.install {
