@@ -1,5 +1,7 @@
 //! The built command, run on the fixtures.
 
+#![expect(clippy::unwrap_used, reason = "a failed assumption is a failed test")]
+
 mod exit;
 mod features;
 mod inspect;
