@@ -25,7 +25,8 @@
 //!   objects), [`plain`] (contexts and records). They are made from the kernel's own BTF, and their sizes and offsets are
 //!   checked when the crate is compiled.
 //! - On Linux, with the feature `std` (on by default): one function for each command, [`perf`] for perf_event_open(2),
-//!   [`mmap`] for memory shared with the kernel, [`socket`], [`net`], [`mount`], [`poll`] and [`cpus`].
+//!   [`mmap`] for memory shared with the kernel, [`socket`], [`net`], [`mount`], [`poll`],
+//!   [`rlimit`] and [`cpus`].
 //!
 //! Without `std`, or elsewhere, the vocabularies and structures are still there.
 //!
@@ -77,6 +78,9 @@ pub mod perf;
 #[cfg(all(target_os = "linux", feature = "std"))]
 #[expect(unsafe_code, reason = "poll(2)")]
 pub mod poll;
+#[cfg(all(target_os = "linux", feature = "std"))]
+#[expect(unsafe_code, reason = "setrlimit(2)")]
+pub mod rlimit;
 #[cfg(all(target_os = "linux", feature = "std"))]
 #[expect(unsafe_code, reason = "setsockopt(2)")]
 pub mod socket;

@@ -8,6 +8,7 @@ mod link;
 mod loader;
 mod log;
 mod map;
+mod memlock;
 mod pin;
 mod program;
 mod test_run;

@@ -1,8 +1,12 @@
 //! The smallest program that can be seen at work: it counts its runs and returns a number.
 
-use std::os::fd::{AsFd, AsRawFd};
+use std::{
+    os::fd::{AsFd, AsRawFd},
+    time::{Duration, Instant},
+};
 
-use bpfld::{Array, AttachType, Map, MapFlags, MapType, MappedArray, Program, ProgramType};
+use bpfld::{Array, AttachType, Link, Map, MapFlags, MapType, MappedArray, Program, ProgramType};
+use bpfld_features::Release;
 use bpfld_insn::Slot;
 
 /// A program that counts its runs.
@@ -58,6 +62,29 @@ impl Counter {
         let before = self.runs();
         work();
         self.runs() - before
+    }
+}
+
+/// Whether this kernel is at least of a release: for parts of a test, where its whole would `require!`.
+pub(crate) fn since(major: u16, minor: u16) -> bool {
+    Release::current().is_none_or(|release| release >= Release::new(major, minor))
+}
+
+/// Holds the cookie of a link against what it should be, on kernels that tell it.
+#[track_caller]
+pub(crate) fn check_cookie(link: &Link, expected: u64, told_since: (u16, u16)) {
+    if since(told_since.0, told_since.1) {
+        assert_eq!(link.info().unwrap().cookie(), Some(expected));
+    }
+}
+
+/// Waits for what the kernel does a little later, such as letting go of what a pin held.
+#[track_caller]
+pub(crate) fn eventually(mut done: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !done() {
+        assert!(start.elapsed() < Duration::from_secs(20), "it never happened");
+        std::thread::yield_now();
     }
 }
 

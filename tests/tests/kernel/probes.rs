@@ -3,9 +3,9 @@
 use std::{fs, io::Read, path::Path};
 
 use bpfld::{
-    AttachType, BtfTracepoint, Errno, Error, Fentry, Iter, IterTarget, Kprobe, KprobeMulti, KprobeOptions,
-    Link, LinkDetails, LinkType, Lsm, MultiOptions, PerfEvent, ProgFlags, Program, ProgramKind, ProgramType,
-    RawTracepoint, Tracepoint, Uprobe, UprobeMulti, UprobeOptions,
+    AttachType, BtfTracepoint, Errno, Error, ErrorKind, Fentry, Iter, IterTarget, Kprobe, KprobeMulti,
+    KprobeOptions, Link, LinkDetails, LinkType, Lsm, MultiOptions, PerfEvent, ProgFlags, Program,
+    ProgramKind, ProgramType, RawTracepoint, Tracepoint, Uprobe, UprobeMulti, UprobeOptions,
     btf::{Btf, Kind, TypeId},
     perf::{Attr, Scope},
 };
@@ -15,7 +15,7 @@ use bpfld_object::Executable;
 use bpfld_sys::PerfSoftware;
 use bpfld_tests::{Need, require};
 
-use crate::counter::{Counter, call, exit, mov, mov_reg};
+use crate::counter::{Counter, call, check_cookie, exit, mov, mov_reg, since};
 
 const GET_ATTACH_COOKIE: i32 = 174;
 
@@ -31,17 +31,20 @@ fn tracepoints() {
     let program: Tracepoint = (&counter.program).try_into().unwrap();
     let link = program.attach("raw_syscalls", "sys_enter").unwrap();
     assert!(counter.runs_in(make_call) > 0);
-    let info = link.info().unwrap();
-    assert_eq!(info.link_type(), LinkType::PERF_EVENT);
-    assert_eq!(info.name(), Some("sys_enter"), "{info:?}");
+    // Before that it is an event with a program, and the same for the user.
+    assert_eq!(link.is_kernel_link(), since(5, 15));
+    if since(6, 6) {
+        let info = link.info().unwrap();
+        assert_eq!(info.link_type(), LinkType::PERF_EVENT);
+        assert_eq!(info.name(), Some("sys_enter"), "{info:?}");
+    }
     drop(link);
     assert_eq!(counter.runs_in(make_call), 0);
 
-    let link = program
-        .attach_with_cookie("raw_syscalls", "sys_enter", 77)
-        .unwrap();
-    assert_eq!(link.info().unwrap().cookie(), Some(77));
-    drop(link);
+    match program.attach_with_cookie("raw_syscalls", "sys_enter", 77) {
+        Ok(link) => check_cookie(&link, 77, (6, 9)),
+        Err(error) => unsupported(&error, "5.15"),
+    }
     let error = program.attach("sched", "no_such_tracepoint").unwrap_err();
     assert!(
         error.to_string().contains("tracepoint sched/no_such_tracepoint"),
@@ -63,12 +66,23 @@ fn raw_tracepoints() {
     link.detach().unwrap();
     assert_eq!(counter.runs_in(make_call), 0);
     match program.attach_with_cookie("sys_enter", 5) {
-        Ok(link) => assert_eq!(link.info().unwrap().cookie(), Some(5)),
-        Err(error) => assert!(error.to_string().contains("6.10"), "{error}"),
+        Ok(link) => check_cookie(&link, 5, (6, 17)),
+        Err(error) => unsupported(&error, "6.10"),
     }
     let error = program.attach("no_such_tracepoint").unwrap_err();
     assert_eq!(error.errno(), Some(Errno::ENOENT), "{error}");
     program.attach("with\0nul").unwrap_err();
+}
+
+/// Checks that an error names a release that is newer than this kernel.
+#[track_caller]
+fn unsupported(error: &Error, first: &str) {
+    assert!(
+        matches!(error.kind(), ErrorKind::Unsupported { since: Some(since), .. } if since == first),
+        "{error}"
+    );
+    let (major, minor) = first.split_once('.').unwrap();
+    assert!(!since(major.parse().unwrap(), minor.parse().unwrap()), "{error}");
 }
 
 /// Loads a program for a target in the kernel's BTF; the reason if this kernel forbids such programs.
@@ -104,8 +118,10 @@ fn typed_tracepoints() {
     let info = link.info().unwrap();
     assert_eq!(info.program_id(), program.program().info().unwrap().id());
     drop(link);
-    let link = program.attach_with_cookie(3).unwrap();
-    assert_eq!(link.info().unwrap().cookie(), Some(3));
+    match program.attach_with_cookie(3) {
+        Ok(link) => check_cookie(&link, 3, (6, 17)),
+        Err(error) => unsupported(&error, "5.19"),
+    }
     let error = Fentry::try_from(program.program()).unwrap_err().to_string();
     assert!(
         error.contains("was loaded to be attached as trace_raw_tp"),
@@ -124,11 +140,12 @@ fn kernel_functions() {
                 assert_eq!(link.info().unwrap().link_type(), LinkType::TRACING);
             }
             Ok(program) => {
-                let link = bpfld::Fexit::try_from(program)
-                    .unwrap()
-                    .attach_with_cookie(7)
-                    .unwrap();
-                assert_eq!(link.info().unwrap().cookie(), Some(7));
+                let program = bpfld::Fexit::try_from(program).unwrap();
+                drop(program.attach().unwrap());
+                match program.attach_with_cookie(7) {
+                    Ok(link) => check_cookie(&link, 7, (6, 17)),
+                    Err(error) => unsupported(&error, "5.19"),
+                }
             }
             Err(error) => panic!("{error:#}"),
         }
@@ -159,7 +176,7 @@ fn kernel_probes() {
     for options in [
         KprobeOptions::new(),
         KprobeOptions::new().at_return(),
-        KprobeOptions::new().cookie(9),
+        KprobeOptions::new().cookie(if since(5, 15) { 9 } else { 0 }),
     ] {
         let link = program.attach_with("vfs_read", options).unwrap();
         assert!(counter.runs_in(make_call) > 0);
@@ -199,14 +216,24 @@ fn probed_function(number: u64) -> u64 {
     std::hint::black_box(number) + 1
 }
 
+/// Where the function above is.
+struct Symbol {
+    name: String,
+    file_offset: u64,
+}
+
 /// The symbol of the function above, whose name the compiler decorates.
-fn probed_symbol() -> String {
+fn probed_symbol() -> Symbol {
     let bytes = fs::read("/proc/self/exe").unwrap();
     let executable = Executable::parse(&bytes).unwrap();
     let mut found = executable
         .functions()
         .filter(|function| function.name.contains("probed_function"));
-    found.next().unwrap().name.to_owned()
+    let function = found.next().unwrap();
+    Symbol {
+        name: function.name.to_owned(),
+        file_offset: function.file_offset,
+    }
 }
 
 #[test]
@@ -217,38 +244,45 @@ fn user_probes() {
     let symbol = probed_symbol();
     let run = || assert_eq!(probed_function(1), 2);
     let exe = "/proc/self/exe";
-    let link = program.attach(exe, symbol.as_str()).unwrap();
+    let link = program.attach(exe, symbol.name.as_str()).unwrap();
     assert_eq!(counter.runs_in(run), 1);
-    let info = link.info().unwrap();
-    let LinkDetails::PerfUprobe(probe) = info.details() else {
-        panic!("{info:?}")
-    };
-    let offset = u64::from(probe.offset);
-    assert!(info.name().unwrap().starts_with('/'), "{info:?}");
+    if since(6, 6) {
+        let info = link.info().unwrap();
+        let LinkDetails::PerfUprobe(probe) = info.details() else {
+            panic!("{info:?}")
+        };
+        assert_eq!(u64::from(probe.offset), symbol.file_offset);
+        assert!(info.name().unwrap().starts_with('/'), "{info:?}");
+    }
     drop(link);
     assert_eq!(counter.runs_in(run), 0);
 
-    let link = program.attach(exe, offset).unwrap();
+    let link = program.attach(exe, symbol.file_offset).unwrap();
     assert_eq!(counter.runs_in(run), 1);
     drop(link);
-    let link = program.attach_return(exe, symbol.as_str()).unwrap();
+    let link = program.attach_return(exe, symbol.name.as_str()).unwrap();
     assert_eq!(counter.runs_in(run), 1);
     drop(link);
-    let options = UprobeOptions::new().process(std::process::id()).cookie(5);
-    let link = program.attach_with(exe, symbol.as_str(), options).unwrap();
+    let options = UprobeOptions::new().process(std::process::id());
+    let link = program.attach_with(exe, symbol.file_offset, options).unwrap();
     assert_eq!(counter.runs_in(run), 1);
-    assert_eq!(link.info().unwrap().cookie(), Some(5));
     drop(link);
+    match program.attach_with(exe, symbol.file_offset, options.cookie(5)) {
+        Ok(link) => check_cookie(&link, 5, (6, 9)),
+        Err(error) => unsupported(&error, "5.15"),
+    }
     let link = program
-        .attach_with(exe, symbol.as_str(), UprobeOptions::new().process(1))
+        .attach_with(exe, symbol.file_offset, UprobeOptions::new().process(1))
         .unwrap();
     assert_eq!(counter.runs_in(run), 0);
     drop(link);
 
     // By the name of a library.
-    let link = program.attach("libc.so.6", "getrandom").unwrap();
-    assert!(link.to_string().ends_with("libc.so.6"), "{link}");
-    drop(link);
+    match program.attach("libc.so.6", "getrandom") {
+        Ok(link) => assert!(link.to_string().ends_with("libc.so.6"), "{link}"),
+        // Not every system has it: static test binaries run without.
+        Err(error) => assert!(error.to_string().contains("not among the libraries"), "{error}"),
+    }
     let error = program.attach(exe, "no_such_function").unwrap_err().to_string();
     assert!(
         error.contains("cannot attach to 'no_such_function' of /proc/self/exe"),
@@ -261,7 +295,7 @@ fn user_probes() {
 
 #[test]
 fn many_places_of_a_binary() {
-    require!(Need::Root, Need::Config("CONFIG_UPROBES"));
+    require!(Need::Root, Feature::UprobeMulti);
     let counter = Counter::new(ProgramType::KPROBE, Some(AttachType::TRACE_UPROBE_MULTI), 0);
     let program: UprobeMulti = (&counter.program).try_into().unwrap();
     let symbol = probed_symbol();
@@ -276,13 +310,16 @@ fn many_places_of_a_binary() {
     let exe = "/proc/self/exe";
     let info = check(
         program
-            .attach(exe, &[&symbol], MultiOptions::new().cookies(&[8]))
+            .attach(exe, &[&symbol.name], MultiOptions::new().cookies(&[8]))
             .unwrap(),
     );
-    assert_eq!((info.addresses().len(), info.cookies()), (1, &[8][..]));
+    assert_eq!(
+        (info.addresses(), info.cookies()),
+        (&[symbol.file_offset][..], &[8][..])
+    );
     check(
         program
-            .attach_offsets(exe, info.addresses(), MultiOptions::new().at_return())
+            .attach_offsets(exe, &[symbol.file_offset], MultiOptions::new().at_return())
             .unwrap(),
     );
     check(
@@ -294,7 +331,7 @@ fn many_places_of_a_binary() {
         .attach_matching(exe, "no_such_*", MultiOptions::new())
         .unwrap_err();
     program
-        .attach(exe, &[&symbol], MultiOptions::new().cookies(&[1, 2]))
+        .attach(exe, &[&symbol.name], MultiOptions::new().cookies(&[1, 2]))
         .unwrap_err();
     Uprobe::try_from(&counter.program).unwrap_err();
 
@@ -322,11 +359,13 @@ fn perf_events() {
     };
     let link = program.attach(&attr, Scope::Process(0)).unwrap();
     assert!(counter.runs_in(spin) > 0);
-    assert_eq!(link.info().unwrap().link_type(), LinkType::PERF_EVENT);
+    assert_eq!(link.is_kernel_link(), since(5, 15));
     drop(link);
     assert_eq!(counter.runs_in(spin), 0);
-    let link = program.attach_with_cookie(&attr, Scope::Process(0), 4).unwrap();
-    assert_eq!(link.info().unwrap().cookie(), Some(4));
+    match program.attach_with_cookie(&attr, Scope::Process(0), 4) {
+        Ok(link) => check_cookie(&link, 4, (6, 9)),
+        Err(error) => unsupported(&error, "5.15"),
+    }
     let event = bpfld_sys::perf::perf_event_open(&attr, Scope::Process(0)).unwrap();
     drop(program.attach_to(event, 0).unwrap());
     let error = program.attach(&attr, Scope::Cpu(60_000)).unwrap_err();
@@ -382,11 +421,16 @@ fn iterators() {
         .unwrap();
     assert!(!again.is_empty());
 
-    let link = tasks.attach_to(IterTarget::Thread(std::process::id())).unwrap();
-    let mut one = Vec::new();
-    link.reader().unwrap().read_to_end(&mut one).unwrap();
-    assert_eq!(one.len(), 8);
-    assert_eq!(link.link().info().unwrap().name(), Some("task"));
+    match tasks.attach_to(IterTarget::Thread(std::process::id())) {
+        Ok(link) => {
+            let mut one = Vec::new();
+            link.reader().unwrap().read_to_end(&mut one).unwrap();
+            assert_eq!(one.len(), 8);
+            assert_eq!(link.link().info().unwrap().name(), Some("task"));
+        }
+        // Kernels that would go over all instead.
+        Err(error) => unsupported(&error, "6.1"),
+    }
 
     let elements = printer("bpf_map_elem", 16);
     elements.attach().unwrap_err();

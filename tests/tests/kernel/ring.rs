@@ -33,15 +33,17 @@ impl Producer {
         let mut code = Vec::new();
         code.extend(map_fd(1, ring));
         code.extend([mov(2, size), mov(3, 0), call(RINGBUF_RESERVE)]);
-        // if r0 == 0 goto the end
-        code.push(Slot::new(0x15, 0, 0, 12, 0));
+        let full = code.len();
+        code.push(exit());
         code.push(mov_reg(6, 0));
         code.extend(map_value(1, &numbers));
-        // r2 = 1; r2 = fetch_add(r1, r2); *(u64 *)(r6) = r2
+        // r2 = *(u64 *)(r1); *(u64 *)(r6) = r2; r2 += 1; *(u64 *)(r1) = r2; r2 -= 1
         code.extend([
-            mov(2, 1),
-            Slot::new(0xdb, 1, 2, 0, 1),
+            Slot::new(0x79, 2, 1, 0, 0),
             Slot::new(0x7b, 6, 2, 0, 0),
+            Slot::new(0x07, 2, 0, 0, 1),
+            Slot::new(0x7b, 1, 2, 0, 0),
+            Slot::new(0x07, 2, 0, 0, -1),
         ]);
         // r1 = r6; r2 &= 3; r7 = r2; r2 = 0; if r7 == 3 goto discard
         code.extend([
@@ -53,9 +55,8 @@ impl Producer {
         code.push(Slot::new(0x15, 7, 0, 3, 3));
         code.extend([call(RINGBUF_SUBMIT), mov(0, 1), exit()]);
         code.extend([call(RINGBUF_DISCARD), mov(0, 2), exit()]);
-        // Where the reservation failed: r0 is zero, which is not the number of the jump above, so it is placed here.
-        let end = code.len() as i16;
-        code[5] = Slot::new(0x15, 0, 0, end - 6, 0);
+        // Where there is no room: if r0 == 0 goto here
+        code[full] = Slot::new(0x15, 0, 0, (code.len() - full - 1) as i16, 0);
         code.extend([mov(0, 0), exit()]);
         let program = Program::builder(ProgramType::SOCKET_FILTER, "producer", &code).load();
         Producer {

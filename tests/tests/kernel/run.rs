@@ -4,7 +4,7 @@ use bpfld::{Errno, ProgramType, Syscall, TestRunFlags};
 use bpfld_insn::Slot;
 use bpfld_tests::{Need, require, sandbox};
 
-use crate::counter::{Counter, exit, mov};
+use crate::counter::{Counter, exit, mov, since};
 
 #[test]
 fn packets_go_in_and_out() {
@@ -39,8 +39,10 @@ fn packets_go_in_and_out() {
             .contains("64 bytes came out where there was room for 10"),
         "{error}"
     );
-    let error = counter.program.test_run().data(&packet[..10]).run().unwrap_err();
-    assert_eq!(error.errno(), Some(Errno::EINVAL), "{error}");
+    if since(5, 12) {
+        let error = counter.program.test_run().data(&packet[..10]).run().unwrap_err();
+        assert_eq!(error.errno(), Some(Errno::EINVAL), "{error}");
+    }
 }
 
 #[test]
@@ -63,13 +65,18 @@ fn contexts_go_in_and_out() {
         .run()
         .unwrap();
     assert_eq!(outcome.return_value, 7);
-    assert_eq!(outcome.context.len(), 192);
+    // As much as this kernel's context has.
+    assert!(
+        (180..=192).contains(&outcome.context.len()),
+        "{}",
+        outcome.context.len()
+    );
     assert_eq!(outcome.context[8..12], 42u32.to_ne_bytes());
 }
 
 #[test]
 fn raw_tracepoints_run_on_a_cpu() {
-    require!(Need::Root);
+    require!(Need::Root, Need::Linux(5, 10));
     // r0 = the first argument
     let code = [Slot::new(0x79, 0, 1, 0, 0), exit()];
     let program = bpfld::Program::builder(ProgramType::RAW_TRACEPOINT, "first", &code)
@@ -88,9 +95,9 @@ fn raw_tracepoints_run_on_a_cpu() {
 
 #[test]
 fn syscall_programs_change_their_context() {
-    require!(Need::Root);
-    // *(u64 *)(r1 + 0) = 5
-    let code = [Slot::new(0x7a, 1, 0, 0, 5), mov(0, 0), exit()];
+    require!(Need::Root, Need::Linux(5, 14));
+    // r2 = 5; *(u64 *)(r1 + 0) = r2
+    let code = [mov(2, 5), Slot::new(0x7b, 1, 2, 0, 0), mov(0, 0), exit()];
     let program = bpfld::Program::builder(ProgramType::SYSCALL, "five", &code);
     let program = program.flags(bpfld::ProgFlags::SLEEPABLE).load().unwrap();
     let outcome = program.test_run().context(&[1u64]).run().unwrap();
@@ -108,7 +115,7 @@ fn kinds_that_cannot_run_say_so() {
 
 #[test]
 fn live_frames_are_really_passed() {
-    require!(Need::Root);
+    require!(Need::Root, Need::Linux(5, 18));
     sandbox(|_room| {
         // 1 drops them.
         let counter = Counter::new(ProgramType::XDP, None, 1);

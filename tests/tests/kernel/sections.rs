@@ -5,7 +5,10 @@ use std::{io::Read, os::unix::process::parent_id, path::Path, sync::atomic::Orde
 use bpfld::{
     Error, Hash, Iter, IterTarget, Link, Loaded, Loader, Object, SchedCls, TcxDirection, Uprobe, Xdp, XdpMode,
 };
+use bpfld_features::{Config, Feature};
 use bpfld_tests::{Need, fixture, require, sandbox};
+
+use crate::counter::since;
 
 /// One getppid(2), through the C library.
 fn ask_for_parent() {
@@ -53,8 +56,8 @@ fn runs_of(object: &Object, program: &str, index: usize, work: impl FnOnce()) ->
 fn user_probes_by_section() {
     require!(
         Need::Root,
-        Need::Config("CONFIG_UPROBES"),
-        Need::Config("CONFIG_UPROBE_EVENTS")
+        Need::Config("CONFIG_UPROBE_EVENTS"),
+        Feature::AttachCookie,
     );
     let object = object("probes");
     for (program, index) in [
@@ -65,6 +68,9 @@ fn user_probes_by_section() {
         ("user_many", 15),
         ("user_many_return", 16),
     ] {
+        if program.contains("many") && !since(6, 6) {
+            continue;
+        }
         let runs = runs_of(&object, program, index, || {
             probe_target(1);
             probe_target(2);
@@ -75,16 +81,27 @@ fn user_probes_by_section() {
             "{program}"
         );
     }
-    let runs = runs_of(&object, "library", 13, ask_for_parent).unwrap();
-    assert!(runs >= 1);
-    let session = runs_of(&object, "user_session", 17, || assert_eq!(probe_target(1), 2)).unwrap();
-    assert_eq!(session, 2);
+    match runs_of(&object, "library", 13, ask_for_parent) {
+        Ok(runs) => assert!(runs > 0),
+        // Not every system has it: static test binaries run without.
+        Err(error) => assert!(error.to_string().contains("not among the libraries"), "{error}"),
+    }
+    if since(6, 13) {
+        let session = runs_of(&object, "user_session", 17, || assert_eq!(probe_target(1), 2));
+        assert_eq!(session.unwrap(), 2);
+    }
 }
 
 #[test]
 fn kernel_probes_by_section() {
-    require!(Need::Root, Need::Config("CONFIG_KPROBE_EVENTS"));
+    require!(
+        Need::Root,
+        Need::Config("CONFIG_KPROBE_EVENTS"),
+        Feature::AttachCookie
+    );
     let object = object("probes");
+    let many = Config::current().is_some_and(|config| config.is_on("CONFIG_FPROBE"));
+    // What is probed is the kernel's side of sleeping.
     let nap = || std::thread::sleep(std::time::Duration::from_micros(1));
     for (program, index) in [
         ("kernel_entry", 0),
@@ -92,6 +109,9 @@ fn kernel_probes_by_section() {
         ("kernel_many", 3),
         ("kernel_many_return", 4),
     ] {
+        if program.contains("many") && !many {
+            continue;
+        }
         assert!(runs_of(&object, program, index, nap).unwrap() > 0, "{program}");
     }
     for (program, index) in [("system_call", 6), ("system_call_return", 7)] {
@@ -104,7 +124,11 @@ fn kernel_probes_by_section() {
 
 #[test]
 fn what_no_section_says_the_user_does() {
-    require!(Need::Root, Need::Config("CONFIG_UPROBE_EVENTS"));
+    require!(
+        Need::Root,
+        Need::Config("CONFIG_UPROBE_EVENTS"),
+        Feature::AttachCookie
+    );
     let object = object("probes");
     let mut loader = Loader::new();
     for other in object.programs() {
@@ -155,7 +179,7 @@ fn tracepoints_by_section() {
     let mut programs = vec!["on_raw_tracepoint", "on_raw_tp", "on_tp_btf"];
     let mut indices = vec![2, 3, 4];
     if Path::new("/proc/config.gz").exists()
-        && bpfld_features::Config::current().is_some_and(|config| config.is_on("CONFIG_FTRACE_SYSCALLS"))
+        && Config::current().is_some_and(|config| config.is_on("CONFIG_FTRACE_SYSCALLS"))
     {
         programs.extend(["on_tracepoint", "on_tp"]);
         indices.extend([0, 1]);
@@ -177,7 +201,7 @@ fn tracepoints_by_section() {
 
 #[test]
 fn iterators_by_section() {
-    require!(Need::Root);
+    require!(Need::Root, Need::Linux(6, 1));
     let loaded = tracing(&["each_task", "each_map", "each_element"]);
     // By section name it is a link; its reader starts the program.
     let link = loaded.program("each_map").unwrap().attach().unwrap();
@@ -226,7 +250,7 @@ fn iterators_by_section() {
 
 #[test]
 fn network_programs() {
-    require!(Need::Root);
+    require!(Need::Root, Feature::TcxLink);
     let object = object("network");
     let mut loader = Loader::new();
     loader.autoload("lookup_pass", true);

@@ -115,7 +115,8 @@ impl LinkInfo {
         &self.cookies
     }
 
-    /// The number that the program gets from `bpf_get_attach_cookie`, for kinds with one; zero where none was given.
+    /// The number that the program gets from `bpf_get_attach_cookie`, for kinds with one; zero where none was given, or the kernel does not
+    /// tell (it does since 6.9 for perf events, 6.17 for tracing and raw tracepoints).
     #[must_use]
     pub fn cookie(&self) -> Option<u64> {
         match &self.raw.details {

@@ -13,6 +13,7 @@ use super::options::{MapOptions, Pin};
 use super::struct_ops::StructOps;
 use crate::error::{Error, Subject};
 use crate::map::{Map, MapSpec};
+use crate::memlock;
 
 /// Where maps are pinned unless the caller says otherwise.
 const DEFAULT_ROOT: &str = "/sys/fs/bpf";
@@ -166,7 +167,7 @@ impl<'a> MapPlan<'a> {
             request.btf_vmlinux_value_type_id = table.value_type.id.0;
             request.value_type_btf = around.value_btf;
         }
-        sys::map_create(&request)
+        memlock::within(|| sys::map_create(&request))
     }
 
     /// What the kernel's refusal may mean.

@@ -7,6 +7,7 @@ use bpfld_sys::{self as sys, Errno};
 use super::options::LogLevel;
 use crate::error::{Error, ErrorKind, Subject};
 use crate::log::VerifierLog;
+use crate::memlock;
 
 /// The first buffer for a log, and the largest before Linux 5.2. Pages that the kernel does not write to cost nothing.
 const FIRST_LOG: usize = (16 << 20) - 1;
@@ -27,7 +28,8 @@ pub(crate) fn load_program(
     request: &sys::ProgLoad<'_>,
     level: LogLevel,
 ) -> Result<(OwnedFd, Option<VerifierLog>), Refusal> {
-    let load = |log: Option<&mut sys::Log<'_>>| sys::prog_load(request, log);
+    let load =
+        |mut log: Option<&mut sys::Log<'_>>| memlock::within(|| sys::prog_load(request, log.as_deref_mut()));
     if level.is_empty() {
         return match retry(|| load(None)) {
             Ok(fd) => Ok((fd, None)),

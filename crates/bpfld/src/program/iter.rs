@@ -6,7 +6,7 @@ use std::{
     os::fd::{AsFd, BorrowedFd},
 };
 
-use bpfld_sys::{self as sys, AttachType, CgroupIterOrder, LinkKind, Target};
+use bpfld_sys::{self as sys, AttachType, CgroupIterOrder, Errno, LinkDetails, LinkKind, Target};
 
 use super::{Iter, Program, ProgramKind};
 use crate::{Error, Link, Map, Result, link::create::link};
@@ -88,12 +88,30 @@ pub(super) fn attach(program: &Program, target: IterTarget<'_>) -> Result<Link> 
         IterTarget::Process(id) => sys::IterTarget::Process(id),
         IterTarget::Pidfd(fd) => sys::IterTarget::Pidfd(fd),
     };
-    link(
-        program,
-        Target::None,
-        AttachType::TRACE_ITER,
-        LinkKind::Iter(over),
-        words,
+    let kind = LinkKind::Iter(over);
+    let link = link(program, Target::None, AttachType::TRACE_ITER, kind, words).map_err(|error| {
+        let narrowed = !matches!(target, IterTarget::All | IterTarget::Map(_));
+        if narrowed && error.errno() == Some(Errno::E2BIG) {
+            too_old(program, error.errno())
+        } else {
+            error
+        }
+    })?;
+    // Kernels before 6.1 do not see that a thread is asked for, and would go over all of them.
+    if let IterTarget::Thread(id) = target
+        && !matches!(link.info()?.details(), LinkDetails::Iter(_, _, task) if task.tid == id)
+    {
+        return Err(too_old(program, None));
+    }
+    Ok(link)
+}
+
+fn too_old(program: &Program, errno: Option<Errno>) -> Error {
+    Error::unsupported(
+        program.subject(),
+        "iterators over some tasks or cgroups only",
+        Some("6.1"),
+        errno,
     )
 }
 

@@ -1,0 +1,26 @@
+//! Kernels before 5.11 count maps and programs as locked memory, of which processes may have little.
+
+use std::sync::OnceLock;
+
+use bpfld_features::{Answer, Feature, Probes};
+use bpfld_sys::{self as sys, Errno};
+
+/// Makes a map or loads a program; where the kernel counts that as locked memory and there is too much of it already, raises the limit of
+/// this process and tries once more.
+///
+/// Nothing is asked or changed unless the call fails with EPERM, and then at most once in a process. Where the limit cannot be raised, the
+/// first answer stands.
+pub(crate) fn within<T>(mut call: impl FnMut() -> Result<T, sys::Error>) -> Result<T, sys::Error> {
+    match call() {
+        Err(error) if error.errno() == Errno::EPERM && raised() => call(),
+        result => result,
+    }
+}
+
+fn raised() -> bool {
+    static RAISED: OnceLock<bool> = OnceLock::new();
+    *RAISED.get_or_init(|| {
+        let counts = matches!(Probes::live().probe(Feature::MemcgAccounting), Answer::No(_));
+        counts && sys::rlimit::raise_memlock().is_ok()
+    })
+}
