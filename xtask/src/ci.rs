@@ -44,7 +44,9 @@ pub(crate) struct Args {
 type Step = (&'static str, fn(&Args) -> Result<()>);
 
 const STEPS: [Step; 9] = [
-    ("format", |_| cargo(&["fmt", "--all", "--check"])),
+    ("format", |_| {
+        cargo(&["fmt", "--all", "--check", "--", "--color", "never"])
+    }),
     ("clippy", |_| {
         cargo(&[
             "clippy",
