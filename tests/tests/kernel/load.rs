@@ -480,3 +480,48 @@ fn old_kernels_get_what_they_know() {
         assert!(loaded > 0, "{name}");
     }
 }
+
+#[test]
+fn global_variables_on_old_kernels() {
+    require!(Need::Root, Feature::GlobalData);
+    let object = object("globals");
+    // 5.4 does not map arrays into memory: variables are read and written by system calls.
+    let mut loader = Loader::new();
+    loader.probes(Probes::as_of(Release::new(5, 4)));
+    let loaded = loader.load(&object).unwrap();
+    assert_eq!(run(&loaded, "numbers"), 10);
+    assert!(loaded.map(".bss").unwrap().memory().is_err());
+    let runs = loaded.global::<u64>("runs").unwrap();
+    runs.set(&(runs.get().unwrap() + 40)).unwrap();
+    assert_eq!(runs.get().unwrap(), 41);
+    // 5.1 has no global variables: whoever uses them is rejected, by name.
+    loader.probes(Probes::as_of(Release::new(5, 1)));
+    let text = loader.load(&object).unwrap_err().to_string();
+    assert!(text.contains("is used but was not made"), "{text}");
+}
+
+#[test]
+fn programs_name_what_they_attach_to() {
+    require!(Need::Root, Feature::ProgramType(ProgramType::RAW_TRACEPOINT));
+    #[track_caller]
+    fn check(target: &str, expected: &str) {
+        let object = object("kfuncs");
+        let mut loader = Loader::new();
+        loader.program("call").attach_target(target);
+        let error = loader.prepare(&object).unwrap().load_alone("call").unwrap_err();
+        assert_eq!(error.to_string(), expected);
+    }
+    let place = "to attach to in";
+    check(
+        "no_such_point",
+        &format!("program 'call': there is no tracepoint no_such_point {place} the kernel and its modules"),
+    );
+    check(
+        "vmlinux:no_such_point",
+        &format!("program 'call': there is no tracepoint no_such_point {place} module vmlinux"),
+    );
+    check(
+        "no_module:sys_enter",
+        &format!("program 'call': there is no tracepoint sys_enter {place} module no_module"),
+    );
+}

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use bpfld_object::{MapIndex, MapKind, SlotValue};
 use bpfld_sys::{ElemFlags, MapType};
 
-use super::maps::{MapPlan, Surroundings, raw_fd};
+use super::create::{Surroundings, create};
+use super::maps::{MapPlan, raw_fd};
 use super::options::Pinning;
 use super::prepare::Prepared;
 use super::reuse;
@@ -36,7 +37,7 @@ impl<'a> Made<'a> {
         for (index, plan) in prepared.maps.iter().enumerate() {
             let index = MapIndex(index as u32);
             let map = if plan.create && wanted(index) {
-                Some(made.one(index, plan, may_pin)?)
+                made.one(index, plan, may_pin)?
             } else {
                 None
             };
@@ -56,23 +57,25 @@ impl<'a> Made<'a> {
         std::mem::take(&mut self.maps)
     }
 
-    /// Finds or makes a map. One that was there before is left as it is.
-    fn one(&mut self, index: MapIndex, plan: &MapPlan<'_>, may_pin: Pinning) -> Result<Map, Error> {
+    /// Finds or makes a map. One that was there before is left as it is. `None`: this kernel cannot have it.
+    fn one(&mut self, index: MapIndex, plan: &MapPlan<'_>, may_pin: Pinning) -> Result<Option<Map>, Error> {
         if let Some(map) = &plan.reuse {
-            return named(plan, map);
+            return named(plan, map).map(Some);
         }
         let Some(path) = plan.pin.as_deref().filter(|_| may_pin == Pinning::AsDeclared) else {
             return self.new_map(index, plan);
         };
         if let Some(map) = reuse::open_pinned(plan, path)? {
-            return Ok(map);
+            return Ok(Some(map));
         }
-        let map = self.new_map(index, plan)?;
+        let Some(map) = self.new_map(index, plan)? else {
+            return Ok(None);
+        };
         match self.pin(plan, &map, path) {
-            Ok(()) => Ok(map),
+            Ok(()) => Ok(Some(map)),
             // Somebody was quicker: theirs is as good.
             Err(error) if error.errno() == Some(bpfld_sys::Errno::EEXIST) => {
-                reuse::open_pinned(plan, path)?.ok_or(error)
+                reuse::open_pinned(plan, path)?.ok_or(error).map(Some)
             }
             Err(error) => Err(error),
         }
@@ -84,17 +87,18 @@ impl<'a> Made<'a> {
         Ok(())
     }
 
-    fn new_map(&self, index: MapIndex, plan: &MapPlan<'_>) -> Result<Map, Error> {
+    fn new_map(&self, index: MapIndex, plan: &MapPlan<'_>) -> Result<Option<Map>, Error> {
         let prepared = self.prepared;
         let btf = prepared.btf()?;
         let mut around = Surroundings {
+            probes: &prepared.probes,
             btf,
             inner: None,
             struct_ops: None,
             value_btf: None,
         };
         let inner = match &plan.def.inner {
-            Some(def) => Some(MapPlan::new(def, None, None)?.create(around)?),
+            Some(def) => create(&MapPlan::new(def, None, None)?, around)?,
             None => None,
         };
         around.inner = inner.as_ref().map(AsFd::as_fd);
@@ -103,8 +107,10 @@ impl<'a> Made<'a> {
         if let Some(table) = around.struct_ops {
             around.value_btf = table.value_type.fd()?;
         }
-        let map = plan.create(around)?;
-        self.fill(index, plan, &map)?;
+        let map = create(plan, around).map_err(|error| prepared.with_btf_fault(error))?;
+        if let Some(map) = &map {
+            self.fill(index, plan, map)?;
+        }
         Ok(map)
     }
 

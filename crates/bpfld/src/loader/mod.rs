@@ -2,6 +2,7 @@
 
 mod arena;
 mod bind;
+mod create;
 mod jump_table;
 mod load;
 mod loaded;

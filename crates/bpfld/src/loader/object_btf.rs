@@ -9,6 +9,7 @@ use bpfld_sys as sys;
 
 use super::verifier;
 use crate::error::{Error, ErrorKind, Subject};
+use crate::memlock;
 
 /// Loads the object's BTF. `None`: it has none, or the kernel knows no BTF.
 ///
@@ -19,10 +20,11 @@ pub(crate) fn load(object: &Object, probes: &Probes) -> Result<Option<OwnedFd>, 
         .map_err(|error| Error::new(Subject::ObjectBtf, ErrorKind::Object(error)))?;
     let Some(mut draft) = draft else { return Ok(None) };
     // A kernel that is played by a record is not asked.
-    if probes.is_live()
-        && let Ok(fd) = sys::btf_load(&sys::BtfLoad::new(&draft.to_bytes()), None)
-    {
-        return Ok(Some(fd));
+    if probes.is_live() {
+        let whole = draft.to_bytes();
+        if let Ok(fd) = memlock::within(|| sys::btf_load(&sys::BtfLoad::new(&whole), None)) {
+            return Ok(Some(fd));
+        }
     }
     if probes.probe(Feature::Btf).is_no() {
         return Ok(None);

@@ -51,6 +51,8 @@ pub struct Prepared<'a> {
     kernel: OnceLock<Arc<KernelBtf>>,
     targets: OnceLock<Targets>,
     btf: OnceLock<Option<OwnedFd>>,
+    /// Why there is none, if the kernel refused it.
+    btf_fault: OnceLock<String>,
     struct_ops: Mutex<BTreeMap<MapIndex, Arc<StructOps>>>,
     externs: Mutex<BTreeMap<ExternIndex, Resolution>>,
 }
@@ -98,6 +100,7 @@ impl<'a> Prepared<'a> {
             kernel: OnceLock::new(),
             targets: OnceLock::new(),
             btf: OnceLock::new(),
+            btf_fault: OnceLock::new(),
             struct_ops: Mutex::default(),
             externs: Mutex::default(),
         };
@@ -242,10 +245,21 @@ impl<'a> Prepared<'a> {
         let fd = match object_btf::load(self.object, &self.probes) {
             Ok(fd) => fd,
             Err(error) if needed => return Err(error),
-            // Most programs and maps do without.
-            Err(_) => None,
+            // Most programs and maps do without; for those that do not, it is remembered why.
+            Err(error) => {
+                let _ = self.btf_fault.set(error.to_string());
+                None
+            }
         };
         Ok(self.btf.get_or_init(|| fd).as_ref().map(AsFd::as_fd))
+    }
+
+    /// An error that may come from the lack of type information.
+    pub(crate) fn with_btf_fault(&self, error: Error) -> Error {
+        match self.btf_fault.get() {
+            Some(fault) => error.with_hint(format!("perhaps for lack of type information: {fault}")),
+            None => error,
+        }
     }
 
     /// What the kernel's types say about a struct_ops map.

@@ -259,7 +259,9 @@ impl Ready<'_> {
         let modules = bind(&mut self.linked, &names)?;
         let result = self.attempt(prepared, &modules);
         let (fd, log) = match result {
-            Err(Attempt::Refused(refusal)) => return Err(self.explain(prepared, refusal)),
+            Err(Attempt::Refused(refusal)) => {
+                return Err(prepared.with_btf_fault(self.explain(prepared, refusal)));
+            }
             Err(Attempt::Other(error)) => return Err(error),
             Ok(loaded) => loaded,
         };
