@@ -1,5 +1,6 @@
 //! What is in a map, printed by its types.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 
 use bpfld::{Map, MapType};
@@ -13,6 +14,9 @@ use crate::output::Output;
 
 /// More elements than a person reads; the rest is counted.
 const MOST: usize = 1000;
+
+/// Longer texts are cut for people.
+const LONGEST: usize = 1000;
 
 /// A map and its elements.
 #[derive(Serialize)]
@@ -162,13 +166,13 @@ impl MapContents {
         for Entry { key, value, values } in entries {
             write!(output, "    {}: ", key.text)?;
             match (value, values) {
-                (Some(value), _) => writeln!(output, "{}", value.text)?,
+                (Some(value), _) => writeln!(output, "{}", shorten(&value.text))?,
                 (None, values) => {
-                    let values = values
+                    let values: Vec<_> = values
                         .iter()
                         .flatten()
-                        .map(|value| &*value.text)
-                        .collect::<Vec<_>>();
+                        .map(|value| shorten(&value.text))
+                        .collect();
                     writeln!(output, "[{}]", values.join(", "))?;
                 }
             }
@@ -177,6 +181,19 @@ impl MapContents {
             0 => Ok(()),
             _ => writeln!(output, "    and {left_out} more"),
         }
+    }
+}
+
+/// The beginning of a text, and how much there is in all if that is not everything.
+fn shorten(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!(
+            "{}… ({} characters)",
+            text.get(..end).unwrap_or(text),
+            text.chars().count()
+        )
+        .into(),
+        None => text.into(),
     }
 }
 
