@@ -153,8 +153,9 @@ fn options(feature: Feature) -> &'static [&'static str] {
 #[doc(hidden)]
 pub fn skip(here: &str, reason: &str) {
     let test = here.trim_end_matches("::here");
-    // Not the macro for printing: the test harness would keep that to itself.
-    let _ = writeln!(std::io::stderr(), "skipped: {test}: {reason}");
+    // Not the macro for printing: the test harness would keep that to itself. And in one piece, as tests run side by side.
+    let line = format!("skipped: {test}: {reason}\n");
+    let _ = std::io::stderr().write_all(line.as_bytes());
     if let Some(path) = std::env::var_os(ACCOUNT) {
         let mut file = OpenOptions::new().create(true).append(true).open(path).unwrap();
         file.write_all(format!("{test}\t{reason}\n").as_bytes()).unwrap();
