@@ -13,6 +13,7 @@
 
 mod alloc;
 mod cgroup;
+mod cpu;
 mod expect;
 mod fixtures;
 pub mod mutate;
@@ -22,6 +23,7 @@ mod sandbox;
 
 pub use alloc::{CountingAllocator, Usage, measure};
 pub use cgroup::Cgroup;
+pub use cpu::pin_to_one_cpu;
 pub use expect::expect_file;
 pub use fixtures::{Fixture, all_fixtures, fixture, fixture_bytes, fixture_of};
 pub use need::{Need, check_needs, skip};

@@ -64,6 +64,9 @@ mod calls;
 pub use calls::*;
 pub mod cpus;
 #[cfg(all(target_os = "linux", feature = "std"))]
+#[expect(unsafe_code, reason = "epoll(7)")]
+pub mod epoll;
+#[cfg(all(target_os = "linux", feature = "std"))]
 #[expect(unsafe_code, reason = "mmap(2)")]
 pub mod mmap;
 #[cfg(all(target_os = "linux", feature = "std"))]

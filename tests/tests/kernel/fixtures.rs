@@ -11,7 +11,7 @@ fn open(name: &str) -> Object {
 }
 
 #[track_caller]
-fn load(name: &str) -> Loaded {
+pub(crate) fn load(name: &str) -> Loaded {
     loaded(Loader::new().load(&open(name)))
 }
 
@@ -35,7 +35,7 @@ fn run(loaded: &Loaded, name: &str) -> u32 {
 }
 
 #[track_caller]
-fn value<T: bpfld::Plain>(loaded: &Loaded, name: &str) -> T {
+pub(crate) fn value<T: bpfld::Plain>(loaded: &Loaded, name: &str) -> T {
     loaded.global::<T>(name).unwrap().get().unwrap()
 }
 

@@ -13,10 +13,15 @@ mod keyed;
 mod lpm;
 mod memory;
 mod percpu;
+mod perf_memory;
+mod perfbuf;
 mod plain;
 mod queue;
 mod ring_memory;
+mod ring_set;
 mod ringbuf;
+mod user_ring_memory;
+mod user_ringbuf;
 mod view;
 
 pub use self::{
@@ -31,7 +36,10 @@ pub use self::{
     lpm::LpmKey,
     memory::{MappedArray, Memory},
     percpu::PerCpuValues,
+    perfbuf::{PerfBuf, PerfBufBuilder, PerfRecord, Wakeup},
     plain::Plain,
     queue::{BloomFilter, Queue, Stack},
+    ring_set::RingSet,
     ringbuf::{RingBuf, RingDrain, RingRecord},
+    user_ringbuf::{UserRecord, UserRingBuf},
 };

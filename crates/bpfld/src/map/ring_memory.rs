@@ -27,7 +27,7 @@ use std::{
 
 use bpfld_sys::{
     Errno,
-    mmap::{Access, SharedMmap},
+    mmap::{Access, SharedMmap, page_size},
 };
 
 use super::Map;
@@ -197,12 +197,6 @@ impl Ring {
             unsafe { _mm_prefetch::<_MM_HINT_T0>(address) };
         }
     }
-}
-
-fn page_size() -> usize {
-    // SAFETY: it only asks for a number.
-    let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
-    usize::try_from(size).unwrap_or(4096)
 }
 
 /// The right to be the only reader of a ring in this process.

@@ -76,10 +76,7 @@ impl RingBuf {
     /// When the ring does not hold what a kernel writes to it.
     pub fn read(&mut self) -> Result<Option<RingRecord<'_>>> {
         let place = self.next_place()?;
-        Ok(place.map(|place| RingRecord {
-            ring: &mut self.ring,
-            place,
-        }))
+        Ok(place.map(|place| self.lend(place)))
     }
 
     /// The next record, waiting for it if need be; `None` if there was none within the time.
@@ -98,10 +95,7 @@ impl RingBuf {
                 return Ok(None);
             }
         };
-        Ok(Some(RingRecord {
-            ring: &mut self.ring,
-            place,
-        }))
+        Ok(Some(self.lend(place)))
     }
 
     /// Reads records in a row.
@@ -161,7 +155,7 @@ impl RingBuf {
     }
 
     /// Where the next record lies. If there is none, the position is published, and looked again.
-    fn next_place(&mut self) -> Result<Option<Place>> {
+    pub(super) fn next_place(&mut self) -> Result<Option<Place>> {
         let damaged = |Damaged { position }: Damaged| {
             let message =
                 format!("holds no record at position {position}, as if something else had read it too");
@@ -180,6 +174,14 @@ impl RingBuf {
             place => place,
         };
         place.map_err(damaged)
+    }
+
+    /// The record at a place that was found since the last record was dropped.
+    pub(super) fn lend(&mut self, place: Place) -> RingRecord<'_> {
+        RingRecord {
+            ring: &mut self.ring,
+            place,
+        }
     }
 }
 
