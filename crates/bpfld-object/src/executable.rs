@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use bpfld_insn::Endian;
 use goblin::container::{Container, Ctx, Endian as ElfEndian};
 use goblin::elf::header::{self, Header};
-use goblin::elf::program_header::{PT_LOAD, ProgramHeader};
+use goblin::elf::program_header::{PF_X, PT_LOAD, ProgramHeader};
 use goblin::elf::section_header::{self, SectionHeader};
 use goblin::elf::sym::{self, Sym, Symtab};
 
@@ -74,6 +74,15 @@ pub struct ExecutableSection<'d> {
     pub file_offset: u64,
     /// The bytes; none for sections that have none in the file.
     pub data: &'d [u8],
+}
+
+/// What a part of the file is loaded as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Segment {
+    /// As something that can be executed.
+    Code,
+    /// As anything else.
+    Data,
 }
 
 impl<'d> Executable<'d> {
@@ -166,10 +175,17 @@ impl<'d> Executable<'d> {
     /// Where in the file the byte is that is loaded to an address.
     #[must_use]
     pub fn file_offset(&self, address: u64) -> Option<u64> {
+        self.segment_offset(address).map(|(offset, _)| offset)
+    }
+
+    /// As [`file_offset`](Self::file_offset), with what the byte is loaded as.
+    pub(crate) fn segment_offset(&self, address: u64) -> Option<(u64, Segment)> {
         let within = |start: u64, size: u64| address.checked_sub(start).filter(|distance| *distance < size);
         let loaded = self.segments.iter().filter(|segment| segment.p_type == PT_LOAD);
         let in_segment = |segment: &ProgramHeader| {
-            within(segment.p_vaddr, segment.p_filesz)?.checked_add(segment.p_offset)
+            let offset = within(segment.p_vaddr, segment.p_filesz)?.checked_add(segment.p_offset)?;
+            let is_code = segment.p_flags & PF_X != 0;
+            Some((offset, if is_code { Segment::Code } else { Segment::Data }))
         };
         loaded.filter_map(in_segment).next()
     }
@@ -378,7 +394,19 @@ fn u16_at(data: &[u8], offset: usize, endian: Endian) -> Option<u16> {
     })
 }
 
-fn u32_at(data: &[u8], offset: usize, endian: Endian) -> Option<u32> {
+/// A number of 8 or 4 bytes.
+pub(crate) fn word_at(data: &[u8], offset: usize, is_wide: bool, endian: Endian) -> Option<u64> {
+    if !is_wide {
+        return u32_at(data, offset, endian).map(u64::from);
+    }
+    let bytes = *data.get(offset..)?.first_chunk()?;
+    Some(match endian {
+        Endian::Little => u64::from_le_bytes(bytes),
+        Endian::Big => u64::from_be_bytes(bytes),
+    })
+}
+
+pub(crate) fn u32_at(data: &[u8], offset: usize, endian: Endian) -> Option<u32> {
     let bytes = *data.get(offset..)?.first_chunk()?;
     Some(match endian {
         Endian::Little => u32::from_le_bytes(bytes),

@@ -36,6 +36,7 @@ mod relocation;
 mod sections;
 mod struct_ops;
 mod tags;
+mod usdt;
 mod variables;
 
 pub use crate::{
@@ -54,5 +55,6 @@ pub use crate::{
     program::{Function, Linkage, Program},
     sections::{AutoAttach, ProgramSpec, SECTIONS, SectionFlags, SectionRow},
     tags::ContextArgument,
+    usdt::{UsdtArgument, UsdtLocation, UsdtProbe},
     variables::Variable,
 };

@@ -34,7 +34,9 @@ fn use_everything(bytes: Vec<u8>) {
         for name in names {
             let _ = file.function(name);
         }
-        let _ = file.section(".note.stapsdt");
+        for probe in file.usdt_probes().unwrap_or_default() {
+            let _ = probe.parse_arguments();
+        }
     }
     let Ok(object) = Object::options().allow_undefined().parse(bytes) else {
         return;

@@ -13,3 +13,4 @@ mod room;
 mod run;
 mod sections;
 mod sys;
+mod usdt;

@@ -12,6 +12,7 @@ use super::LinkInfo;
 use crate::{
     Error, Map, Program, Result, Subject,
     info::{Kind, check_kind},
+    program::UsdtRecords,
 };
 
 /// A program attached to something.
@@ -36,6 +37,8 @@ pub struct Link {
     hold: Hold,
     target: String,
     pins: Vec<PathBuf>,
+    /// What the program looks up for as long as it is attached; given back when it is not.
+    records: Option<UsdtRecords>,
 }
 
 /// What keeps the program attached.
@@ -55,6 +58,8 @@ pub(crate) enum Hold {
     Socket { socket: OwnedFd, what: SocketProgram },
     /// A table of functions that the kernel uses as long as its map has it.
     StructOps(Map),
+    /// Several that belong together.
+    Many(Vec<Link>),
     /// Nothing any more, or nothing that this handle ends.
     Released,
 }
@@ -65,7 +70,27 @@ impl Link {
             hold,
             target: target.into(),
             pins: Vec::new(),
+            records: None,
         }
+    }
+
+    /// Several that are one for the user. A single one stays what it is for the kernel.
+    pub(crate) fn of_many(mut links: Vec<Link>, target: String) -> Link {
+        match links.pop() {
+            Some(mut only) if links.is_empty() => {
+                only.target = target;
+                only
+            }
+            last => {
+                links.extend(last);
+                Link::new(Hold::Many(links), target)
+            }
+        }
+    }
+
+    /// Keeps records for as long as the program is attached.
+    pub(crate) fn keep(&mut self, records: Option<UsdtRecords>) {
+        self.records = records;
     }
 
     /// Takes over the descriptor of a link, asking the kernel what it is.
@@ -199,8 +224,10 @@ impl Link {
         match std::mem::replace(&mut self.hold, Hold::Released) {
             Hold::Link(fd) | Hold::PerfEvent(fd) => std::mem::forget(fd),
             Hold::StructOps(map) => std::mem::forget(map),
+            Hold::Many(links) => links.into_iter().for_each(Link::forget),
             Hold::Command { .. } | Hold::Socket { .. } | Hold::Released => {}
         }
+        std::mem::forget(self.records.take());
     }
 
     /// What the program is attached to, in words.
@@ -285,6 +312,11 @@ impl Link {
                 sys::socket::detach(socket, what).map_err(|errno| io::Error::from_raw_os_error(errno.0))
             }
             Hold::StructOps(map) => Ok(sys::map_delete_elem(map.map_fd(), &0u32.to_ne_bytes())?),
+            Hold::Many(links) => {
+                // All of them, whatever becomes of one.
+                let results: Vec<_> = links.into_iter().map(|mut link| link.release()).collect();
+                results.into_iter().collect()
+            }
         }
     }
 }
@@ -293,6 +325,10 @@ impl Drop for Link {
     fn drop(&mut self) {
         // A drop cannot tell; who wants to know calls `detach`.
         let _ = self.release();
+        if !self.pins.is_empty() {
+            // Still attached, so the program still looks them up.
+            std::mem::forget(self.records.take());
+        }
     }
 }
 

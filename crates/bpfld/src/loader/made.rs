@@ -13,6 +13,7 @@ use super::prepare::Prepared;
 use super::reuse;
 use crate::error::{Error, Subject};
 use crate::map::{Map, MapSpec};
+use crate::program::{USDT_ADDRESSES, USDT_SPECS, UsdtTable};
 
 /// Maps in the kernel. Dropped before [`commit`](Self::commit), pins made for them are removed again.
 #[derive(Debug)]
@@ -20,6 +21,7 @@ pub(crate) struct Made<'a> {
     prepared: &'a Prepared<'a>,
     maps: Vec<Option<Map>>,
     pinned: Vec<PathBuf>,
+    usdt: Option<UsdtTable>,
 }
 
 impl<'a> Made<'a> {
@@ -33,6 +35,7 @@ impl<'a> Made<'a> {
             prepared,
             maps: Vec::with_capacity(prepared.maps.len()),
             pinned: Vec::new(),
+            usdt: None,
         };
         for (index, plan) in prepared.maps.iter().enumerate() {
             let index = MapIndex(index as u32);
@@ -44,7 +47,19 @@ impl<'a> Made<'a> {
             made.maps.push(map);
         }
         made.fill_maps_of_maps()?;
+        made.usdt = made
+            .named(USDT_SPECS)
+            .map(|specs| UsdtTable::new(specs.clone(), made.named(USDT_ADDRESSES).cloned()));
         Ok(made)
+    }
+
+    fn named(&self, name: &str) -> Option<&Map> {
+        self.maps.iter().flatten().find(|map| map.name() == name)
+    }
+
+    /// The table of static probes.
+    pub(crate) fn usdt(&self) -> Option<&UsdtTable> {
+        self.usdt.as_ref()
     }
 
     pub(crate) fn map(&self, index: MapIndex) -> Option<&Map> {

@@ -270,6 +270,7 @@ impl Ready<'_> {
             program_type: self.program_type,
             attach_type: Some(self.attach_type),
             section: Some(self.program.section.to_string()),
+            usdt: made.usdt().cloned(),
         };
         Ok(LoadedProgram {
             index: self.index,

@@ -4,7 +4,7 @@ use bpfld_object::ProgramSpec;
 
 use super::{
     KprobeMulti, KprobeOptions, MultiOptions, Program, RawTracepoint, Tracepoint, UprobeMulti, UprobeOptions,
-    UprobePoint, iter, kprobe,
+    UprobePoint, Usdt, iter, kprobe,
     section::{Place, Point, Unclear, place},
     tracing, uprobe,
 };
@@ -94,6 +94,11 @@ fn attach_to(program: &Program, place: Place<'_>) -> Result<Link> {
             };
             UprobeMulti::try_from(program)?.attach_matching(binary, pattern, options)
         }
+        Place::Usdt {
+            binary,
+            provider,
+            name,
+        } => Usdt::try_from(program)?.attach(binary, provider, name),
         Place::Tracepoint { category, name } => Tracepoint::try_from(program)?.attach(category, name),
         Place::RawTracepoint { name } => RawTracepoint::try_from(program)?.attach(name),
         Place::Iter => iter::attach(program, super::IterTarget::All),

@@ -96,6 +96,7 @@ impl<'a> ProgramBuilder<'a> {
                     program_type: self.program_type,
                     attach_type: self.attach_type,
                     section: None,
+                    usdt: None,
                 },
             )),
             Err(error) => Err(explain(subject, &wanted, error)),

@@ -10,7 +10,7 @@ use bpfld_insn::Slot;
 use bpfld_object::ProgramSpec;
 use bpfld_sys::{self as sys, AttachType, ProgramType};
 
-use super::{ProgramBuilder, ProgramInfo, auto};
+use super::{ProgramBuilder, ProgramInfo, UsdtTable, auto};
 use crate::{
     Error, Link, Result, Subject,
     info::{Kind, check_kind},
@@ -55,6 +55,8 @@ pub(crate) struct ProgramMeta {
     pub(crate) attach_type: Option<AttachType>,
     /// Section of the object it came from.
     pub(crate) section: Option<String>,
+    /// The object's table of static probes, if it has one.
+    pub(crate) usdt: Option<UsdtTable>,
 }
 
 impl Program {
@@ -180,6 +182,11 @@ impl Program {
         ProgramSpec::from_section(self.section()?)
     }
 
+    /// The table in which the program looks up arguments of static probes.
+    pub(crate) fn usdt_table(&self) -> Option<&UsdtTable> {
+        self.inner.meta.usdt.as_ref()
+    }
+
     pub(crate) fn subject(&self) -> Subject {
         Subject::Program(self.name().to_owned())
     }
@@ -201,6 +208,7 @@ impl Program {
             program_type: info.program_type(),
             attach_type: None,
             section: None,
+            usdt: None,
         };
         Ok(Program::from_parts(fd, meta))
     }

@@ -121,6 +121,8 @@ kinds! {
     KprobeMulti = KPROBE for TRACE_KPROBE_MULTI | TRACE_KPROBE_SESSION;
     /// Runs at many places in a user-space binary through one link (6.6), or at entry and return (sessions, 6.13).
     UprobeMulti = KPROBE for TRACE_UPROBE_MULTI | TRACE_UPROBE_SESSION;
+    /// Runs at a static probe in a user-space binary, in all its places (4.17; through one link since 6.6).
+    Usdt = KPROBE for CGROUP_INET_INGRESS | PERF_EVENT | TRACE_UPROBE_MULTI;
     /// Classifies packets in traffic control, on the way in or out of an interface (4.1).
     SchedCls = SCHED_CLS;
     /// An action of traffic control (4.1).

@@ -16,6 +16,7 @@ pub struct MultiOptions<'a> {
     pub(super) at_return: bool,
     pub(super) cookies: &'a [u64],
     pub(super) process: Option<u32>,
+    pub(super) counters: &'a [u64],
 }
 
 impl<'a> MultiOptions<'a> {
@@ -43,6 +44,14 @@ impl<'a> MultiOptions<'a> {
     #[must_use]
     pub fn process(mut self, id: u32) -> Self {
         self.process = Some(id);
+        self
+    }
+
+    /// While attached, adds one to 16-bit numbers at these offsets in the file, one for each place, 0 for none. For user
+    /// probes.
+    #[must_use]
+    pub fn counters(mut self, file_offsets: &'a [u64]) -> Self {
+        self.counters = file_offsets;
         self
     }
 }
@@ -135,6 +144,7 @@ impl KprobeMulti {
             at_return,
             cookies,
             process,
+            counters,
         } = options;
         let subject = || self.program().subject();
         if !cookies.is_empty() && cookies.len() != functions.len() {
@@ -143,10 +153,10 @@ impl KprobeMulti {
                 "there must be as many cookies as functions",
             ));
         }
-        if process.is_some() {
+        if process.is_some() || !counters.is_empty() {
             return Err(Error::invalid(
                 subject(),
-                "kernel functions cannot be traced in one process only",
+                "kernel functions have no reference counters and cannot be traced in one process only",
             ));
         }
         let flags = if at_return {

@@ -7,8 +7,10 @@ mod handle;
 mod info;
 mod interface;
 mod kind;
+mod mapping;
 mod section;
 mod tracefs;
+mod usdt_table;
 
 mod cgroup;
 mod iter;
@@ -21,9 +23,14 @@ mod tracepoint;
 mod tracing;
 mod uprobe;
 mod uprobe_multi;
+mod usdt;
 mod xdp;
 
-pub(crate) use self::{auto::says_where, handle::ProgramMeta};
+pub(crate) use self::{
+    auto::says_where,
+    handle::ProgramMeta,
+    usdt_table::{ADDRESSES as USDT_ADDRESSES, SPECS as USDT_SPECS, UsdtRecords, UsdtTable},
+};
 pub use self::{
     builder::ProgramBuilder,
     cgroup::CgroupDirection,
@@ -36,5 +43,6 @@ pub use self::{
     kprobe_multi::MultiOptions,
     net::{NetfilterFamily, NetkitSide, TcxDirection},
     uprobe::{UprobeOptions, UprobePoint},
+    usdt::UsdtOptions,
     xdp::XdpMode,
 };

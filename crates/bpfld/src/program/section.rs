@@ -28,6 +28,11 @@ pub(super) enum Place<'a> {
         pattern: &'a str,
         at_return: bool,
     },
+    Usdt {
+        binary: &'a str,
+        provider: &'a str,
+        name: &'a str,
+    },
     Tracepoint {
         category: &'a str,
         name: &'a str,
@@ -110,7 +115,23 @@ pub(super) fn place(spec: &ProgramSpec) -> Result<Place<'_>, Unclear> {
         }),
         AutoAttach::Iter => Ok(Place::Iter),
         AutoAttach::Trace | AutoAttach::Lsm => Ok(Place::Loaded),
-        AutoAttach::Usdt => Err(Unclear::NotYet("USDT probes")),
+        AutoAttach::Usdt => {
+            let grammar = "usdt/BINARY:PROVIDER:NAME";
+            // A path may have colons, the names may not.
+            let mut parts = need(grammar)?.rsplitn(3, ':');
+            match (parts.next(), parts.next(), parts.next()) {
+                (Some(name), Some(provider), Some(binary))
+                    if !name.is_empty() && !provider.is_empty() && !binary.is_empty() =>
+                {
+                    Ok(Place::Usdt {
+                        binary,
+                        provider,
+                        name,
+                    })
+                }
+                _ => Err(Unclear::Malformed(grammar)),
+            }
+        }
         AutoAttach::TracingMulti => Err(Unclear::NotYet("tracing of many functions")),
         _ => Err(Unclear::Never),
     }
@@ -299,6 +320,20 @@ mod tests {
                 at_return: false,
             }),
         );
+        check(
+            "usdt.s//opt/a:b/c:libc:setjmp",
+            Ok(Place::Usdt {
+                binary: "/opt/a:b/c",
+                provider: "libc",
+                name: "setjmp",
+            }),
+        );
+        check(
+            "usdt/libc.so.6:setjmp",
+            Err(Unclear::Malformed("usdt/BINARY:PROVIDER:NAME")),
+        );
+        check("usdt/a::b", Err(Unclear::Malformed("usdt/BINARY:PROVIDER:NAME")));
+        check("usdt", Err(Unclear::Missing("usdt/BINARY:PROVIDER:NAME")));
         check(
             "kprobe.session/x*",
             Ok(Place::KprobeMulti {

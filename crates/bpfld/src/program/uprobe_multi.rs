@@ -4,7 +4,7 @@ use std::path::Path;
 
 use bpfld_sys::{AttachType, LinkKind, Target, UprobeFile, UprobeMultiFlags};
 
-use super::{MultiOptions, ProgramKind, UprobeMulti, section::matches, uprobe};
+use super::{MultiOptions, Program, ProgramKind, UprobeMulti, section::matches, uprobe};
 use crate::{Error, Link, Result, link::create::link};
 
 impl UprobeMulti {
@@ -80,33 +80,60 @@ impl UprobeMulti {
             at_return,
             cookies,
             process,
+            counters,
         } = options;
-        let subject = || self.program().subject();
-        if !cookies.is_empty() && cookies.len() != offsets.len() {
-            return Err(Error::invalid(
-                subject(),
-                "there must be as many cookies as places",
-            ));
-        }
-        let c_path = crate::pin::c_path(path)?;
-        let target = format!("{} places of {}", offsets.len(), path.display());
-        let flags = if at_return {
-            UprobeMultiFlags::RETURN
-        } else {
-            UprobeMultiFlags::empty()
-        };
-        let attach_type = self
-            .program()
-            .attach_type()
-            .unwrap_or(AttachType::TRACE_UPROBE_MULTI);
-        let kind = LinkKind::UprobeMulti {
-            file: UprobeFile::Path(&c_path),
+        let places = Places {
             offsets,
-            ref_ctr_offsets: &[],
+            counters,
             cookies,
-            flags,
-            pid: process.unwrap_or(0),
+            at_return,
+            process,
         };
-        link(self.program(), Target::None, attach_type, kind, target)
+        let target = format!("{} places of {}", offsets.len(), path.display());
+        attach(self.program(), path, places, target)
     }
+}
+
+/// Places in a binary, with what belongs to each.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Places<'a> {
+    pub(super) offsets: &'a [u64],
+    /// Offsets of reference counters, 0 for none; or no counters at all.
+    pub(super) counters: &'a [u64],
+    /// Or none at all.
+    pub(super) cookies: &'a [u64],
+    pub(super) at_return: bool,
+    pub(super) process: Option<u32>,
+}
+
+pub(super) fn attach(program: &Program, path: &Path, places: Places<'_>, target: String) -> Result<Link> {
+    let Places {
+        offsets,
+        counters,
+        cookies,
+        at_return,
+        process,
+    } = places;
+    for (what, len) in [("cookies", cookies.len()), ("reference counters", counters.len())] {
+        if len != 0 && len != offsets.len() {
+            let message = format!("there must be as many {what} as places");
+            return Err(Error::invalid(program.subject(), message));
+        }
+    }
+    let c_path = crate::pin::c_path(path)?;
+    let flags = if at_return {
+        UprobeMultiFlags::RETURN
+    } else {
+        UprobeMultiFlags::empty()
+    };
+    let attach_type = program.attach_type().unwrap_or(AttachType::TRACE_UPROBE_MULTI);
+    let kind = LinkKind::UprobeMulti {
+        file: UprobeFile::Path(&c_path),
+        offsets,
+        ref_ctr_offsets: counters,
+        cookies,
+        flags,
+        pid: process.unwrap_or(0),
+    };
+    link(program, Target::None, attach_type, kind, target)
 }
