@@ -11,6 +11,7 @@ mod map;
 mod memlock;
 mod pin;
 mod program;
+mod symbols;
 mod test_run;
 
 pub use bpfld_btf as btf;
@@ -28,6 +29,7 @@ pub use loader::{Alone, Loaded, Loader, LogLevel, MapOptions, PartiallyLoaded, P
 pub use log::{VerifierLog, VerifierStats};
 pub use map::*;
 pub use program::*;
+pub use symbols::*;
 pub use test_run::{TestRun, TestRunResult};
 pub use zerocopy;
 

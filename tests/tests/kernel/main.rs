@@ -6,6 +6,7 @@ mod counter;
 mod fixtures;
 mod links;
 mod load;
+mod map_kinds;
 mod maps;
 mod probes;
 mod ring;

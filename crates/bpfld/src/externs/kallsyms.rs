@@ -56,7 +56,7 @@ fn find_in<'n>(
 
 /// Address and name of a line `ffffffff81000000 T _stext [module]`. The suffix that link-time optimisation gives to
 /// local data (`.llvm.` and a hash) is no part of the name.
-fn parse(line: &[u8]) -> Option<(u64, &[u8])> {
+pub(crate) fn parse(line: &[u8]) -> Option<(u64, &[u8])> {
     let mut words = line
         .split(u8::is_ascii_whitespace)
         .filter(|word| !word.is_empty());

@@ -1,6 +1,6 @@
 //! Externs: what an object expects from the kernel, found there when a program needs it.
 
-mod kallsyms;
+pub(crate) mod kallsyms;
 mod kconfig;
 
 use std::borrow::Cow;

@@ -119,6 +119,12 @@ macro_rules! array_views {
             }
         }
 
+        impl<V> AsRef<Map> for $view<V> {
+            fn as_ref(&self) -> &Map {
+                &self.map
+            }
+        }
+
         impl<V> Clone for $view<V> {
             fn clone(&self) -> Self {
                 Self { map: self.map.clone(), value: PhantomData }

@@ -1,6 +1,6 @@
 //! Walking all elements of a map: in batches where the kernel has them, key by key where not.
 
-use bpfld_sys::{self as sys, ElemFlags, Errno};
+use bpfld_sys::{self as sys, ElemFlags, Errno, MapType};
 
 use super::Map;
 use crate::{Error, ErrorKind, Result};
@@ -235,6 +235,9 @@ impl Cursor {
                 *last = (self.take == Take::Read).then_some(key);
                 return Ok(true);
             }
+            if has_places(self.map.map_type()) {
+                continue;
+            }
             // The key vanished, and the one after a key that is not there is the first of the map. Go on from the last
             // one that was lent, if that is still there.
             if let Some(last) = last.as_ref() {
@@ -257,4 +260,20 @@ impl Cursor {
             },
         )
     }
+}
+
+/// Whether keys are places from 0 on, which are there also when they are empty.
+fn has_places(map_type: MapType) -> bool {
+    matches!(
+        map_type,
+        MapType::PROG_ARRAY
+            | MapType::PERF_EVENT_ARRAY
+            | MapType::CGROUP_ARRAY
+            | MapType::ARRAY_OF_MAPS
+            | MapType::DEVMAP
+            | MapType::CPUMAP
+            | MapType::XSKMAP
+            | MapType::SOCKMAP
+            | MapType::REUSEPORT_SOCKARRAY
+    )
 }

@@ -1,23 +1,55 @@
-//! Typed views of arrays that hold programs or maps.
+//! Typed views of maps that hold programs or maps.
 
-use std::os::fd::{AsFd, AsRawFd};
+use std::{
+    marker::PhantomData,
+    os::fd::{AsFd, AsRawFd},
+};
 
 use bpfld_sys::{ElemFlags, MapType};
 use zerocopy::{FromZeros, IntoBytes};
 
-use super::{Map, view::check_type};
+use super::{
+    Map, Plain,
+    keyed::MapIter,
+    view::{check_layout, check_type, handle_views},
+};
 use crate::{Error, Program, Result};
 
-macro_rules! fd_arrays {
-    ($($(#[$doc:meta])+ $view:ident of $item:ident = $map_type:ident;)*) => { $(
-        $(#[$doc])+
-        ///
-        /// Made from a [`Map`] with `try_into`.
-        #[derive(Clone, Debug)]
-        pub struct $view {
-            map: Map,
-        }
+handle_views! {
+    /// An array of programs to jump to by `bpf_tail_call` (4.2).
+    ///
+    /// A slot can only be filled while the map is held by somebody: when the last handle and pin are gone, the kernel
+    /// empties all slots.
+    ///
+    /// ```no_run
+    /// use bpfld::{Map, ProgArray, Program};
+    ///
+    /// # fn example(map: &Map, parse_ipv6: &Program) -> Result<(), bpfld::Error> {
+    /// let parsers: ProgArray = map.try_into()?;
+    /// parsers.set(6, parse_ipv6)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ProgArray = PROG_ARRAY;
+    /// An array of maps (4.12). What is put in must be like the map it was made with, but for the size where that had the flag
+    /// [`MapFlags::INNER_MAP`](crate::MapFlags::INNER_MAP) (5.10).
+    ///
+    /// ```no_run
+    /// use bpfld::{Array, ArrayOfMaps, Map};
+    ///
+    /// # fn example(map: &Map) -> Result<(), bpfld::Error> {
+    /// let pages: ArrayOfMaps = map.try_into()?;
+    /// pages.set(0, &Array::<u64>::create("page", 512)?)?;
+    /// let page: Array<u64> = pages.get_as(0)?.expect("just put in");
+    /// # let _ = page;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ArrayOfMaps = ARRAY_OF_MAPS;
+}
 
+macro_rules! slots {
+    ($($view:ident of $item:ident;)*) => { $(
         impl $view {
             /// Number of slots.
             #[must_use]
@@ -37,8 +69,7 @@ macro_rules! fd_arrays {
             ///
             /// E2BIG beyond the end, EINVAL when it does not fit to what is in the map already.
             pub fn set(&self, index: u32, item: &impl AsRef<$item>) -> Result<()> {
-                let fd = item.as_ref().as_fd().as_raw_fd();
-                self.map.update(index.as_bytes(), fd.as_bytes(), ElemFlags::empty())
+                set_fd(&self.map, index.as_bytes(), item.as_ref())
             }
 
             /// Empties a slot; false if it was empty.
@@ -56,8 +87,7 @@ macro_rules! fd_arrays {
             ///
             /// When the kernel refuses.
             pub fn id(&self, index: u32) -> Result<Option<u32>> {
-                let mut id = u32::new_zeroed();
-                Ok(self.map.lookup_into(index.as_bytes(), id.as_mut_bytes(), ElemFlags::empty())?.then_some(id))
+                id(&self.map, index.as_bytes())
             }
 
             /// A handle to what is in a slot; `None` if it is empty or beyond the end.
@@ -69,57 +99,140 @@ macro_rules! fd_arrays {
                 self.id(index)?.map($item::from_id).transpose()
             }
 
+            /// A typed view of what is in a slot; `None` if it is empty or beyond the end.
+            ///
+            /// # Errors
+            ///
+            /// As [`get`](Self::get), and when it is of another type.
+            pub fn get_as<T: TryFrom<$item, Error = Error>>(&self, index: u32) -> Result<Option<T>> {
+                self.get(index)?.map(T::try_from).transpose()
+            }
+
             /// Slots that are not empty, with the ids of what is in them.
             pub fn ids(&self) -> impl Iterator<Item = Result<(u32, u32)>> {
                 (0..self.len()).filter_map(|index| {
                     self.id(index).map(|id| id.map(|id| (index, id))).transpose()
                 })
             }
-
-            /// The handle without its type.
-            #[must_use]
-            pub fn map(&self) -> &Map {
-                &self.map
-            }
-        }
-
-        impl TryFrom<Map> for $view {
-            type Error = Error;
-
-            fn try_from(map: Map) -> Result<Self> {
-                check_type(&map, stringify!($view), &[MapType::$map_type])?;
-                Ok(Self { map })
-            }
-        }
-
-        impl TryFrom<&Map> for $view {
-            type Error = Error;
-
-            fn try_from(map: &Map) -> Result<Self> {
-                map.clone().try_into()
-            }
         }
     )* };
 }
 
-fd_arrays! {
-    /// An array of programs to jump to by `bpf_tail_call` (4.2).
+slots! {
+    ProgArray of Program;
+    ArrayOfMaps of Map;
+}
+
+/// A hash map of maps (4.12). What is put in must be like the map it was made with.
+///
+/// Made from a [`Map`] with `try_into`, which compares the size of keys.
+///
+/// ```no_run
+/// use bpfld::{Hash, HashOfMaps, Map};
+///
+/// # fn example(map: &Map) -> Result<(), bpfld::Error> {
+/// let tables: HashOfMaps<u32> = map.try_into()?;
+/// tables.insert(&7, &Hash::<u32, u64>::create("seven", 16)?)?;
+/// let seven: Hash<u32, u64> = tables.get_as(&7)?.expect("just put in");
+/// # let _ = seven;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct HashOfMaps<K> {
+    map: Map,
+    key: PhantomData<fn() -> K>,
+}
+
+impl<K: Plain> HashOfMaps<K> {
+    /// Puts a map in, in place of the one that may be there. The map of maps keeps it alive.
     ///
-    /// A slot can only be filled while the map is held by somebody: when the last handle and pin are gone, the kernel
-    /// empties all slots.
+    /// # Errors
     ///
-    /// ```no_run
-    /// use bpfld::{Map, ProgArray, Program};
+    /// E2BIG when it is full, EINVAL when the map does not fit.
+    pub fn insert(&self, key: &K, item: &impl AsRef<Map>) -> Result<()> {
+        set_fd(&self.map, key.as_bytes(), item.as_ref())
+    }
+
+    /// Takes a map out; false if there was none.
     ///
-    /// # fn example(map: &Map, parse_ipv6: &Program) -> Result<(), bpfld::Error> {
-    /// let parsers: ProgArray = map.try_into()?;
-    /// parsers.set(6, parse_ipv6)?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    ProgArray of Program = PROG_ARRAY;
-    /// An array of maps (4.12).
-    ArrayOfMaps of Map = ARRAY_OF_MAPS;
+    /// # Errors
+    ///
+    /// When the kernel refuses.
+    pub fn remove(&self, key: &K) -> Result<bool> {
+        self.map.delete(key.as_bytes())
+    }
+
+    /// Id of the map of a key; `None` if there is none.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses.
+    pub fn id(&self, key: &K) -> Result<Option<u32>> {
+        id(&self.map, key.as_bytes())
+    }
+
+    /// The map of a key; `None` if there is none.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses; it needs CAP_SYS_ADMIN.
+    pub fn get(&self, key: &K) -> Result<Option<Map>> {
+        self.id(key)?.map(Map::from_id).transpose()
+    }
+
+    /// A typed view of the map of a key; `None` if there is none.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get), and when it is of another type.
+    pub fn get_as<T: TryFrom<Map, Error = Error>>(&self, key: &K) -> Result<Option<T>> {
+        self.get(key)?.map(T::try_from).transpose()
+    }
+
+    /// All keys, with the ids of their maps.
+    #[must_use]
+    pub fn ids(&self) -> MapIter<K, u32> {
+        MapIter::new(self.map.entries())
+    }
+
+    /// The handle without its type.
+    #[must_use]
+    pub fn map(&self) -> &Map {
+        &self.map
+    }
+}
+
+impl<K: Plain> TryFrom<Map> for HashOfMaps<K> {
+    type Error = Error;
+
+    fn try_from(map: Map) -> Result<Self> {
+        check_type(&map, "HashOfMaps", &[MapType::HASH_OF_MAPS])?;
+        check_layout::<K>(&map, "key", map.spec().key_size)?;
+        Ok(Self {
+            map,
+            key: PhantomData,
+        })
+    }
+}
+
+impl<K: Plain> TryFrom<&Map> for HashOfMaps<K> {
+    type Error = Error;
+
+    fn try_from(map: &Map) -> Result<Self> {
+        map.clone().try_into()
+    }
+}
+
+fn set_fd(map: &Map, key: &[u8], item: &impl AsFd) -> Result<()> {
+    let fd = item.as_fd().as_raw_fd();
+    map.update(key, fd.as_bytes(), ElemFlags::empty())
+}
+
+fn id(map: &Map, key: &[u8]) -> Result<Option<u32>> {
+    let mut id = u32::new_zeroed();
+    let found = map.lookup_into(key, id.as_mut_bytes(), ElemFlags::empty())?;
+    Ok(found.then_some(id))
 }
 
 impl AsRef<Map> for Map {

@@ -186,6 +186,12 @@ macro_rules! keyed_views {
             }
         }
 
+        impl<K, V> AsRef<Map> for $view<K, V> {
+            fn as_ref(&self) -> &Map {
+                &self.map
+            }
+        }
+
         impl<K, V> Clone for $view<K, V> {
             fn clone(&self) -> Self {
                 Self { map: self.map.clone(), types: PhantomData }

@@ -37,6 +37,51 @@ pub(super) fn check_layout<T>(map: &Map, part: &'static str, expected: u32) -> R
     ))
 }
 
+/// Views that hold nothing but the handle: the type, and the ways from a handle to it and back.
+macro_rules! handle_views {
+    ($($(#[$doc:meta])+ $view:ident = $($map_type:ident)|+;)*) => { $(
+        $(#[$doc])+
+        ///
+        /// Made from a [`Map`](super::Map) with `try_into`.
+        #[derive(Clone, Debug)]
+        pub struct $view {
+            map: super::Map,
+        }
+
+        impl $view {
+            /// The handle without its type.
+            #[must_use]
+            pub fn map(&self) -> &super::Map {
+                &self.map
+            }
+        }
+
+        impl TryFrom<super::Map> for $view {
+            type Error = crate::Error;
+
+            fn try_from(map: super::Map) -> crate::Result<Self> {
+                super::view::check_type(&map, stringify!($view), &[$(bpfld_sys::MapType::$map_type),+])?;
+                Ok(Self { map })
+            }
+        }
+
+        impl TryFrom<&super::Map> for $view {
+            type Error = crate::Error;
+
+            fn try_from(map: &super::Map) -> crate::Result<Self> {
+                map.clone().try_into()
+            }
+        }
+
+        impl AsRef<super::Map> for $view {
+            fn as_ref(&self) -> &super::Map {
+                &self.map
+            }
+        }
+    )* };
+}
+pub(super) use handle_views;
+
 /// How the value of one key is kept on this side: plain, or one for each CPU.
 pub trait Stored: Sized {
     /// The type of a single value.

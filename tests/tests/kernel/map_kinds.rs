@@ -1,0 +1,265 @@
+//! Maps that hold things: maps, programs, devices, sockets, control groups, stack traces, storage.
+
+use std::{
+    fs::File,
+    net::{TcpListener, TcpStream, UdpSocket},
+    os::fd::AsFd,
+};
+
+use bpfld::{
+    Array, ArrayOfMaps, AttachType, CgroupArray, CgroupStorage, CgroupStorageKey, CgrpStorage, CpuMap,
+    DevMap, DevMapHash, Errno, Hash, HashOfMaps, InodeStorage, KernelSymbols, Map, MapType,
+    PerCpuCgroupStorage, ProcessMemory, Program, ProgramType, ReuseportArray, SkStorage, SockHash, SockMap,
+    StackTraces, TaskStorage, XskMap,
+};
+use bpfld_tests::{Cgroup, Need, require, sandbox};
+
+use crate::{
+    counter::{call, exit, map_fd, mov},
+    fixtures::load,
+};
+
+#[test]
+fn maps_of_maps() {
+    require!(Need::Root, Need::Linux(4, 13));
+    let inner = Array::<u64>::create("inner", 8).unwrap();
+    let outer = Map::builder(MapType::ARRAY_OF_MAPS, "outer")
+        .key_size(4)
+        .value_size(4);
+    let outer = outer.max_entries(4).inner(inner.map()).create().unwrap();
+    let outer: ArrayOfMaps = outer.try_into().unwrap();
+    inner.set(3, &33).unwrap();
+    outer.set(1, &inner).unwrap();
+    let id = inner.map().info().unwrap().id();
+    assert_eq!((outer.id(0).unwrap(), outer.id(1).unwrap()), (None, Some(id)));
+    let again: Array<u64> = outer.get_as(1).unwrap().unwrap();
+    assert_eq!(again.get(3).unwrap(), Some(33));
+    assert!(outer.get_as::<Hash<u32, u64>>(1).is_err());
+    assert!(outer.get_as::<Array<u64>>(0).unwrap().is_none());
+    // Two maps take turns.
+    let other = Array::<u64>::create("other", 8).unwrap();
+    outer.set(1, &other).unwrap();
+    assert_eq!(outer.id(1).unwrap(), Some(other.map().info().unwrap().id()));
+    let unlike = Hash::<u32, u64>::create("unlike", 8).unwrap();
+    assert_eq!(outer.set(2, &unlike).unwrap_err().errno(), Some(Errno::EINVAL));
+    assert_eq!(outer.set(4, &inner).unwrap_err().errno(), Some(Errno::E2BIG));
+    assert_eq!(outer.ids().map(Result::unwrap).count(), 1);
+    assert!(outer.clear(1).unwrap() && !outer.clear(1).unwrap());
+
+    let inner = Hash::<u32, u64>::create("inner", 8).unwrap();
+    let outer = Map::builder(MapType::HASH_OF_MAPS, "outer")
+        .key_size(8)
+        .value_size(4);
+    let outer = outer.max_entries(4).inner(inner.map()).create().unwrap();
+    assert!(HashOfMaps::<u32>::try_from(&outer).is_err());
+    let outer: HashOfMaps<u64> = outer.try_into().unwrap();
+    outer.insert(&700, &inner).unwrap();
+    inner.insert(&1, &11).unwrap();
+    let again: Hash<u32, u64> = outer.get_as(&700).unwrap().unwrap();
+    assert_eq!(again.get(&1).unwrap(), Some(11));
+    let id = inner.map().info().unwrap().id();
+    assert_eq!(outer.ids().map(Result::unwrap).collect::<Vec<_>>(), [(700, id)]);
+    assert!(outer.get(&701).unwrap().is_none());
+    assert!(outer.remove(&700).unwrap() && !outer.remove(&700).unwrap());
+}
+
+#[test]
+fn maps_of_devices_and_cpus() {
+    require!(Need::Root, Need::Linux(5, 8));
+    sandbox(|room| {
+        let lo = room.loopback();
+        let code = [mov(0, 2), exit()];
+        let program = Program::builder(ProgramType::XDP, "pass", &code);
+        let program = program.attach_type(AttachType::XDP_DEVMAP).load().unwrap();
+        let id = program.info().unwrap().id();
+        let array = DevMap::create("devices", 4).unwrap();
+        array.set(0, lo, None).unwrap();
+        array.set(2, lo, Some(&program)).unwrap();
+        let port = array.get(0).unwrap().unwrap();
+        assert_eq!((port.ifindex, port.program), (lo, None));
+        assert_eq!(array.get(2).unwrap().unwrap().program, Some(id));
+        assert_eq!((array.get(1).unwrap(), array.get(4).unwrap()), (None, None));
+        let places: Vec<u32> = array.iter().map(|slot| slot.unwrap().0).collect();
+        assert_eq!(places, [0, 2]);
+        array.clear(0).unwrap();
+        assert_eq!(array.get(0).unwrap(), None);
+
+        let hash = DevMapHash::create("devices", 4).unwrap();
+        hash.set(77, lo, Some(&program)).unwrap();
+        let found: Vec<_> = hash.iter().map(Result::unwrap).collect();
+        assert_eq!((found[0].0, found[0].1.ifindex, found.len()), (77, lo, 1));
+        assert!(hash.clear(77).unwrap() && !hash.clear(77).unwrap());
+        assert!(hash.set(1, 0x7fff_0000, None).is_err());
+
+        // Without room for programs.
+        let narrow = Map::builder(MapType::DEVMAP, "narrow").key_size(4).value_size(4);
+        let narrow: DevMap = narrow.max_entries(1).create().unwrap().try_into().unwrap();
+        narrow.set(0, lo, None).unwrap();
+        assert_eq!(narrow.get(0).unwrap().unwrap().program, None);
+        let error = narrow.set(0, lo, Some(&program)).unwrap_err().to_string();
+        assert!(error.contains("without room for programs"), "{error}");
+
+        let cpus = CpuMap::create("cpus", 1).unwrap();
+        cpus.set(0, 64, None).unwrap();
+        let queue = cpus.get(0).unwrap().unwrap();
+        assert_eq!((queue.size, queue.program), (64, None));
+        assert_eq!(cpus.iter().count(), 1);
+        cpus.clear(0).unwrap();
+        assert_eq!(cpus.iter().count(), 0);
+
+        let sockets = XskMap::create("xsk", 2).unwrap();
+        let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+        assert_eq!(sockets.set(0, &udp).unwrap_err().errno(), Some(Errno::EOPNOTSUPP));
+    });
+}
+
+#[test]
+fn maps_of_sockets() {
+    require!(Need::Root, Need::Linux(5, 8));
+    sandbox(|_| {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let array = SockMap::create("sockets", 2).unwrap();
+        array.set(1, &client).unwrap();
+        let cookie = array.cookie(1).unwrap().unwrap();
+        assert_ne!(cookie, 0);
+        assert_eq!(array.cookie(0).unwrap(), None);
+        assert!(array.clear(1).unwrap() && !array.clear(1).unwrap());
+        assert!(array.set(0, File::open("/dev/null").unwrap()).is_err());
+
+        let hash = SockHash::<[u8; 6]>::create("sockets", 2).unwrap();
+        hash.insert(b"client", &client).unwrap();
+        assert_eq!(hash.cookie(b"client").unwrap(), Some(cookie));
+        assert!(hash.remove(b"client").unwrap() && !hash.remove(b"client").unwrap());
+        assert!(SockHash::<u64>::try_from(hash.map()).is_err());
+
+        let udp = reusable();
+        let group = ReuseportArray::create("group", 2).unwrap();
+        group.set(0, &udp).unwrap();
+        assert!(group.cookie(0).unwrap().is_some());
+        assert_eq!(group.cookie(1).unwrap(), None);
+        assert!(group.clear(0).unwrap() && !group.clear(0).unwrap());
+    });
+}
+
+/// A socket on a port that others may share.
+fn reusable() -> std::os::fd::OwnedFd {
+    use nix::sys::socket::{
+        AddressFamily, SockFlag, SockType, SockaddrIn, bind, setsockopt, socket, sockopt::ReusePort,
+    };
+    let socket = socket(
+        AddressFamily::Inet,
+        SockType::Datagram,
+        SockFlag::SOCK_CLOEXEC,
+        None,
+    )
+    .unwrap();
+    setsockopt(&socket, ReusePort, &true).unwrap();
+    bind(
+        std::os::fd::AsRawFd::as_raw_fd(&socket),
+        &SockaddrIn::new(127, 0, 0, 1, 0),
+    )
+    .unwrap();
+    socket
+}
+
+#[test]
+fn storage_of_sockets_tasks_inodes_and_cgroups() {
+    require!(Need::Root, Need::Linux(6, 2));
+    let loaded = load("maps");
+    sandbox(|_| {
+        let sockets: SkStorage<u64> = loaded.map("sk_storage").unwrap().try_into().unwrap();
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        assert_eq!(sockets.get(&socket).unwrap(), None);
+        sockets.set(&socket, &7).unwrap();
+        assert_eq!(sockets.get(&socket).unwrap(), Some(7));
+        assert!(sockets.remove(&socket).unwrap() && !sockets.remove(&socket).unwrap());
+        assert!(sockets.get(File::open("/dev/null").unwrap()).is_err());
+    });
+    let tasks: TaskStorage<u64> = loaded.map("task_storage").unwrap().try_into().unwrap();
+    let task = pidfd();
+    tasks.set(&task, &8).unwrap();
+    assert_eq!(tasks.get(&task).unwrap(), Some(8));
+    assert!(tasks.remove(&task).unwrap());
+
+    let cgroup = Cgroup::new().unwrap();
+    let directory = File::open(cgroup.path()).unwrap();
+    let groups: CgrpStorage<u64> = loaded.map("cgrp_storage").unwrap().try_into().unwrap();
+    groups.set(&directory, &9).unwrap();
+    assert_eq!(groups.get(directory.as_fd()).unwrap(), Some(9));
+    assert!(groups.remove(&directory).unwrap());
+    assert!(CgrpStorage::<u32>::try_from(loaded.map("cgrp_storage").unwrap()).is_err());
+
+    // Attached storage is there only where a program is attached.
+    let key = CgroupStorageKey::new(1, AttachType::CGROUP_INET_EGRESS);
+    assert_eq!(key.attach_type(), AttachType::CGROUP_INET_EGRESS);
+    let attached: CgroupStorage<u64> = loaded.map("cgroup_storage").unwrap().try_into().unwrap();
+    assert_eq!(attached.get(&key).unwrap(), None);
+    let attached: PerCpuCgroupStorage<u64> = loaded.map("percpu_cgroup_storage").unwrap().try_into().unwrap();
+    assert_eq!(attached.get(&key).unwrap(), None);
+
+    let array = CgroupArray::create("groups", 2).unwrap();
+    array.set(0, &directory).unwrap();
+    assert!(array.clear(0).unwrap() && !array.clear(0).unwrap());
+    assert_eq!(
+        array
+            .set(0, File::open("/dev/null").unwrap())
+            .unwrap_err()
+            .errno(),
+        Some(Errno::EBADF)
+    );
+}
+
+#[test]
+fn storage_of_inodes() {
+    require!(Need::Root, Need::Linux(5, 10), Need::Config("CONFIG_BPF_LSM"));
+    let loaded = load("maps");
+    let inodes: InodeStorage<u64> = loaded.map("inode_storage").unwrap().try_into().unwrap();
+    let file = tempfile::tempfile().unwrap();
+    inodes.set(&file, &9).unwrap();
+    assert_eq!(inodes.get(&file).unwrap(), Some(9));
+    assert!(inodes.remove(&file).unwrap() && !inodes.remove(&file).unwrap());
+}
+
+#[test]
+fn stack_traces_have_names() {
+    require!(Need::Root, Need::Linux(5, 10));
+    let traces = StackTraces::create("traces", 32, 64).unwrap();
+    let record = |flags: i32| {
+        let mut code = Vec::new();
+        code.extend(map_fd(2, traces.map()));
+        code.extend([mov(3, flags), call(27), exit()]);
+        let program = Program::builder(ProgramType::RAW_TRACEPOINT, "trace", &code)
+            .load()
+            .unwrap();
+        let id = program.test_run().run().unwrap().return_value;
+        assert!((id as i32) >= 0, "{}", id as i32);
+        id
+    };
+    let kernel = record(0);
+    let addresses = traces.get(kernel).unwrap().unwrap();
+    let symbols = KernelSymbols::read().unwrap();
+    let names: Vec<&str> = addresses
+        .iter()
+        .map(|address| symbols.resolve(*address).unwrap().name)
+        .collect();
+    assert!(names.iter().any(|name| name.contains("sys_bpf")), "{names:?}");
+
+    let user = record(1 << 8);
+    let addresses = traces.get(user).unwrap().unwrap();
+    let memory = ProcessMemory::of(std::process::id()).unwrap();
+    assert!(memory.resolve(addresses[0]).is_some(), "{addresses:x?}");
+    let mut ids: Vec<u32> = traces.ids().map(Result::unwrap).collect();
+    ids.sort_unstable();
+    let mut expected = vec![kernel, user];
+    expected.sort_unstable();
+    assert_eq!(ids, expected);
+    assert!(traces.remove(kernel).unwrap() && !traces.remove(kernel).unwrap());
+    assert_eq!(traces.get(kernel).unwrap(), None);
+    assert!(traces.build_ids(user).is_err());
+}
+
+/// A descriptor of this process.
+fn pidfd() -> std::os::fd::OwnedFd {
+    rustix::process::pidfd_open(rustix::process::getpid(), rustix::process::PidfdFlags::empty()).unwrap()
+}
