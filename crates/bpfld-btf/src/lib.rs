@@ -40,6 +40,7 @@ mod ext;
 mod hash;
 mod import;
 mod index;
+mod input;
 mod kind;
 mod lazy;
 mod load;
@@ -65,6 +66,7 @@ pub use crate::{
     ext::{BtfExt, CoreRelocation, ExtRecord, ExtRecords, ExtSection, ExtTable, FuncInfo, LineInfo},
     import::Import,
     index::essential_name,
+    input::{InputError, InputErrorKind},
     kind::{CoreKind, IntEncoding, Kind, Linkage, TypeId},
     load::{BtfFeature, BtfFeatures, Draft, Placement, sanitize},
     minimal::MinimalBtf,
