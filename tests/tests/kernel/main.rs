@@ -14,4 +14,5 @@ mod room;
 mod run;
 mod sections;
 mod sys;
+mod trampolines;
 mod usdt;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 use bpfld_features::{Feature, why_not_permitted};
 use bpfld_insn::{Helper, Slot};
@@ -157,6 +158,22 @@ impl<'a> Prepared<'a> {
         options: &ProgramOptions,
         attach_type: AttachType,
     ) -> Result<Option<AttachTarget>, Error> {
+        if let AttachType::TRACE_FENTRY_MULTI
+        | AttachType::TRACE_FEXIT_MULTI
+        | AttachType::TRACE_FSESSION_MULTI = attach_type
+        {
+            let said = spec.and_then(|spec| spec.target.clone());
+            let pattern = match &options.target {
+                Some(Target::Kernel(pattern)) => Some(pattern.clone()),
+                Some(Target::Program { .. }) => {
+                    let message = "programs for many functions are for those of the kernel only";
+                    return Err(Error::invalid(subject.clone(), message));
+                }
+                None => said,
+            };
+            let pattern = pattern.unwrap_or_default();
+            return target::module_of(subject, &pattern, || self.kernel().cloned());
+        }
         let needs = spec.is_some_and(|spec| spec.flags.btf_target);
         let is_extension = spec.is_some_and(|spec| spec.program_type == ProgramType::EXT);
         let said = || {
@@ -271,6 +288,10 @@ impl Ready<'_> {
             attach_type: Some(self.attach_type),
             section: Some(self.program.section.to_string()),
             usdt: made.usdt().cloned(),
+            module: match &self.target {
+                Some(AttachTarget::Module(module)) => Some(Arc::clone(module)),
+                _ => None,
+            },
         };
         Ok(LoadedProgram {
             index: self.index,

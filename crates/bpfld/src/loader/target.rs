@@ -8,7 +8,7 @@ use bpfld_sys::{self as sys, AttachType};
 
 use super::options::Target;
 use crate::error::{Error, ErrorKind, Subject};
-use crate::kernel_btf::{KernelBtf, KernelType};
+use crate::kernel_btf::{KernelBtf, KernelType, ModuleBtf};
 use crate::program::Program;
 
 /// What a program is tied to.
@@ -16,6 +16,8 @@ use crate::program::Program;
 pub(crate) enum AttachTarget {
     /// Something in the kernel.
     Kernel(KernelType),
+    /// Functions of a module, told when the program is attached.
+    Module(Arc<ModuleBtf>),
     /// A function of another program.
     Program { program: Program, function: TypeId },
 }
@@ -24,6 +26,7 @@ impl AttachTarget {
     pub(crate) fn btf_id(&self) -> u32 {
         match self {
             Self::Kernel(found) => found.id.0,
+            Self::Module(_) => 0,
             Self::Program { function, .. } => function.0,
         }
     }
@@ -32,6 +35,7 @@ impl AttachTarget {
     pub(crate) fn fd(&self) -> Result<Option<BorrowedFd<'_>>, Error> {
         match self {
             Self::Kernel(found) => found.fd(),
+            Self::Module(module) => module.fd().map(Some),
             Self::Program { program, .. } => Ok(Some(program.as_fd())),
         }
     }
@@ -48,6 +52,22 @@ pub(crate) fn find(
         Target::Kernel(name) => in_kernel(subject, attach_type, name, &*kernel()?),
         Target::Program { program, function } => in_program(subject, program, function),
     }
+}
+
+/// The module of `MODULE:PATTERN`, for programs that are told their functions only when they are attached.
+pub(crate) fn module_of(
+    subject: &Subject,
+    pattern: &str,
+    kernel: impl FnOnce() -> Result<Arc<KernelBtf>, Error>,
+) -> Result<Option<AttachTarget>, Error> {
+    let Some((name, _)) = pattern.split_once(':').filter(|(name, _)| *name != "vmlinux") else {
+        return Ok(None);
+    };
+    let modules = kernel()?.modules()?;
+    let found = modules.into_iter().find(|module| module.name() == name);
+    found
+        .map(|module| Some(AttachTarget::Module(module)))
+        .ok_or_else(|| Error::not_found(subject.clone(), format!("types of a module {name}")))
 }
 
 /// How the kernel spells targets of an attach type in its types.

@@ -6,7 +6,7 @@ use super::{
     KprobeMulti, KprobeOptions, MultiOptions, Program, RawTracepoint, Tracepoint, UprobeMulti, UprobeOptions,
     UprobePoint, Usdt, iter, kprobe,
     section::{Place, Point, Unclear, place},
-    tracing, uprobe,
+    tracing, tracing_multi, uprobe,
 };
 use crate::{Error, Link, Result};
 
@@ -99,6 +99,7 @@ fn attach_to(program: &Program, place: Place<'_>) -> Result<Link> {
             provider,
             name,
         } => Usdt::try_from(program)?.attach(binary, provider, name),
+        Place::TracingMulti { pattern } => tracing_multi::attach_matching(program, pattern),
         Place::Tracepoint { category, name } => Tracepoint::try_from(program)?.attach(category, name),
         Place::RawTracepoint { name } => RawTracepoint::try_from(program)?.attach(name),
         Place::Iter => iter::attach(program, super::IterTarget::All),
@@ -122,10 +123,6 @@ fn explain(program: &Program, spec: &ProgramSpec, unclear: Unclear) -> Error {
         Unclear::Malformed(grammar) => Error::invalid(
             subject,
             format!("section '{section}' is not of the form '{grammar}'"),
-        ),
-        Unclear::NotYet(what) => Error::invalid(
-            subject,
-            format!("section '{section}': attaching {what} by name is not implemented"),
         ),
     }
 }

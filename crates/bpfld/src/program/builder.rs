@@ -97,6 +97,7 @@ impl<'a> ProgramBuilder<'a> {
                     attach_type: self.attach_type,
                     section: None,
                     usdt: None,
+                    module: None,
                 },
             )),
             Err(error) => Err(explain(subject, &wanted, error)),

@@ -12,7 +12,7 @@ use bpfld_sys::{self as sys, AttachType, ProgramType};
 
 use super::{ProgramBuilder, ProgramInfo, UsdtTable, auto};
 use crate::{
-    Error, Link, Result, Subject,
+    Error, Link, ModuleBtf, Result, Subject,
     info::{Kind, check_kind},
     test_run::TestRun,
 };
@@ -57,6 +57,8 @@ pub(crate) struct ProgramMeta {
     pub(crate) section: Option<String>,
     /// The object's table of static probes, if it has one.
     pub(crate) usdt: Option<UsdtTable>,
+    /// Module that it was loaded for, where its functions are told only when it is attached.
+    pub(crate) module: Option<Arc<ModuleBtf>>,
 }
 
 impl Program {
@@ -187,6 +189,11 @@ impl Program {
         self.inner.meta.usdt.as_ref()
     }
 
+    /// The module whose functions it is for.
+    pub(crate) fn module(&self) -> Option<&Arc<ModuleBtf>> {
+        self.inner.meta.module.as_ref()
+    }
+
     pub(crate) fn subject(&self) -> Subject {
         Subject::Program(self.name().to_owned())
     }
@@ -209,6 +216,7 @@ impl Program {
             attach_type: None,
             section: None,
             usdt: None,
+            module: None,
         };
         Ok(Program::from_parts(fd, meta))
     }

@@ -219,7 +219,7 @@ fn names<'a>(list: &'a str, pattern: &str) -> Vec<&'a str> {
 }
 
 /// The list has place holders for functions whose code is gone.
-fn is_function(name: &str) -> bool {
+pub(super) fn is_function(name: &str) -> bool {
     !name.starts_with("__ftrace_invalid_address__")
 }
 

@@ -21,6 +21,7 @@ mod perf_event;
 mod socket;
 mod tracepoint;
 mod tracing;
+mod tracing_multi;
 mod uprobe;
 mod uprobe_multi;
 mod usdt;

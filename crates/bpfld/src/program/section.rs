@@ -33,6 +33,9 @@ pub(super) enum Place<'a> {
         provider: &'a str,
         name: &'a str,
     },
+    TracingMulti {
+        pattern: &'a str,
+    },
     Tracepoint {
         category: &'a str,
         name: &'a str,
@@ -62,8 +65,6 @@ pub(super) enum Unclear {
     Missing(&'static str),
     /// What it says cannot be understood.
     Malformed(&'static str),
-    /// Understood, but this library cannot attach such programs by name yet.
-    NotYet(&'static str),
 }
 
 /// The place that a section name stands for.
@@ -132,7 +133,9 @@ pub(super) fn place(spec: &ProgramSpec) -> Result<Place<'_>, Unclear> {
                 _ => Err(Unclear::Malformed(grammar)),
             }
         }
-        AutoAttach::TracingMulti => Err(Unclear::NotYet("tracing of many functions")),
+        AutoAttach::TracingMulti => Ok(Place::TracingMulti {
+            pattern: need("fentry.multi/[MODULE:]PATTERN")?,
+        }),
         _ => Err(Unclear::Never),
     }
 }
@@ -229,6 +232,8 @@ pub(super) fn matches(pattern: &str, text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use bpfld_object::SECTIONS;
+
     use super::*;
 
     #[track_caller]
@@ -348,10 +353,38 @@ mod tests {
                 name: "sched_switch",
             }),
         );
+        check(
+            "fexit.multi.s/tcp:tcp_*",
+            Ok(Place::TracingMulti { pattern: "tcp:tcp_*" }),
+        );
+        check(
+            "fsession.multi",
+            Err(Unclear::Missing("fentry.multi/[MODULE:]PATTERN")),
+        );
         check("raw_tp.w/foo", Ok(Place::RawTracepoint { name: "foo" }));
         check("fentry/bpf_fentry_test1", Ok(Place::Loaded));
         check("iter/task", Ok(Place::Iter));
         check("lsm/file_open", Ok(Place::Loaded));
+    }
+
+    /// As many names as libbpf attaches by themselves, and none of them forgotten here.
+    #[test]
+    fn every_name_that_could_say_where_does() {
+        let mut count = 0;
+        for row in SECTIONS.iter().filter(|row| row.auto_attach.is_some()) {
+            let name = row.pattern.trim_end_matches('+');
+            let target = match row.auto_attach {
+                Some(AutoAttach::Usdt) => "a.out:provider:name",
+                Some(AutoAttach::Uprobe | AutoAttach::UprobeMulti) => "a.out:main",
+                Some(AutoAttach::Tracepoint) => "sched/sched_switch",
+                _ => "name",
+            };
+            let section = format!("{name}/{target}");
+            let spec = ProgramSpec::from_section(&section).expect("a known section");
+            place(&spec).unwrap_or_else(|unclear| panic!("{section}: {unclear:?}"));
+            count += 1;
+        }
+        assert_eq!(count, 50);
     }
 
     #[test]
