@@ -9,6 +9,7 @@ use crate::{
     kind::{RecordShape, SHAPES},
     lazy::Lazy,
     reader::Reader,
+    walk::Walk,
 };
 
 /// The first two bytes of BTF, in its own byte order.
@@ -55,6 +56,8 @@ pub struct Btf {
     first_string: u32,
     /// Where each own type begins within the type section.
     offsets: Vec<u32>,
+    /// Which own types have a name and are no functions, counted from the first.
+    named: Vec<u32>,
     index: NameIndex,
     pointer_size: Lazy<Option<u32>>,
 }
@@ -123,10 +126,7 @@ impl Btf {
             .as_deref()
             .or_else(|| base.as_deref().and_then(Btf::inherited_layout));
         let type_data = Reader::new(types.of(data), types.start, endian);
-        let offsets = match endian {
-            Endian::Little => type_offsets::<false>(type_data, shapes)?,
-            Endian::Big => type_offsets::<true>(type_data, shapes)?,
-        };
+        let Walk { offsets, named } = Walk::over(type_data, endian, shapes)?;
 
         let (first_id, first_string) = match &base {
             Some(base) => (base.len(), base.string_end()),
@@ -156,6 +156,7 @@ impl Btf {
             first_id,
             first_string,
             offsets,
+            named,
             index: NameIndex::new(),
             pointer_size: Lazy::new(),
         })
@@ -219,6 +220,11 @@ impl Btf {
         (self.types.of(self.bytes.as_slice()), &self.offsets)
     }
 
+    /// Which own types have a name and are no functions, counted from the first own type.
+    pub(crate) fn named(&self) -> &[u32] {
+        &self.named
+    }
+
     pub(crate) fn name_index(&self) -> &NameIndex {
         &self.index
     }
@@ -254,7 +260,7 @@ impl Btf {
                 let Some(start) = btf.offsets.get(own as usize) else {
                     break;
                 };
-                return Type::read(btf, id, *start as usize);
+                return Type::read(btf, btf.type_reader(), id, *start);
             }
             match &btf.base {
                 Some(base) => btf = base,
@@ -276,12 +282,20 @@ impl Btf {
 
     /// All types by id, those of the base first, without `void`.
     pub fn types(&self) -> impl DoubleEndedIterator<Item = Type<'_>> {
-        (1..self.len()).filter_map(|id| self.ty(TypeId(id)).ok())
+        let mut chain = Vec::from([self]);
+        while let Some(base) = chain.last().and_then(|btf| btf.base.as_deref()) {
+            chain.push(base);
+        }
+        chain.into_iter().rev().flat_map(Self::own_types)
     }
 
     /// The types that are written here and not in the base, by id.
     pub fn own_types(&self) -> impl DoubleEndedIterator<Item = Type<'_>> {
-        (self.first_id..self.len()).filter_map(|id| self.ty(TypeId(id)).ok())
+        let reader = self.type_reader();
+        // Cannot overflow: checked when parsed.
+        let id = |own: usize| TypeId(self.first_id.wrapping_add(own as u32));
+        let offsets = self.offsets.iter().enumerate();
+        offsets.filter_map(move |(own, start)| Type::read(self, reader, id(own), *start).ok())
     }
 
     /// The string at an offset, without its terminating zero.
@@ -439,60 +453,13 @@ fn read_layout(data: &[u8], start: usize) -> Result<Box<[RecordShape]>, Error> {
 }
 
 /// The shape of the records of a kind: what we know goes before what the data says of itself.
-fn shape_of<'a>(kind: u8, layout: impl FnOnce() -> Option<&'a [RecordShape]>) -> Option<RecordShape> {
+pub(crate) fn shape_of<'a>(
+    kind: u8,
+    layout: impl FnOnce() -> Option<&'a [RecordShape]>,
+) -> Option<RecordShape> {
     let index = usize::from(kind);
     match SHAPES.get(index) {
         Some(shape) if shape.known => Some(*shape),
         _ => layout()?.get(index).copied().filter(|shape| shape.known),
     }
-}
-
-/// Walks the type section once and notes where each type begins.
-fn type_offsets<const BIG: bool>(
-    types: Reader<'_>,
-    layout: Option<&[RecordShape]>,
-) -> Result<Vec<u32>, Error> {
-    // For each kind the length of head and fixed part, and of an element; a length of zero for unknown kinds.
-    let mut lengths = [[0u16; 2]; 128];
-    for (kind, length) in lengths.iter_mut().enumerate() {
-        if let Some(shape) = shape_of(kind as u8, || layout) {
-            *length = [
-                TYPE_HEAD as u16 + u16::from(shape.fixed),
-                u16::from(shape.element),
-            ];
-        }
-    }
-    let data = types.data();
-    if u32::try_from(data.len()).is_err() {
-        return Err(types.error(ErrorKind::TooMany("types"), 0));
-    }
-    // Kernel BTF has about 24 bytes per type, object BTF less.
-    let mut offsets = Vec::with_capacity(data.len() / 20 + 1);
-    let mut rest = data;
-    while let Some((head, _)) = rest.split_first_chunk::<TYPE_HEAD>() {
-        let [_, _, _, _, a, b, c, d, ..] = *head;
-        let info = if BIG {
-            u32::from_be_bytes([a, b, c, d])
-        } else {
-            u32::from_le_bytes([a, b, c, d])
-        };
-        let kind = (info >> 24) as u8 & Kind::MAX.0;
-        let [fixed, element] = lengths.get(usize::from(kind)).copied().unwrap_or_default();
-        // At most 24 bits times 8 bits.
-        let size = usize::from(fixed) + (info & 0x00ff_ffff) as usize * usize::from(element);
-        let at = data.len() - rest.len();
-        if fixed == 0 {
-            return Err(types.error(ErrorKind::UnknownKind(Kind(kind)), at));
-        }
-        let Some(next) = rest.get(size..) else {
-            return Err(types.error(ErrorKind::Truncated("type record"), at));
-        };
-        offsets.push(at as u32);
-        rest = next;
-    }
-    if !rest.is_empty() {
-        return Err(types.error(ErrorKind::Truncated("type record"), data.len() - rest.len()));
-    }
-    offsets.shrink_to_fit();
-    Ok(offsets)
 }

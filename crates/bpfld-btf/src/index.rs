@@ -84,23 +84,16 @@ impl Class {
     }
 }
 
-/// A hash table with chains. A head, or the `next` of an entry, holds in its low bits the number of an entry plus one
-/// (zero ends the chain), and above as many bits of the hash as fit, so that other names are rarely looked at. Entries
-/// of a chain ascend by type.
+/// A hash table with chains. A head, or the link of an entry to the next of its chain, holds in its low bits the number
+/// of an entry plus one (zero ends the chain), and above as many bits of the hash as fit, so that other names are rarely
+/// looked at. Entries of a chain ascend by type.
 #[derive(Debug)]
 struct Chains {
     heads: Vec<u32>,
-    entries: Vec<Entry>,
+    links: Vec<u32>,
+    /// The own types that the entries are, counted from the first own id, if that is not [`Btf::named`].
+    functions: Vec<u32>,
     number_bits: u32,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Entry {
-    /// The own type, counted from the first own id.
-    own: u32,
-    /// The offset of its name.
-    name: u32,
-    next: u32,
 }
 
 /// How many names are entered at a time.
@@ -109,42 +102,41 @@ const BLOCK: usize = 64;
 impl Chains {
     /// Enters the named own types of a class under their flavour-free names.
     fn build(btf: &Btf, class: Class) -> Self {
-        let mut entries: Vec<Entry> = Vec::new();
-        let endian = btf.endian();
+        let (endian, strings) = (btf.endian(), btf.strings());
         let (types, offsets) = btf.type_data();
-        for (own, offset) in offsets.iter().enumerate() {
-            let Some((name, info)) = head(types, *offset) else {
-                continue;
-            };
-            let (name, kind) = (endian.u32(name), record::kind_of(endian.u32(info)));
-            if name != 0 && Class::of(kind) == class {
-                entries.push(Entry {
-                    own: own as u32,
-                    name,
-                    next: 0,
-                });
-            }
-        }
-        entries.shrink_to_fit();
-        let number_bits = (usize::BITS - entries.len().leading_zeros()).min(32);
-        let mut heads = vec![0; entries.len().max(1).next_power_of_two()];
+        let functions = match class {
+            Class::Types => Vec::new(),
+            Class::Functions => functions(btf),
+        };
+        let owns = match class {
+            Class::Types => btf.named(),
+            Class::Functions => &functions,
+        };
+        let name_of = |own: u32| {
+            let offset = offsets.get(own as usize)?;
+            head(types, *offset).map(|(name, _)| endian.u32(name))
+        };
+        let number_bits = (usize::BITS - owns.len().leading_zeros()).min(32);
+        let mut heads = vec![0; owns.len().max(1).next_power_of_two()];
+        let mut links = vec![0; owns.len()];
         // Backwards, since a chain grows at its front; and in blocks, so that the processor waits for many names, and
         // then for many heads, at once.
-        let mut end = entries.len();
-        while let Some(block) = entries
-            .get_mut(end.saturating_sub(BLOCK)..end)
+        let mut end = owns.len();
+        while let Some(block) = owns
+            .get(end.saturating_sub(BLOCK)..end)
             .filter(|block| !block.is_empty())
         {
             let start = end - block.len();
             let mut hashes = [None; BLOCK];
-            for (entry, hash) in block.iter().zip(&mut hashes) {
-                *hash = btf.hash_of(entry.name);
+            for (own, hash) in block.iter().zip(&mut hashes) {
+                *hash = name_of(*own).and_then(|name| strings.hash(name));
             }
-            for (number, (entry, hash)) in block.iter_mut().zip(&hashes).enumerate().rev() {
+            let links = links.get_mut(start..end).unwrap_or_default();
+            for (number, (to, hash)) in links.iter_mut().zip(&hashes).enumerate().rev() {
                 let Some(hash) = hash else { continue };
                 let slot = *hash as usize & (heads.len() - 1);
                 if let Some(head) = heads.get_mut(slot) {
-                    entry.next = *head;
+                    *to = *head;
                     *head = link(start + number, *hash, number_bits);
                 }
             }
@@ -152,18 +144,23 @@ impl Chains {
         }
         Self {
             heads,
-            entries,
+            links,
+            functions,
             number_bits,
         }
     }
 
-    /// The entries whose flavour-free name may be `essential`, ascending.
-    fn chain(&self, essential: &[u8]) -> Chain<'_> {
+    /// The own types whose flavour-free name may be `essential`, ascending.
+    fn chain<'a>(&'a self, btf: &'a Btf, class: Class, essential: &[u8]) -> Chain<'a> {
         let hash = hash_name(essential);
         let head = self.heads.get(hash as usize & (self.heads.len() - 1)).copied();
         let mask = mask(self.number_bits);
         Chain {
-            entries: &self.entries,
+            owns: match class {
+                Class::Types => btf.named(),
+                Class::Functions => &self.functions,
+            },
+            links: &self.links,
             mask,
             tag: link(0, hash, self.number_bits) & !mask,
             at: head.unwrap_or(0),
@@ -171,8 +168,29 @@ impl Chains {
     }
 
     fn memory(&self) -> usize {
-        size_of_val(self.heads.as_slice()) + size_of_val(self.entries.as_slice())
+        [&self.heads, &self.links, &self.functions]
+            .iter()
+            .map(|part| size_of_val(part.as_slice()))
+            .sum()
     }
+}
+
+/// The own types that are functions with a name, counted from the first own id.
+fn functions(btf: &Btf) -> Vec<u32> {
+    let (types, offsets) = btf.type_data();
+    let endian = btf.endian();
+    let is_function = |offset: &u32| {
+        head(types, *offset).is_some_and(|(name, info)| {
+            name != [0; 4] && Class::of(record::kind_of(endian.u32(info))) == Class::Functions
+        })
+    };
+    let mut functions: Vec<u32> = (0..)
+        .zip(offsets)
+        .filter(|(_, offset)| is_function(offset))
+        .map(|(own, _)| own)
+        .collect();
+    functions.shrink_to_fit();
+    functions
 }
 
 fn mask(number_bits: u32) -> u32 {
@@ -186,24 +204,24 @@ fn link(number: usize, hash: u64, number_bits: u32) -> u32 {
 }
 
 struct Chain<'a> {
-    entries: &'a [Entry],
+    owns: &'a [u32],
+    links: &'a [u32],
     mask: u32,
     tag: u32,
     at: u32,
 }
 
 impl Iterator for Chain<'_> {
-    type Item = Entry;
+    type Item = u32;
 
-    fn next(&mut self) -> Option<Entry> {
+    fn next(&mut self) -> Option<u32> {
         loop {
             // Links lead forwards only, so that this ends.
-            let number = (self.at & self.mask).checked_sub(1)?;
+            let number = (self.at & self.mask).checked_sub(1)? as usize;
             let tag = self.at & !self.mask;
-            let entry = self.entries.get(number as usize)?;
-            self.at = entry.next;
+            self.at = *self.links.get(number)?;
             if tag == self.tag {
-                return Some(*entry);
+                return self.owns.get(number).copied();
             }
         }
     }
@@ -232,30 +250,25 @@ impl Btf {
             return None;
         }
         let (types, offsets) = self.type_data();
-        let endian = self.endian();
-        let kind_at = |offset: &u32| {
-            head(types, *offset).map(|(name, info)| (endian.u32(name), record::kind_of(endian.u32(info))))
+        let (endian, strings) = (self.endian(), self.strings());
+        let is_wanted = |own: &u32| {
+            let head = offsets.get(*own as usize).and_then(|offset| head(types, *offset));
+            head.is_some_and(|(at, info)| {
+                record::kind_of(endian.u32(info)) == kind && strings.is(endian.u32(at), name)
+            })
         };
-        let strings = self.strings();
-        let table = self.name_index().table(Class::of(kind));
-        let own = if table.lazy.peek().is_none() && table.scans.fetch_add(1, Ordering::Relaxed) < SCANS {
-            let is_wanted = |offset: &u32| {
-                kind_at(offset).is_some_and(|(at, found)| found == kind && strings.is(at, name))
-            };
-            offsets.iter().position(is_wanted)? as u32
-        } else {
-            let mut chain = self.chains(Class::of(kind)).chain(essential_name(name));
-            let is_kind = |own: u32| {
-                offsets
-                    .get(own as usize)
-                    .and_then(kind_at)
-                    .is_some_and(|(_, found)| found == kind)
-            };
-            chain
-                .find(|entry| strings.is(entry.name, name) && is_kind(entry.own))?
-                .own
+        let class = Class::of(kind);
+        let table = self.name_index().table(class);
+        let is_early = table.lazy.peek().is_none() && table.scans.fetch_add(1, Ordering::Relaxed) < SCANS;
+        let own = match class {
+            Class::Types if is_early => self.named().iter().copied().find(is_wanted),
+            Class::Functions if is_early => (0..offsets.len() as u32).find(is_wanted),
+            _ => self
+                .chains(class)
+                .chain(self, class, essential_name(name))
+                .find(is_wanted),
         };
-        Some(TypeId(self.first_id().0.wrapping_add(own)))
+        Some(TypeId(self.first_id().0.wrapping_add(own?)))
     }
 
     /// All types of this name, of any kind; the base's first, and by ascending id.
@@ -286,9 +299,10 @@ impl Btf {
     /// The own types with this flavour-free name, if functions are asked for: functions, else: all others.
     pub(crate) fn own_flavors(&self, essential: &[u8], kind: Kind) -> impl Iterator<Item = Type<'_>> {
         let first = self.first_id().0;
-        let chain = (!essential.is_empty()).then(|| self.chains(Class::of(kind)).chain(essential));
-        chain.into_iter().flatten().filter_map(move |entry| {
-            let ty = self.ty(TypeId(first.wrapping_add(entry.own))).ok()?;
+        let class = Class::of(kind);
+        let chain = (!essential.is_empty()).then(|| self.chains(class).chain(self, class, essential));
+        chain.into_iter().flatten().filter_map(move |own| {
+            let ty = self.ty(TypeId(first.wrapping_add(own))).ok()?;
             (essential_name(ty.name_bytes().ok()?) == essential).then_some(ty)
         })
     }
@@ -309,24 +323,30 @@ impl Btf {
         }
     }
 
-    /// The hash of the flavour-free part of the name at this offset; `None` if it is empty.
-    fn hash_of(&self, offset: u32) -> Option<u64> {
-        let Some(own) = offset.checked_sub(self.first_string()) else {
-            let name = self.string_bytes(offset).ok().filter(|name| !name.is_empty())?;
-            return Some(hash_name(essential_name(name)));
-        };
-        let tail = self
-            .string_data()
-            .get(own as usize..)
-            .filter(|tail| tail.first() != Some(&0))?;
-        Some(hash_terminated(tail))
+    /// Whether looking up types by name takes no more than a few steps.
+    pub(crate) fn is_indexed(&self) -> bool {
+        self.name_index().types.lazy.peek().is_some()
     }
 
-    /// The memory taken besides the data itself, in bytes: type offsets, and the name tables (which are built if they
+    /// Whether the own strings have `name` in them, as a whole string or the flavour-free part of one: if not, no own
+    /// type has this name, unless it has it from the strings of a base.
+    pub(crate) fn mentions(&self, name: &[u8]) -> bool {
+        let finder = memchr::memmem::Finder::new(name);
+        let mut rest = self.string_data();
+        while let Some(at) = finder.find(rest) {
+            if matches!(rest.get(at + name.len()), Some(0 | b'_')) {
+                return true;
+            }
+            rest = rest.get(at + 1..).unwrap_or_default();
+        }
+        false
+    }
+
+    /// The memory taken besides the data itself, in bytes: type offsets, numbers of named types, and the name tables (which are built if they
     /// were not yet).
     pub fn index_memory(&self) -> usize {
         let tables = self.chains(Class::Types).memory() + self.chains(Class::Functions).memory();
-        size_of_val(self.type_data().1) + tables
+        size_of_val(self.type_data().1) + size_of_val(self.named()) + tables
     }
 }
 
@@ -339,6 +359,23 @@ pub(crate) struct Strings<'a> {
 }
 
 impl Strings<'_> {
+    /// The hash of the flavour-free part of the string at this offset; `None` if it is empty.
+    fn hash(&self, offset: u32) -> Option<u64> {
+        let Some(own) = offset.checked_sub(self.first) else {
+            let name = self
+                .btf
+                .string_bytes(offset)
+                .ok()
+                .filter(|name| !name.is_empty())?;
+            return Some(hash_name(essential_name(name)));
+        };
+        let tail = self.own.get(own as usize..)?;
+        match tail.first()? {
+            0 => None,
+            _ => Some(hash_terminated(tail)),
+        }
+    }
+
     /// Whether the string at this offset is `expected`.
     pub(crate) fn is(&self, offset: u32, expected: &[u8]) -> bool {
         let Some(own) = offset.checked_sub(self.first) else {

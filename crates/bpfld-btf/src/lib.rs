@@ -54,6 +54,7 @@ mod render;
 mod resolve;
 mod strings;
 mod ty;
+mod walk;
 
 pub use crate::{
     btf::Btf,

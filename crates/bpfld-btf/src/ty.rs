@@ -6,6 +6,7 @@ use crate::{
     Btf, Error, ErrorKind, IntEncoding, Kind, Linkage, TypeId,
     btf::TYPE_HEAD,
     parts::{Array, EnumValues, Int, Members, Parameters, Variables},
+    reader::Reader,
 };
 
 /// A type: a view of its record in the BTF.
@@ -34,9 +35,9 @@ impl<'a> Type<'a> {
         }
     }
 
-    /// Reads the record that begins at `start` of the type section of `btf`.
-    pub(crate) fn read(btf: &'a Btf, id: TypeId, start: usize) -> Result<Self, Error> {
-        let reader = btf.type_reader();
+    /// Reads the record that begins at `start` of the type section of `btf`, over which `reader` is.
+    pub(crate) fn read(btf: &'a Btf, reader: Reader<'a>, id: TypeId, start: u32) -> Result<Self, Error> {
+        let start = start as usize;
         let truncated = || reader.error(ErrorKind::Truncated("type record"), start);
         let tail = reader.data().get(start..).unwrap_or_default();
         let (head, tail) = tail.split_first_chunk::<TYPE_HEAD>().ok_or_else(truncated)?;

@@ -1,6 +1,6 @@
 //! From a relocation record to what is to be done with the instruction.
 
-use alloc::vec::Vec;
+use alloc::{sync::Arc, vec::Vec};
 use core::fmt;
 
 use hashbrown::HashMap;
@@ -34,7 +34,7 @@ use crate::{Btf, CoreKind, CoreRelocation, TypeId};
 pub struct Resolver<'a> {
     local: &'a Btf,
     targets: &'a Targets,
-    candidates: HashMap<TypeId, Vec<Candidate<'a>>>,
+    candidates: HashMap<TypeId, Arc<[Candidate<'a>]>>,
 }
 
 /// What a relocation comes to.
@@ -48,8 +48,8 @@ pub struct Resolution<'a> {
     pub target: Option<Spec<'a>>,
     /// Which type of which BTF that is.
     pub chosen: Option<Candidate<'a>>,
-    /// How many types of the kernel had the right name and kind, and were not dropped before.
-    pub candidates: usize,
+    /// The types of the kernel that had the right name and kind, and were not dropped before.
+    pub candidates: Arc<[Candidate<'a>]>,
     /// How many of them match.
     pub matching: usize,
     /// The number that the compiler has put into the instruction if it reads the object's types as we do.
@@ -137,14 +137,14 @@ impl<'a> Resolver<'a> {
         }
         let candidates = candidates
             .entry(ty.id())
-            .or_insert_with(|| targets.candidates(&ty));
-        let count = candidates.len();
+            .or_insert_with(|| targets.candidates(&ty).into());
+        let considered = Arc::clone(candidates);
 
         let ours = Answer::present(&local);
         let mut matching: Vec<Candidate<'a>> = Vec::new();
         let mut first: Option<(Spec<'a>, Answer)> = None;
         let mut steps = Steps::new();
-        for candidate in candidates.iter() {
+        for candidate in considered.iter() {
             let Some(target) = fields::matching(&local, candidate.btf, candidate.id, &mut steps)? else {
                 continue;
             };
@@ -161,7 +161,7 @@ impl<'a> Resolver<'a> {
         let ours = ours?;
 
         let Some((target, theirs)) = first else {
-            let reason = if count == 0 {
+            let reason = if considered.is_empty() {
                 Poison::NoType
             } else {
                 Poison::NoMatch
@@ -174,7 +174,7 @@ impl<'a> Resolver<'a> {
                 local,
                 target: None,
                 chosen: None,
-                candidates: count,
+                candidates: considered,
                 matching: 0,
                 original: ours.value,
                 validate: ours.is_certain,
@@ -188,7 +188,7 @@ impl<'a> Resolver<'a> {
             local,
             target: Some(target),
             chosen: matching.first().copied(),
-            candidates: count,
+            candidates: considered,
             matching: matching.len(),
             original: ours.value,
             validate: ours.is_certain,
@@ -199,7 +199,9 @@ impl<'a> Resolver<'a> {
                 may_adjust,
             },
         };
-        *candidates = matching;
+        if matching.len() < candidates.len() {
+            *candidates = matching.into();
+        }
         Ok(resolution)
     }
 }
@@ -225,7 +227,7 @@ impl<'a> Resolution<'a> {
             local,
             target: None,
             chosen: None,
-            candidates: 0,
+            candidates: Arc::default(),
             matching: 0,
             original: id,
             validate: false,

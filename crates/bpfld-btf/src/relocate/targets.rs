@@ -76,12 +76,22 @@ impl Targets {
         }
         found.sort_by_key(|candidate| candidate.id);
         if found.is_empty() {
-            for Module { btf, name: module } in self.modules() {
-                own_candidates(btf, Some(module), local.kind(), name, &mut found);
+            // Modules are many, and most do not even have the name among their strings.
+            let modules = self.modules();
+            let is_in_base = !modules.is_empty() && is_mentioned(&self.vmlinux, name);
+            for Module { btf, name: module } in modules {
+                if is_in_base || btf.is_indexed() || btf.mentions(name) {
+                    own_candidates(btf, Some(module), local.kind(), name, &mut found);
+                }
             }
         }
         found
     }
+}
+
+/// Whether a module's type may have its name from the strings of the BTF that it is split on.
+fn is_mentioned(vmlinux: &Btf, name: &[u8]) -> bool {
+    vmlinux.mentions(name) || vmlinux.base().is_some_and(|base| is_mentioned(base, name))
 }
 
 /// Adds the types written in `btf` itself.
@@ -120,4 +130,38 @@ pub struct Candidate<'a> {
     pub module: Option<&'a str>,
     /// Its id there.
     pub id: TypeId,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Builder;
+
+    #[test]
+    #[expect(clippy::unwrap_used, reason = "a failure is a failure")]
+    fn modules_without_the_name_are_not_indexed() {
+        let mut local = Builder::new();
+        let id = local.structure("wanted___mine", 4, &[]).unwrap();
+        let local = local.finish().unwrap();
+        let mut vmlinux = Builder::new();
+        vmlinux.structure("other", 4, &[]).unwrap();
+        vmlinux.typedef("of_base", TypeId::VOID).unwrap();
+        let vmlinux = Arc::new(vmlinux.finish().unwrap());
+        let module = |name: &str| {
+            let mut builder = Builder::split(Arc::clone(&vmlinux));
+            builder.structure(name, 8, &[]).unwrap();
+            Module {
+                name: name.into(),
+                btf: Arc::new(builder.finish().unwrap()),
+            }
+        };
+        let modules = ["unwanted2", "wanted___theirs", "wanted_too"].map(module);
+        let kept = modules.clone();
+        let targets = Targets::new(vmlinux).with_modules(move || modules.to_vec());
+        let found = targets.candidates(&local.ty(id).unwrap());
+        assert_eq!(found.len(), 1);
+        assert_eq!(found.first().unwrap().module, Some("wanted___theirs"));
+        let indexed = kept.map(|module| module.btf.is_indexed());
+        assert_eq!(indexed, [false, true, true]);
+    }
 }
