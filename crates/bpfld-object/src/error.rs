@@ -22,6 +22,8 @@ struct Inner {
 
 enum Cause {
     Btf(bpfld_btf::Error),
+    #[cfg(feature = "asm")]
+    Text(crate::TextError),
     #[cfg(feature = "std")]
     Io(std::io::Error),
 }
@@ -46,6 +48,8 @@ pub enum ErrorKind {
     Relocation,
     /// `.BTF` or `.BTF.ext` is malformed, or missing although something depends on it.
     Btf,
+    /// The assembly that it is to be made of has mistakes; they are the [`source`](core::error::Error::source).
+    Assembly,
     /// Legal, but larger than this library is willing to handle.
     Limit,
 }
@@ -73,6 +77,13 @@ impl Error {
     pub(crate) fn btf(detail: impl Into<Cow<'static, str>>, cause: bpfld_btf::Error) -> Self {
         let mut error = Self::new(ErrorKind::Btf, detail);
         error.0.cause = Some(Cause::Btf(cause));
+        error
+    }
+
+    #[cfg(feature = "asm")]
+    pub(crate) fn text(cause: crate::TextError) -> Self {
+        let mut error = Self::new(ErrorKind::Assembly, "cannot be assembled");
+        error.0.cause = Some(Cause::Text(cause));
         error
     }
 
@@ -165,6 +176,8 @@ impl core::error::Error for Error {
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         match self.0.cause.as_ref()? {
             Cause::Btf(cause) => Some(cause),
+            #[cfg(feature = "asm")]
+            Cause::Text(cause) => Some(cause),
             #[cfg(feature = "std")]
             Cause::Io(cause) => Some(cause),
         }

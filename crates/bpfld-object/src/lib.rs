@@ -1,11 +1,11 @@
 //! Compiled BPF objects: from ELF bytes to programs, maps, externs and relocations, without a kernel.
 //!
-//! [`Object::parse`] reads what clang and gcc write; [`Object::link`] makes one sequence of instructions of a program and
+//! [`Object::parse`] reads what clang and gcc write, and with feature `asm` assembly too; [`Object::link`] makes one sequence of instructions of a program and
 //! the subprograms that it reaches. Both are pure functions of the bytes: they run on any host, for objects of
 //! either byte order, and no input can make them panic. What the kernel is asked for to run the result is up to
 //! others: crate `bpfld` loads it, `bpfld-vm` runs it in this process.
 //!
-//! Not here: loading, and making objects.
+//! With feature `asm`, `ObjectAssembler` makes object files of assembly. Not here: loading.
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -15,6 +15,8 @@ extern crate alloc;
 extern crate std;
 
 mod adapt;
+#[cfg(feature = "asm")]
+mod assembly;
 mod datasec;
 mod elf;
 mod error;
@@ -39,6 +41,8 @@ mod tags;
 mod usdt;
 mod variables;
 
+#[cfg(feature = "asm")]
+pub use crate::assembly::{Assembled, AssemblyText, ObjectAssembler, TextError};
 pub use crate::{
     adapt::{CoreOutcome, CoreReport, Unfit},
     datasec::{DataSection, DataVariable},

@@ -32,6 +32,9 @@ const LICENSE_MAX: usize = 63;
 #[must_use]
 pub struct OpenOptions {
     name: Option<String>,
+    /// What the file is called in messages, if it is a text.
+    #[cfg(feature = "asm")]
+    file: Option<String>,
     relaxed_maps: bool,
     allow_undefined: bool,
 }
@@ -66,6 +69,10 @@ impl OpenOptions {
     pub fn open(mut self, path: impl AsRef<std::path::Path>) -> Result<Object, Error> {
         let path = path.as_ref();
         let bytes = std::fs::read(path).map_err(|cause| Error::io(path, cause))?;
+        #[cfg(feature = "asm")]
+        {
+            self.file = Some(alloc::format!("{}", path.display()));
+        }
         if self.name.is_none() {
             let name = path
                 .file_name()
@@ -76,7 +83,8 @@ impl OpenOptions {
         self.parse(bytes)
     }
 
-    /// Reads an object from bytes. They are kept, not copied.
+    /// Reads an object from bytes. They are kept, not copied. With feature `asm`, assembly is taken too, as described at
+    /// `ObjectAssembler`: text of which a line begins with a directive such as `.section`.
     ///
     /// # Errors
     ///
@@ -84,6 +92,8 @@ impl OpenOptions {
     pub fn parse(self, bytes: impl Into<Bytes>) -> Result<Object, Error> {
         let Self {
             name,
+            #[cfg(feature = "asm")]
+            file,
             relaxed_maps,
             allow_undefined,
         } = self;
@@ -95,6 +105,8 @@ impl OpenOptions {
         name.truncate(room.last().unwrap_or(0));
 
         let bytes = bytes.into();
+        #[cfg(feature = "asm")]
+        let bytes = assembled(bytes, file.as_deref())?;
         let elf = Elf::parse(bytes.as_slice())?;
         let (functions, code) = program::find_functions(&elf)?;
         let programs = program::find_programs(&functions, &elf.sections);
@@ -168,6 +180,23 @@ impl OpenOptions {
             bytes,
         })
     }
+}
+
+/// The bytes of an object file: those given, or what the assembly in them becomes.
+#[cfg(feature = "asm")]
+fn assembled(bytes: Bytes, file: Option<&str>) -> Result<Bytes, Error> {
+    use crate::assembly::{ObjectAssembler, is_assembly};
+
+    let text = match core::str::from_utf8(bytes.as_slice()) {
+        Ok(text) if is_assembly(text.as_bytes()) => text,
+        _ => return Ok(bytes),
+    };
+    let mut assembler = ObjectAssembler::new();
+    if let Some(file) = file {
+        assembler = assembler.name(file);
+    }
+    let made = assembler.assemble(text).map_err(Error::text)?;
+    Ok(made.bytes.into())
 }
 
 fn read_btf(elf: &Elf<'_>, bytes: &Bytes) -> Result<Option<Arc<Btf>>, Error> {

@@ -8,7 +8,9 @@ use alloc::vec::Vec;
 use super::error::{Diagnostic, nearest};
 use super::lexer::Kind;
 use super::operand::Number;
-use super::output::{AttributeValue, Binding, MapAttribute, MapDeclaration, Section, SymbolKind};
+use super::output::{
+    AttributeValue, Binding, ExternDeclaration, ExternKind, MapAttribute, MapDeclaration, Section, SymbolKind,
+};
 use super::parser::{Attributes, Fixup, FixupKind, Parse, Parser, Target};
 use super::span::Span;
 use crate::slot::{Endian, Slot};
@@ -17,8 +19,6 @@ use crate::slot::{Endian, Slot};
 const SKIPPED: &[&str] = &[
     ".addrsig",
     ".addrsig_sym",
-    ".align",
-    ".balign",
     ".cfi_sections",
     ".cfi_startproc",
     ".cfi_endproc",
@@ -31,7 +31,6 @@ const SKIPPED: &[&str] = &[
     ".ident",
     ".internal",
     ".loc",
-    ".p2align",
     ".protected",
     ".sleb128",
     ".uleb128",
@@ -39,10 +38,10 @@ const SKIPPED: &[&str] = &[
 
 /// Directives with a meaning here.
 const KNOWN: &[&str] = &[
-    ".ascii", ".asciz", ".bss", ".byte", ".2byte", ".4byte", ".8byte", ".comm", ".data", ".equ", ".extern",
-    ".global", ".globl", ".hword", ".insn", ".int", ".license", ".local", ".long", ".map", ".quad",
-    ".section", ".set", ".short", ".size", ".skip", ".space", ".string", ".text", ".type", ".weak", ".word",
-    ".zero",
+    ".align", ".balign", ".p2align", ".ascii", ".asciz", ".bss", ".byte", ".2byte", ".4byte", ".8byte",
+    ".comm", ".data", ".equ", ".extern", ".global", ".globl", ".hword", ".insn", ".int", ".kconfig",
+    ".kfunc", ".ksym", ".license", ".local", ".long", ".map", ".quad", ".section", ".set", ".short", ".size",
+    ".skip", ".space", ".string", ".text", ".type", ".weak", ".word", ".zero",
 ];
 
 /// The most that `.zero` and `.comm` reserve: more is a mistake, and would let a short text use up all memory.
@@ -60,6 +59,7 @@ impl<'a> Parser<'a> {
         self.advance();
         match word {
             ".text" | ".data" | ".bss" => self.enter(word),
+            ".align" | ".balign" | ".p2align" => self.align(word),
             ".section" => self.section(),
             ".globl" | ".global" => self.bind(Binding::Global),
             ".weak" => self.bind(Binding::Weak),
@@ -70,6 +70,9 @@ impl<'a> Parser<'a> {
             ".set" | ".equ" => self.constant_definition(),
             ".comm" => self.common(),
             ".map" => self.map(),
+            ".kfunc" => self.of_the_kernel(ExternKind::Kfunc),
+            ".ksym" => self.of_the_kernel(ExternKind::Ksym),
+            ".kconfig" => self.of_the_kernel(ExternKind::Kconfig),
             ".license" => self.license(),
             ".insn" => self.raw(),
             ".byte" => self.data(1),
@@ -283,7 +286,7 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    /// `.map name, type=hash, key_size=4, value_size=8, max_entries=1024`
+    /// `.map name hash key=4 value=8 max_entries=1024`, with or without commas
     fn map(&mut self) -> Parse<()> {
         let span = self.token.span;
         let name = self.name("the name of a map")?;
@@ -294,37 +297,10 @@ impl<'a> Parser<'a> {
             );
         }
         let mut attributes = Vec::new();
-        while self.eat(",") {
-            let start = self.token.span;
-            let key = self.name("an attribute")?;
-            self.expect("=")?;
-            let value = match self.token.kind {
-                Kind::Name if self.known_constant(self.text()).is_none() => {
-                    AttributeValue::Word(self.text().to_string())
-                }
-                Kind::Quoted => AttributeValue::Word(self.unquote(self.text())?.into_owned()),
-                _ => {
-                    let Number { value, span } = self.expression()?;
-                    let wrapped =
-                        i64::try_from(value).or_else(|_| u64::try_from(value).map(|value| value as i64));
-                    let number =
-                        wrapped.map_err(|_| Diagnostic::new(span, "the value does not fit 64 bits"))?;
-                    let span = start.to(span);
-                    attributes.push(MapAttribute {
-                        key: key.into_owned(),
-                        value: AttributeValue::Number(number),
-                        span,
-                    });
-                    continue;
-                }
-            };
-            let span = start.to(self.token.span);
-            self.advance();
-            attributes.push(MapAttribute {
-                key: key.into_owned(),
-                value,
-                span,
-            });
+        while !self.at_end() {
+            self.eat(",");
+            let attribute = self.map_attribute(attributes.is_empty())?;
+            attributes.push(attribute);
         }
         let attributes_of_name = self.attributes_of(name.clone(), span);
         attributes_of_name.external = true;
@@ -333,6 +309,89 @@ impl<'a> Parser<'a> {
             name: name.into_owned(),
             attributes,
             span,
+        });
+        Ok(())
+    }
+
+    /// `key=value`; or a word alone: the type if it is the first, else something that is so.
+    fn map_attribute(&mut self, first: bool) -> Parse<MapAttribute> {
+        let start = self.token.span;
+        let key = self.name("an attribute")?.into_owned();
+        if !self.eat("=") {
+            let (key, value) = match first {
+                true => ("type".to_string(), AttributeValue::Word(key)),
+                false => (key, AttributeValue::Number(1)),
+            };
+            return Ok(MapAttribute {
+                key,
+                value,
+                span: start,
+            });
+        }
+        let mut end = self.token.span;
+        let value = match self.token.kind {
+            Kind::Quoted => {
+                let text = self.unquote(self.text())?.into_owned();
+                self.advance();
+                AttributeValue::Word(text)
+            }
+            Kind::Name if self.known_constant(self.text()).is_none() => {
+                let mut words = self.text().to_string();
+                self.advance();
+                while self.eat("|") {
+                    end = self.token.span;
+                    words.push('|');
+                    words.push_str(&self.name("a word")?);
+                }
+                AttributeValue::Word(words)
+            }
+            _ => {
+                let Number { value, span } = self.expression()?;
+                end = span;
+                let wrapped =
+                    i64::try_from(value).or_else(|_| u64::try_from(value).map(|value| value as i64));
+                let number = wrapped.map_err(|_| Diagnostic::new(span, "the value does not fit 64 bits"))?;
+                AttributeValue::Number(number)
+            }
+        };
+        Ok(MapAttribute {
+            key,
+            value,
+            span: start.to(end),
+        })
+    }
+
+    /// `.kfunc name, "int (struct sock *, u64)"`, `.ksym name, "int"`, `.kconfig name, "bool"`
+    fn of_the_kernel(&mut self, kind: ExternKind) -> Parse<()> {
+        let span = self.token.span;
+        let name = self.name("a name")?;
+        if let Some(first) = self.externs.iter().find(|item| item.name == *name) {
+            let first = first.span;
+            return Err(
+                Diagnostic::new(span, format!("`{name}` is declared twice")).other(first, "first here")
+            );
+        }
+        let c_type = if self.eat(",") {
+            if self.token.kind != Kind::Quoted {
+                return Err(self.expected("a type in quotes"));
+            }
+            let place = self.token.span;
+            let text = self.unquote(self.text())?.into_owned();
+            self.advance();
+            Some((text, place))
+        } else {
+            None
+        };
+        let attributes = self.attributes_of(name.clone(), span);
+        attributes.external = true;
+        if attributes.binding == Binding::Local {
+            attributes.binding = Binding::Global;
+        }
+        self.externs.push(ExternDeclaration {
+            name: name.into_owned(),
+            span,
+            kind,
+            c_type,
         });
         Ok(())
     }
@@ -449,6 +508,35 @@ impl<'a> Parser<'a> {
             return self.put_filled(count, fill, span);
         }
         self.put_zeroes(count, span)
+    }
+
+    /// `.p2align 3`, `.balign 8`: zeros up to a multiple, in data. Instructions are aligned already.
+    fn align(&mut self, word: &str) -> Parse<()> {
+        let Number { value, span } = self.expression()?;
+        let multiple = match word {
+            ".p2align" => u32::try_from(value)
+                .ok()
+                .and_then(|bits| 1_usize.checked_shl(bits)),
+            _ => usize::try_from(value).ok(),
+        };
+        let multiple = multiple.filter(|multiple| multiple.is_power_of_two() && *multiple <= 4096);
+        let Some(multiple) = multiple else {
+            return Err(Diagnostic::new(
+                span,
+                "alignments are powers of 2 up to 4096 bytes",
+            ));
+        };
+        while !self.at_end() {
+            self.advance();
+        }
+        let length = self
+            .sections
+            .get(self.section)
+            .map_or(0, |section| section.data.len());
+        match length.next_multiple_of(multiple) - length {
+            0 => Ok(()),
+            gap => self.put_zeroes(gap, span),
+        }
     }
 
     fn put_zeroes(&mut self, count: usize, span: Span) -> Parse<()> {

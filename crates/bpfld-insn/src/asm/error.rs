@@ -2,6 +2,7 @@
 
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -23,7 +24,10 @@ pub struct Diagnostic {
 }
 
 impl Diagnostic {
-    pub(super) fn new(span: Span, message: impl Into<Cow<'static, str>>) -> Box<Self> {
+    /// An error at a place. It is boxed because it is large and rare; others who read assemblies, and find mistakes that
+    /// the assembler cannot see, make theirs here.
+    #[must_use]
+    pub fn new(span: Span, message: impl Into<Cow<'static, str>>) -> Box<Self> {
         Box::new(Self {
             span,
             message: message.into(),
@@ -32,9 +36,22 @@ impl Diagnostic {
         })
     }
 
-    pub(super) fn help(mut self: Box<Self>, help: impl Into<Cow<'static, str>>) -> Box<Self> {
+    /// Adds what may help.
+    #[must_use]
+    pub fn help(mut self: Box<Self>, help: impl Into<Cow<'static, str>>) -> Box<Self> {
         self.help = Some(help.into());
         self
+    }
+
+    /// Suggests the candidate that is spelled most like a word, if there is one near enough.
+    #[must_use]
+    pub fn did_you_mean<'a>(
+        self: Box<Self>,
+        word: &str,
+        candidates: impl IntoIterator<Item = &'a str>,
+    ) -> Box<Self> {
+        let near = nearest(word, candidates).map(|near| format!("did you mean `{near}`?"));
+        self.maybe_help(near)
     }
 
     pub(super) fn maybe_help(mut self: Box<Self>, help: Option<String>) -> Box<Self> {
@@ -42,7 +59,9 @@ impl Diagnostic {
         self
     }
 
-    pub(super) fn other(mut self: Box<Self>, span: Span, why: &'static str) -> Box<Self> {
+    /// Adds another place that matters.
+    #[must_use]
+    pub fn other(mut self: Box<Self>, span: Span, why: &'static str) -> Box<Self> {
         self.other = Some((span, Cow::Borrowed(why)));
         self
     }
@@ -118,6 +137,14 @@ impl Errors {
             left_out,
             first,
         }
+    }
+
+    /// Errors found by others in this text, in the order of the text; `None` if there are none.
+    #[must_use]
+    pub fn from_list(mut list: Vec<Diagnostic>, text: &str) -> Option<Self> {
+        let left_out = list.len().saturating_sub(Self::LIMIT);
+        list.truncate(Self::LIMIT);
+        (!list.is_empty()).then(|| Self::new(list, left_out, text))
     }
 
     /// The errors; at least one.

@@ -13,8 +13,8 @@
 //!   as `XDP_PASS`.
 //! - `r1 = name ll` loads the address of a map, of data or of a function. Numbers that the kernel replaces are written
 //!   `map[fd:3]`, `map[fd:3][0]+8`, `map[idx:0]`, `map[idx:0]+8`, `var[id:77]`, `subprog[+5]`.
-//! - `.section name` begins a section, `.map name, type=hash, key_size=4, …` declares a map, `.license "GPL"` says what it
-//!   says, `.byte` to `.quad`, `.asciz` and `.zero` make data, `.globl` and `.type` say what a symbol is, `.insn opcode, dst,
+//! - `.section name` begins a section, `.map name hash key=4 value=8 …` declares a map, `.license "GPL"` says what it
+//!   says, `.kfunc name, "int (u64)"`, `.ksym name` and `.kconfig name, "bool"` declare what the kernel has, `.byte` to `.quad`, `.asciz` and `.zero` make data, `.globl` and `.type` say what a symbol is, `.insn opcode, dst,
 //!   src, offset, imm` is a slot as it is.
 
 mod c_like;
@@ -35,8 +35,8 @@ use alloc::vec::Vec;
 
 pub use error::{Diagnostic, Errors};
 pub use output::{
-    Assembly, AttributeValue, Binding, Function, MapAttribute, MapDeclaration, Relocation, RelocationKind,
-    Section, Symbol, SymbolKind,
+    Assembly, AttributeValue, Binding, ExternDeclaration, ExternKind, Function, MapAttribute, MapDeclaration,
+    Relocation, RelocationKind, Section, Symbol, SymbolKind,
 };
 pub use span::Span;
 
@@ -135,16 +135,22 @@ impl Assembler {
     ///
     /// Everything that is wrong in the text, each with its place.
     pub fn assemble(&self, text: &str) -> Result<Assembly, Errors> {
+        match self.assemble_partly(text) {
+            (assembly, None) => Ok(assembly),
+            (_, Some(errors)) => Err(errors),
+        }
+    }
+
+    /// Assembles what can be made of a text, for those who look for further mistakes in it.
+    #[must_use]
+    pub fn assemble_partly(&self, text: &str) -> (Assembly, Option<Errors>) {
         if u32::try_from(text.len()).is_err() {
             let error = Diagnostic::new(Span::default(), "texts of 4 GiB and more are not taken");
-            return Err(Errors::new(Vec::from([*error]), 0, ""));
+            return (Assembly::default(), Errors::from_list(Vec::from([*error]), ""));
         }
         let mut parser = Parser::new(self, text);
         parser.run();
         let assembly = parser.finish();
-        match parser.errors(text) {
-            None => Ok(assembly),
-            Some(errors) => Err(errors),
-        }
+        (assembly, parser.errors(text))
     }
 }

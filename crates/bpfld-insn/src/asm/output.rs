@@ -21,6 +21,8 @@ pub struct Assembly {
     pub symbols: Vec<Symbol>,
     /// Maps declared by `.map`.
     pub maps: Vec<MapDeclaration>,
+    /// What `.kfunc`, `.ksym` and `.kconfig` declare.
+    pub externs: Vec<ExternDeclaration>,
     /// What is allowed, but perhaps not meant.
     pub warnings: Vec<Diagnostic>,
 }
@@ -110,7 +112,7 @@ pub enum Binding {
     Weak,
 }
 
-/// A map declared by `.map name, key=value, …`. The assembler does not know what the attributes mean.
+/// A map declared by `.map name type key=value …`. The assembler does not know what the attributes mean.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MapDeclaration {
@@ -126,9 +128,9 @@ pub struct MapDeclaration {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MapAttribute {
-    /// What stands before the `=`.
+    /// What stands before the `=`; `type` for a first word that stands alone.
     pub key: String,
-    /// What stands behind it.
+    /// What stands behind it; 1 for further words that stand alone.
     pub value: AttributeValue,
     /// Where both are.
     pub span: Span,
@@ -139,8 +141,33 @@ pub struct MapAttribute {
 pub enum AttributeValue {
     /// A number.
     Number(i64),
-    /// A word: `hash`, the name of another map.
+    /// A word or several with `|` between: `hash`, the name of another map, `no_prealloc|numa_node`; or a text in quotes.
     Word(String),
+}
+
+/// Something of the kernel, declared by `.kfunc`, `.ksym` or `.kconfig`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ExternDeclaration {
+    /// Its name.
+    pub name: String,
+    /// Where the name is.
+    pub span: Span,
+    /// What it is.
+    pub kind: ExternKind,
+    /// Its type in C, and where that stands. The assembler does not read it.
+    pub c_type: Option<(String, Span)>,
+}
+
+/// What an [`ExternDeclaration`] declares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExternKind {
+    /// A function of the kernel: `.kfunc name, "int (u64)"`.
+    Kfunc,
+    /// A variable of the kernel: `.ksym name, "int"`; without a type, a symbol of which only the address is known.
+    Ksym,
+    /// A value of the kernel's configuration: `.kconfig name, "bool"`.
+    Kconfig,
 }
 
 /// A function of an assembled text.

@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 use super::Assembler;
 use super::error::{Diagnostic, Errors, nearest};
 use super::lexer::{Kind, Lexer, Token};
-use super::output::{Binding, MapDeclaration, Section, SymbolKind};
+use super::output::{Binding, ExternDeclaration, MapDeclaration, Section, SymbolKind};
 use super::span::Span;
 use crate::insn::Insn;
 use crate::isa::Width;
@@ -93,6 +93,7 @@ pub(super) struct Parser<'a> {
     pub(super) locals: BTreeMap<(u64, usize), Vec<usize>>,
     pub(super) constants: BTreeMap<Cow<'a, str>, i64>,
     pub(super) maps: Vec<MapDeclaration>,
+    pub(super) externs: Vec<ExternDeclaration>,
     pub(super) fixups: Vec<Fixup<'a>>,
     /// The opcode that stands before the instruction, as the kernel prints it.
     pub(super) hint: Option<(u8, Span)>,
@@ -132,6 +133,7 @@ impl<'a> Parser<'a> {
                 .map(|(name, value)| (Cow::Owned(name.clone()), *value))
                 .collect(),
             maps: Vec::new(),
+            externs: Vec::new(),
             fixups: Vec::new(),
             hint: None,
             listing: false,

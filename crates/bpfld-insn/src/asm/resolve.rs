@@ -28,6 +28,7 @@ impl<'a> Parser<'a> {
             sections: core::mem::take(&mut self.sections),
             symbols,
             maps: core::mem::take(&mut self.maps),
+            externs: core::mem::take(&mut self.externs),
             warnings: core::mem::take(&mut self.warnings),
         }
     }
@@ -211,7 +212,8 @@ impl<'a> Parser<'a> {
                 .attributes
                 .get(name)
                 .is_some_and(|attributes| attributes.external)
-            || self.is_gobpfld_map(name);
+            || self.is_gobpfld_map(name)
+            || self.section_named(name).is_some();
         if !known && !self.options.relocatable {
             return Err(self.undefined(fixup, name, kind));
         }
@@ -226,6 +228,11 @@ impl<'a> Parser<'a> {
             section.relocations.push(relocation);
         }
         Ok(())
+    }
+
+    /// The section of this name: it can be used like a symbol at its start.
+    fn section_named(&self, name: &str) -> Option<usize> {
+        self.sections.iter().position(|section| section.name == name)
     }
 
     /// Is this declared by `.type name,@object` without being defined, as gobpfld does for maps?
@@ -294,9 +301,13 @@ impl<'a> Parser<'a> {
                 Some(_) => SymbolKind::Label,
                 None => SymbolKind::Object,
             });
+            let section = label.map(|label| label.section);
             Symbol {
                 name: name.to_string(),
-                section: label.map(|label| label.section),
+                section: section.or_else(|| {
+                    let declared = self.attributes.contains_key(name);
+                    self.section_named(name).filter(|_| !declared)
+                }),
                 at: label.map_or(0, |label| label.at),
                 kind,
                 binding: attributes.binding,

@@ -89,6 +89,7 @@ pub fn print(slots: &[Slot]) -> Printer<'_> {
             map_ids: false,
         },
         labels: true,
+        labelled: 0,
         indices: false,
         raw: None,
         dump: false,
@@ -103,6 +104,7 @@ pub struct Printer<'a> {
     dialect: Dialect,
     style: Style,
     labels: bool,
+    labelled: u32,
     indices: bool,
     raw: Option<Endian>,
     dump: bool,
@@ -130,6 +132,13 @@ impl<'a> Printer<'a> {
     #[must_use]
     pub fn labels(mut self, labels: bool) -> Self {
         self.labels = labels;
+        self
+    }
+
+    /// Labels are numbered from 1 unless this many are in use already: by other functions or sections of the same text.
+    #[must_use]
+    pub fn labels_after(mut self, count: u32) -> Self {
+        self.labelled = count;
         self
     }
 
@@ -355,7 +364,7 @@ impl Marks {
             }
             at += width;
         }
-        let (mut jumps, mut functions) = (0, 0);
+        let (mut jumps, mut functions) = (printer.labelled, printer.labelled);
         for mark in &mut marks {
             let number = match *mark {
                 mark if mark & Self::INSIDE != 0 => continue,

@@ -62,6 +62,16 @@ impl Dialect {
     }
 }
 
+/// A name as the assembler reads it: in quotes where it is no plain identifier.
+///
+/// ```
+/// assert_eq!(bpfld_insn::print::name("main").to_string(), "main");
+/// assert_eq!(bpfld_insn::print::name("r1").to_string(), "\"r1\"");
+/// ```
+pub fn name(name: &str) -> impl fmt::Display {
+    fmt::from_fn(move |f| text::name_text(f, name))
+}
+
 impl Insn {
     /// Writes this instruction alone in a dialect, with numbers where a listing would have names.
     ///
