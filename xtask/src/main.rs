@@ -14,6 +14,7 @@ mod ci;
 mod codegen;
 mod fixtures;
 mod shell;
+mod vm_test;
 
 #[derive(Parser)]
 #[command(
@@ -36,6 +37,8 @@ enum Task {
     Codegen(codegen::Args),
     /// Rebuild the compiled BPF objects from their C sources, in both byte orders
     Fixtures(fixtures::Args),
+    /// Run the kernel tests on a row of kernels, in virtual machines
+    VmTest(vm_test::Args),
 }
 
 fn main() -> ExitCode {
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
         Task::Ci(args) => ci::run(&args),
         Task::Codegen(args) => codegen::run(&args),
         Task::Fixtures(args) => fixtures::run(&args),
+        Task::VmTest(args) => vm_test::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

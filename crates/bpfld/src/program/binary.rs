@@ -45,20 +45,22 @@ pub(super) fn find(name: &Path) -> io::Result<PathBuf> {
     let listed: Vec<PathBuf> = env::var_os(variable)
         .map(|list| env::split_paths(&list).collect())
         .unwrap_or_default();
-    listed
-        .into_iter()
+    search(name, listed.into_iter().chain(fixed.iter().map(PathBuf::from))).ok_or_else(|| {
+        let text = if is_library {
+            "not among the libraries"
+        } else {
+            "not among the programs"
+        };
+        io::Error::new(io::ErrorKind::NotFound, text)
+    })
+}
+
+/// The first file of this name in the directories that are absolute.
+fn search(name: &Path, directories: impl Iterator<Item = PathBuf>) -> Option<PathBuf> {
+    directories
         .filter(|directory| directory.is_absolute())
-        .chain(fixed.iter().map(PathBuf::from))
         .map(|directory| directory.join(name))
         .find(|path| path.is_file())
-        .ok_or_else(|| {
-            let text = if is_library {
-                "not among the libraries"
-            } else {
-                "not among the programs"
-            };
-            io::Error::new(io::ErrorKind::NotFound, text)
-        })
 }
 
 #[cfg(test)]
@@ -76,7 +78,20 @@ mod tests {
 
     #[test]
     fn names_without_one_are_searched() {
-        assert!(find(Path::new("sh")).expect("a shell").is_absolute());
+        let this = env::current_exe().expect("this program");
+        let (directory, name) = (
+            this.parent().expect("its directory"),
+            this.file_name().expect("its name"),
+        );
+        let directories = [
+            PathBuf::from("relative"),
+            PathBuf::from("/nowhere"),
+            directory.to_owned(),
+        ];
+        assert_eq!(
+            search(Path::new(name), directories.into_iter()),
+            Some(this.clone())
+        );
         let error = find(Path::new("libnosuchlibrary.so.7")).expect_err("no such library");
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
     }
