@@ -8,7 +8,7 @@ use std::{fs::OpenOptions, io::Write as _};
 use bpfld_features::{
     Answer, Capabilities, Capability, Config, Evidence, Feature, Probes, Release, Settings,
 };
-use bpfld_sys::{Errno, MapType, ProgramType};
+use bpfld_sys::Errno;
 
 /// Names the file that gets a line `TEST<tab>REASON` for each skipped test.
 const ACCOUNT: &str = "BPFLD_TEST_SKIPS";
@@ -110,7 +110,8 @@ fn excuse(feature: Feature, evidence: &Evidence) -> Option<String> {
         return Some(format!("{feature} came with Linux {since}, this is {release}"));
     }
     let config = Config::current();
-    if let Some(option) = options(feature)
+    if let Some(option) = feature
+        .options()
         .iter()
         .find(|option| config.is_some_and(|config| !config.is_on(option)))
     {
@@ -122,26 +123,6 @@ fn excuse(feature: Feature, evidence: &Evidence) -> Option<String> {
             lockdown.name()
         )),
         _ => None,
-    }
-}
-
-/// The options that a kernel must be built with to have a feature, beyond those that BPF needs in any case.
-fn options(feature: Feature) -> &'static [&'static str] {
-    match feature {
-        Feature::ModuleBtf => &["CONFIG_DEBUG_INFO_BTF_MODULES"],
-        Feature::Fentry => &["CONFIG_BPF_JIT", "CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS"],
-        Feature::UprobeMulti => &["CONFIG_UPROBES"],
-        Feature::TcxLink => &["CONFIG_NET_XGRESS"],
-        Feature::SyscallWrapper => &["CONFIG_ARCH_HAS_SYSCALL_WRAPPER"],
-        Feature::MemcgAccounting => &["CONFIG_MEMCG"],
-        Feature::MapType(MapType::XSKMAP) => &["CONFIG_XDP_SOCKETS"],
-        Feature::MapType(MapType::SOCKMAP | MapType::SOCKHASH) => &["CONFIG_BPF_STREAM_PARSER"],
-        Feature::MapType(MapType::INODE_STORAGE) => &["CONFIG_BPF_LSM"],
-        Feature::ProgramType(ProgramType::LSM) => &["CONFIG_BPF_LSM"],
-        Feature::ProgramType(ProgramType::LIRC_MODE2) => &["CONFIG_BPF_LIRC_MODE2"],
-        Feature::ProgramType(ProgramType::NETFILTER) => &["CONFIG_NETFILTER_BPF_LINK"],
-        Feature::ProgramType(ProgramType::SK_MSG | ProgramType::SK_SKB) => &["CONFIG_BPF_STREAM_PARSER"],
-        _ => &[],
     }
 }
 

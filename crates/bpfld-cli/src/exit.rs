@@ -46,7 +46,10 @@ impl ExitStatus {
         if cause.is::<Usage>() {
             return Some(ExitStatus::Usage);
         }
-        if cause.is::<bpfld::object::Error>() || cause.is::<io::Error>() {
+        if cause.is::<bpfld::object::Error>()
+            || cause.is::<bpfld_features::RecordError>()
+            || cause.is::<io::Error>()
+        {
             return Some(ExitStatus::File);
         }
         let error = cause.downcast_ref::<bpfld::Error>()?;

@@ -16,21 +16,31 @@
 
 mod answer;
 mod capability;
+mod compare;
 mod config;
 mod feature;
+mod group;
 mod hint;
+mod kfunc;
 mod mounts;
 mod probe;
 mod probes;
+#[cfg(feature = "json")]
+mod record;
 mod release;
 mod settings;
 
 pub use answer::{Answer, Evidence};
 pub use capability::{Capabilities, Capability, in_initial_user_namespace};
+pub use compare::{Difference, Reason, compare};
 pub use config::{Config, ConfigValue};
 pub use feature::Feature;
+pub use group::{Group, UnknownFeature};
 pub use hint::{capabilities_for, why_not_mounted, why_not_permitted};
+pub use kfunc::Kfuncs;
 pub use mounts::{FsType, Mounts};
 pub use probes::Probes;
+#[cfg(feature = "json")]
+pub use record::{Record, RecordError};
 pub use release::{ParseReleaseError, Release};
 pub use settings::{Jit, Lockdown, Settings, Unprivileged};

@@ -1,9 +1,16 @@
 //! Where answers come from: the running kernel, or a record.
 
 use std::collections::HashMap;
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, PoisonError, RwLock};
+use std::thread;
 
-use crate::{Answer, Feature, Release};
+use crate::probe::verdict::missing_right;
+use crate::{Answer, Capability, Feature, Release};
+
+/// How many questions a thread takes at a time.
+const PORTION: usize = 32;
 
 /// The source of all answers about a kernel.
 ///
@@ -74,6 +81,36 @@ impl Probes {
         self.probe(feature).is_yes()
     }
 
+    /// Find out about many features, on as many threads as the machine has processors; answers in the order of the questions.
+    pub fn probe_all(&self, features: &[Feature]) -> Vec<Answer> {
+        let threads = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let next = AtomicUsize::new(0);
+        let work = || {
+            let mut found = Vec::new();
+            loop {
+                let start = next.fetch_add(PORTION, Ordering::Relaxed);
+                let Some(rest) = features.get(start..).filter(|rest| !rest.is_empty()) else {
+                    return found;
+                };
+                let portion = rest.iter().take(PORTION).enumerate();
+                found.extend(portion.map(|(at, feature)| (start + at, self.probe(*feature))));
+            }
+        };
+        let mut answers: Vec<(usize, Answer)> = thread::scope(|scope| {
+            let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+            let mut answers = work();
+            for other in others {
+                match other.join() {
+                    Ok(found) => answers.extend(found),
+                    Err(panic) => std::panic::resume_unwind(panic),
+                }
+            }
+            answers
+        });
+        answers.sort_by_key(|(at, _)| *at);
+        answers.into_iter().map(|(_, answer)| answer).collect()
+    }
+
     /// Find out about a feature.
     pub fn probe(&self, feature: Feature) -> Answer {
         match &self.source {
@@ -101,7 +138,7 @@ fn live(feature: Feature) -> Answer {
     if let Some(answer) = CACHE.read().unwrap_or_else(PoisonError::into_inner).get(&feature) {
         return answer.clone();
     }
-    let answer = feature.ask();
+    let answer = sure(feature.ask());
     if !matches!(answer, Answer::Unknown(_)) {
         CACHE
             .write()
@@ -109,6 +146,20 @@ fn live(feature: Feature) -> Answer {
             .insert(feature, answer.clone());
     }
     answer
+}
+
+/// Kernels say no to those that lack rights in many ways: it counts only where the process has the least right.
+fn sure(answer: Answer) -> Answer {
+    match answer {
+        Answer::No(mut evidence) => match missing_right(&[Capability::BPF]) {
+            Some(missing) => {
+                evidence.how = format!("{}; {missing} to be sure", evidence.how).into();
+                Answer::Unknown(evidence)
+            }
+            None => Answer::No(evidence),
+        },
+        answer => answer,
+    }
 }
 
 #[cfg(test)]

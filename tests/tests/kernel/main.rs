@@ -3,6 +3,7 @@
 
 mod channels;
 mod counter;
+mod features;
 mod fixtures;
 mod links;
 mod load;

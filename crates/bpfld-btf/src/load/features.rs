@@ -65,7 +65,7 @@ impl BtfFeature {
             Self::DeclTag => (5, 16),
             Self::TypeTag => (5, 17),
             Self::Enum64 => (6, 0),
-            Self::QuestionMark => (6, 12),
+            Self::QuestionMark => (6, 9),
             Self::Layout => (7, 1),
         }
     }

@@ -1,14 +1,12 @@
 //! `bpfld features`: what this kernel can do, and what this process may.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 
-use anyhow::Result;
-use bpfld_features::{
-    Answer, Capabilities, Capability, Feature, FsType, Mounts, Probes, Release, Settings,
-    in_initial_user_namespace,
-};
-use bpfld_sys::{MapType, ProgramType};
+use anyhow::{Context, Result};
+use bpfld_features::{Answer, Capability, Feature, Group, Kfuncs, Record};
 use comfy_table::{Attribute, Cell, Color};
 use serde::Serialize;
 
@@ -18,216 +16,172 @@ use crate::output::{Format, Output};
 /// Tell what the running kernel can do with BPF, and what this process may
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Text for people, or one JSON object
+    /// Text for people, or one JSON object, which can be kept and loaded again
     #[arg(long, value_enum, default_value_t)]
     output: Format,
+    /// Tell what a record says (made with --output json) instead of asking the running kernel
+    #[arg(long, value_name = "FILE", conflicts_with = "diff")]
+    from: Option<PathBuf>,
+    /// Tell how two records differ
+    #[arg(long, num_args = 2, value_names = ["A", "B"])]
+    diff: Option<Vec<PathBuf>>,
+    /// List in text, too, which helpers each type of program may call
+    #[arg(long)]
+    helpers: bool,
+    /// Ask as well which kernel functions programs may call
+    #[arg(long, conflicts_with_all = ["from", "diff"])]
+    kfuncs: bool,
 }
 
-/// What the command found out; its JSON form.
-#[derive(Serialize)]
-struct Report {
-    /// Of this form of JSON.
-    version: u32,
-    kernel: Kernel,
-    process: Process,
-    system: System,
-    /// File system type to mount point.
-    mounts: BTreeMap<&'static str, Option<String>>,
-    features: Vec<Row>,
-}
-
-#[derive(Serialize)]
-struct Kernel {
-    release: Option<String>,
-    version_code: Option<u32>,
-}
-
-#[derive(Serialize)]
-struct Process {
-    capabilities: Option<Vec<String>>,
-    initial_user_namespace: Option<bool>,
-}
-
-#[derive(Serialize)]
-struct System {
-    unprivileged: Option<&'static str>,
-    jit: Option<&'static str>,
-    jit_harden: Option<u64>,
-    jit_kallsyms: Option<u64>,
-    jit_limit: Option<u64>,
-    lockdown: Option<&'static str>,
-    lockdown_source: Option<&'static str>,
-    lsm: Option<Vec<String>>,
-    config: Option<String>,
-}
-
-#[derive(Serialize)]
-struct Row {
-    name: String,
-    answer: &'static str,
-    /// Name of the error behind a "no" or "unknown".
-    errno: Option<String>,
-    how: Option<String>,
-    /// The first release that has it.
-    since: Option<String>,
-    #[serde(skip)]
-    plain: Answer,
-}
-
-/// Ask the kernel and print what it says.
+/// Ask the kernel, or look into records, and print the answers.
 pub(crate) fn run(args: &Args, output: &mut Output) -> Result<ExitStatus> {
-    let report = Report::new();
+    if let Some([a, b]) = args.diff.as_deref() {
+        let changes = Changes::between(&load(a)?, &load(b)?);
+        match args.output {
+            Format::Json => output.json(&changes)?,
+            Format::Text => changes.print(output)?,
+        }
+        return Ok(ExitStatus::Ok);
+    }
+    let mut record = match &args.from {
+        Some(path) => load(path)?,
+        None => Record::of_running_kernel(),
+    };
+    if args.kfuncs {
+        record.set_kfuncs(&Kfuncs::of_running_kernel()?);
+    }
     match args.output {
-        Format::Json => output.json(&report)?,
-        Format::Text => report.print(output)?,
+        Format::Json => output.json(&record)?,
+        Format::Text => print(&record, args.helpers, output)?,
     }
     Ok(ExitStatus::Ok)
 }
 
-impl Report {
-    fn new() -> Report {
-        let release = Release::current();
-        let settings = Settings::current();
-        let mounts = Mounts::current().unwrap_or_default();
-        let probes = Probes::live();
-        let plain = Feature::PLAIN.iter().copied();
-        let maps = MapType::ALL
-            .iter()
-            .filter(|t| t.0 != 0)
-            .map(|t| Feature::MapType(*t));
-        let programs = ProgramType::ALL
-            .iter()
-            .filter(|t| t.0 != 0)
-            .map(|t| Feature::ProgramType(*t));
-        Report {
-            version: 1,
-            kernel: Kernel {
-                release: release.map(|r| r.to_string()),
-                version_code: release.map(Release::version_code),
-            },
-            process: Process {
-                capabilities: Capabilities::effective()
-                    .map(|set| set.iter().map(|c| c.to_string()).collect()),
-                initial_user_namespace: in_initial_user_namespace(),
-            },
-            system: System {
-                unprivileged: settings.unprivileged.map(|u| u.describe()),
-                jit: settings.jit.map(|jit| jit.describe()),
-                jit_harden: settings.jit_harden,
-                jit_kallsyms: settings.jit_kallsyms,
-                jit_limit: settings.jit_limit,
-                lockdown: settings.lockdown.map(|(level, _)| level.name()),
-                lockdown_source: settings.lockdown.map(|(_, source)| source),
-                lsm: settings.lsm,
-                config: bpfld_features::Config::current()
-                    .and_then(|config| Some(config.path()?.display().to_string())),
-            },
-            mounts: FsType::ALL
-                .into_iter()
-                .map(|kind| {
-                    (
-                        kind.name(),
-                        mounts.find(kind).map(|path| path.display().to_string()),
-                    )
-                })
-                .collect(),
-            features: plain
-                .chain(maps)
-                .chain(programs)
-                .map(|feature| row(feature, &probes))
-                .collect(),
-        }
-    }
-
-    fn print(&self, output: &mut Output) -> io::Result<()> {
-        let Report {
-            version: _,
-            kernel,
-            process,
-            system,
-            mounts,
-            features,
-        } = self;
-        let unknown = || "unknown".to_owned();
-        let number = |n: Option<u64>| n.map_or_else(unknown, |n| n.to_string());
-        let mut facts = vec![
-            ("kernel", kernel.release.clone().unwrap_or_else(unknown)),
-            (
-                "configuration",
-                system.config.clone().unwrap_or_else(|| "not readable".into()),
-            ),
-            ("capabilities", capabilities(process)),
-            (
-                "without capabilities",
-                system.unprivileged.unwrap_or("unknown").to_owned(),
-            ),
-            ("compiler (JIT)", system.jit.unwrap_or("unknown").to_owned()),
-            ("JIT hardening", number(system.jit_harden)),
-            (
-                "lockdown",
-                match (system.lockdown, system.lockdown_source) {
-                    (Some(level), Some(source)) => format!("{level} ({source})"),
-                    _ => unknown(),
-                },
-            ),
-            (
-                "security modules",
-                system.lsm.as_ref().map_or_else(unknown, |names| names.join(", ")),
-            ),
-        ];
-        facts.extend(
-            mounts
-                .iter()
-                .map(|(kind, path)| (*kind, path.clone().unwrap_or_else(|| "not mounted".into()))),
-        );
-        let rows = facts
-            .into_iter()
-            .map(|(name, value)| vec![Cell::new(name), Cell::new(value)])
-            .collect();
-        output.table(&["system", ""], &[], rows)?;
-        let groups = [
-            ("feature", None),
-            ("map type", Some("map_type:")),
-            ("program type", Some("program_type:")),
-        ];
-        for (title, prefix) in groups {
-            let rows = features.iter().filter_map(|row| {
-                let name = match prefix {
-                    Some(prefix) => row.name.strip_prefix(prefix)?,
-                    None if row.name.contains(':') => return None,
-                    None => &row.name,
-                };
-                let since = row.since.as_deref().unwrap_or("");
-                Some(vec![
-                    Cell::new(name),
-                    answer(&row.plain),
-                    Cell::new(since),
-                    Cell::new(evidence(row)),
-                ])
-            });
-            writeln!(output)?;
-            output.table(&[title, "here", "since", "why"], &[], rows.collect())?;
-        }
-        Ok(())
-    }
+fn load(path: &Path) -> Result<Record> {
+    let json = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    Record::from_json(&json).with_context(|| path.display().to_string())
 }
 
-fn row(feature: Feature, probes: &Probes) -> Row {
-    let plain = probes.probe(feature);
-    let evidence = plain.evidence();
-    Row {
-        name: feature.name(),
-        answer: plain.word(),
-        errno: evidence.and_then(|e| e.errno).map(|errno| errno.to_string()),
-        how: evidence.map(|e| e.how.to_string()),
-        since: feature.since().map(|release| release.to_string()),
-        plain,
+fn print(record: &Record, helpers: bool, output: &mut Output) -> io::Result<()> {
+    let facts = facts(record)
+        .into_iter()
+        .map(|(name, value)| vec![Cell::new(name), Cell::new(value)]);
+    output.table(&["system", ""], &[], facts.collect())?;
+    let answers: BTreeMap<&str, _> = record
+        .features
+        .iter()
+        .map(|row| (row.name.as_str(), row))
+        .collect();
+    for group in Group::ALL.iter().filter(|group| **group != Group::Helpers) {
+        let rows = group.features().into_iter().filter_map(|feature| {
+            let row = answers.get(feature.name().as_str())?;
+            let answer = row.plain_answer()?;
+            let name = row
+                .name
+                .split_once(':')
+                .map_or(row.name.as_str(), |(_, name)| name);
+            let since = row.since.as_deref().unwrap_or("");
+            let why = answer.evidence().map(|e| e.to_string()).unwrap_or_default();
+            Some(vec![
+                Cell::new(name),
+                mark(&answer),
+                Cell::new(since),
+                Cell::new(why),
+            ])
+        });
+        writeln!(output)?;
+        output.table(&[group.title(), "here", "since", "why"], &[], rows.collect())?;
     }
+    print_helpers(record, helpers, output)?;
+    let Some(kfuncs) = &record.kfuncs else {
+        return Ok(());
+    };
+    let rows = kfuncs
+        .iter()
+        .map(|(name, callers)| vec![Cell::new(name), Cell::new(callers.join(", "))]);
+    writeln!(output)?;
+    output.table(&["kernel function", "may be called by"], &[], rows.collect())
+}
+
+/// How many helpers each type of program may call, or which.
+fn print_helpers(record: &Record, list: bool, output: &mut Output) -> io::Result<()> {
+    let none = BTreeSet::new();
+    let every = record.helpers.get("every").unwrap_or(&none);
+    let words = |names: &BTreeSet<String>| match list {
+        true => names.iter().map(String::as_str).collect::<Vec<_>>().join(", "),
+        false => String::new(),
+    };
+    let mut rows = vec![vec![
+        Cell::new("every type below"),
+        Cell::new(every.len()),
+        Cell::new(words(every)),
+    ]];
+    for (program, names) in record.helpers.iter().filter(|(program, _)| *program != "every") {
+        rows.push(vec![
+            Cell::new(program),
+            Cell::new(every.len() + names.len()),
+            Cell::new(words(names)),
+        ]);
+    }
+    for (program, why) in &record.helpers_unknown {
+        rows.push(vec![
+            Cell::new(program),
+            Cell::new("unknown").fg(Color::Yellow),
+            Cell::new(why),
+        ]);
+    }
+    writeln!(output)?;
+    output.table(&["helpers of programs", "number", ""], &[1], rows)
+}
+
+fn facts(record: &Record) -> Vec<(&str, String)> {
+    let (kernel, system) = (&record.kernel, &record.system);
+    let word = |word: &Option<String>| word.clone().unwrap_or_else(|| "unknown".to_owned());
+    let number = |n: Option<u64>| n.map_or_else(|| "unknown".to_owned(), |n| n.to_string());
+    let mut facts = vec![
+        ("kernel", word(&kernel.release)),
+        ("name", word(&kernel.name)),
+        ("machine", word(&kernel.machine)),
+        (
+            "configuration",
+            record
+                .config_source
+                .clone()
+                .unwrap_or_else(|| "not readable".to_owned()),
+        ),
+        ("capabilities", capabilities(record)),
+        ("without capabilities", word(&system.unprivileged)),
+        ("compiler (JIT)", word(&system.jit)),
+        ("JIT hardening", number(system.jit_harden)),
+        ("JIT limit", number(system.jit_limit)),
+        (
+            "lockdown",
+            match (&system.lockdown, &system.lockdown_source) {
+                (Some(level), Some(source)) => format!("{level} ({source})"),
+                _ => "unknown".to_owned(),
+            },
+        ),
+        (
+            "security modules",
+            system
+                .lsm
+                .as_ref()
+                .map_or_else(|| "unknown".to_owned(), |names| names.join(", ")),
+        ),
+    ];
+    let mounts = record.mounts.iter();
+    facts.extend(mounts.map(|(kind, path)| {
+        (
+            kind.as_str(),
+            path.clone().unwrap_or_else(|| "not mounted".to_owned()),
+        )
+    }));
+    facts
 }
 
 /// The capabilities that matter for BPF.
-fn capabilities(process: &Process) -> String {
-    let Some(names) = &process.capabilities else {
+fn capabilities(record: &Record) -> String {
+    let Some(names) = &record.process.capabilities else {
         return "unknown".into();
     };
     let matter = [
@@ -249,13 +203,13 @@ fn capabilities(process: &Process) -> String {
     if !lack.is_empty() {
         text += &format!("; not {}", lack.join(", "));
     }
-    if process.initial_user_namespace == Some(false) {
+    if record.process.initial_user_namespace == Some(false) {
         text += "; in a user namespace, where they do not count";
     }
     text
 }
 
-fn answer(answer: &Answer) -> Cell {
+fn mark(answer: &Answer) -> Cell {
     let cell = Cell::new(answer.word());
     match answer {
         Answer::Yes => cell.fg(Color::Green),
@@ -264,6 +218,66 @@ fn answer(answer: &Answer) -> Cell {
     }
 }
 
-fn evidence(row: &Row) -> String {
-    row.plain.evidence().map(|e| e.to_string()).unwrap_or_default()
+/// How two records differ; its JSON form.
+#[derive(Serialize)]
+struct Changes {
+    /// Of this form of JSON.
+    version: u32,
+    /// The releases of the two kernels.
+    kernels: [Option<String>; 2],
+    features: Vec<Change>,
+}
+
+/// A feature with two answers.
+#[derive(Serialize)]
+struct Change {
+    name: String,
+    answers: [&'static str; 2],
+    since: Option<String>,
+    #[serde(skip)]
+    plain: [Answer; 2],
+}
+
+impl Changes {
+    fn between(a: &Record, b: &Record) -> Changes {
+        let probes = [a.probes(), b.probes()];
+        let features = Group::ALL.iter().flat_map(|group| group.features());
+        let change = |feature: Feature| {
+            let plain = [probes[0].probe(feature), probes[1].probe(feature)];
+            let answers = [plain[0].word(), plain[1].word()];
+            (answers[0] != answers[1]).then(|| Change {
+                name: feature.name(),
+                answers,
+                since: feature.since().map(|release| release.to_string()),
+                plain,
+            })
+        };
+        Changes {
+            version: 1,
+            kernels: [a.kernel.release.clone(), b.kernel.release.clone()],
+            features: features.filter_map(change).collect(),
+        }
+    }
+
+    fn print(&self, output: &mut Output) -> io::Result<()> {
+        let rows = self.features.iter().map(|change| {
+            let Change {
+                name,
+                answers: _,
+                since,
+                plain: [a, b],
+            } = change;
+            vec![
+                Cell::new(name),
+                mark(a),
+                mark(b),
+                Cell::new(since.as_deref().unwrap_or_default()),
+            ]
+        });
+        let [a, b] = self
+            .kernels
+            .each_ref()
+            .map(|release| release.as_deref().unwrap_or("unknown"));
+        output.table(&["feature", a, b, "since"], &[], rows.collect())
+    }
 }

@@ -104,6 +104,14 @@ pub(crate) fn enum64() -> Answer {
     })
 }
 
+pub(crate) fn attribute() -> Answer {
+    takes("loading BTF with an attribute of a type", |btf| {
+        let int = int(btf)?;
+        let attribute = btf.type_attribute("attribute", int)?;
+        btf.pointer(attribute)
+    })
+}
+
 pub(crate) fn layout() -> Answer {
     let mut btf = Builder::new().with_layout();
     match int(&mut btf) {

@@ -22,6 +22,14 @@ pub(crate) const fn store_imm(dst: u8, value: i32) -> Slot {
     Slot::new(0x7a, dst, 0, 0, value)
 }
 
+/// `*(u64 *)(r10 - 8) = 0`
+pub(crate) const CLEAR_STACK: Slot = Slot::new(0x7a, 10, 0, -8, 0);
+
+/// `if dst != value`, jump
+pub(crate) const fn jump_if_not(dst: u8, value: i32, distance: i16) -> Slot {
+    Slot::new(0x55, dst, 0, distance, value)
+}
+
 /// `r = &map[0] + offset`, by the map's file descriptor
 pub(crate) const fn map_value(dst: u8, map: i32, offset: i32) -> [Slot; 2] {
     [

@@ -4,8 +4,9 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use bpfld_insn::Slot;
 use bpfld_sys::{
-    AttachType, BtfLoad, ElemFlags, Errno, LinkCreate, LinkKind, Log, MapCreate, MapFd, MapFlags, MapType,
-    ProgFlags, ProgLoad, ProgramType, Records, Relative, Target, UprobeFile, UprobeMultiFlags,
+    AttachType, BtfLoad, CStrAddress, ElemFlags, Errno, KernelFunctions, KprobeMultiFlags, LinkCreate,
+    LinkKind, Log, MapCreate, MapFd, MapFlags, MapType, ProgFlags, ProgLoad, ProgramType, Records, Relative,
+    Target, UprobeFile, UprobeMultiFlags,
 };
 use zerocopy::IntoBytes;
 
@@ -24,6 +25,8 @@ pub(crate) struct Load<'a> {
     pub(crate) btf: Option<BorrowedFd<'a>>,
     /// Instruction and type of each function.
     pub(crate) functions: &'a [[u32; 2]],
+    /// Descriptors to name by index, of which the kernel is told the number.
+    pub(crate) fd_array: &'a [i32],
 }
 
 impl<'a> Load<'a> {
@@ -37,6 +40,7 @@ impl<'a> Load<'a> {
             name: "",
             btf: None,
             functions: &[],
+            fd_array: &[],
         }
     }
 
@@ -53,6 +57,11 @@ impl<'a> Load<'a> {
         (result, String::from_utf8_lossy(log.text()).into_owned())
     }
 
+    /// Load it with a log of the caller's.
+    pub(crate) fn run_with(&self, log: &mut Log<'_>) -> Result<OwnedFd, Errno> {
+        self.attempt(Some(log))
+    }
+
     fn attempt(&self, mut log: Option<&mut Log<'_>>) -> Result<OwnedFd, Errno> {
         let Load {
             kind,
@@ -63,6 +72,7 @@ impl<'a> Load<'a> {
             name,
             btf,
             functions,
+            fd_array,
         } = *self;
         let mut load = ProgLoad::new(kind, code.as_bytes(), c"GPL");
         load.expected_attach_type = attach_type;
@@ -74,6 +84,8 @@ impl<'a> Load<'a> {
             bytes: functions.as_bytes(),
             record_size: if functions.is_empty() { 0 } else { 8 },
         };
+        load.fd_array = fd_array;
+        load.fd_array_is_complete = !fd_array.is_empty();
         if kind == ProgramType::KPROBE {
             load.kernel_version = crate::Release::current().map_or(0, crate::Release::version_code);
         }
@@ -109,6 +121,16 @@ pub(crate) fn array(value_size: u32, flags: MapFlags) -> Result<MapFd, Errno> {
 /// The number by which instructions name a map.
 pub(crate) fn number(map: &MapFd) -> i32 {
     map.as_fd().as_raw_fd()
+}
+
+/// Write an element.
+pub(crate) fn write(map: &MapFd, key: &[u8], value: &[u8], flags: ElemFlags) -> Result<(), Errno> {
+    bpfld_sys::map_update_elem(map, key, value, flags).map_err(|error| error.errno())
+}
+
+/// Instructions as the kernel reads them.
+pub(crate) fn bytes(code: &[Slot]) -> &[u8] {
+    code.as_bytes()
 }
 
 /// Look up a batch of no elements.
@@ -160,8 +182,18 @@ pub(crate) fn link_to_device(program: &OwnedFd, attach: AttachType, ifindex: u32
     ))
 }
 
+/// Make a link to a kernel function that is not there.
+pub(crate) fn link_to_no_function(program: &OwnedFd, attach: AttachType) -> Result<(), Errno> {
+    let kind = LinkKind::KprobeMulti {
+        functions: KernelFunctions::Names(&[CStrAddress::new(c"no function")]),
+        cookies: &[],
+        flags: KprobeMultiFlags::empty(),
+    };
+    link(&LinkCreate::new(program.as_fd(), Target::None, attach, kind))
+}
+
 /// Make a link to many places in the root directory.
-pub(crate) fn link_to_root(program: &OwnedFd, pid: u32) -> Result<(), Errno> {
+pub(crate) fn link_to_root(program: &OwnedFd, attach: AttachType, pid: u32) -> Result<(), Errno> {
     let kind = LinkKind::UprobeMulti {
         file: UprobeFile::Path(c"/"),
         offsets: &[0],
@@ -170,12 +202,7 @@ pub(crate) fn link_to_root(program: &OwnedFd, pid: u32) -> Result<(), Errno> {
         flags: UprobeMultiFlags::empty(),
         pid,
     };
-    link(&LinkCreate::new(
-        program.as_fd(),
-        Target::None,
-        AttachType::TRACE_UPROBE_MULTI,
-        kind,
-    ))
+    link(&LinkCreate::new(program.as_fd(), Target::None, attach, kind))
 }
 
 fn link(wanted: &LinkCreate<'_>) -> Result<(), Errno> {

@@ -11,11 +11,12 @@ use crate::Answer;
 use crate::probe::btf;
 
 /// The largest pages of any kernel: ring buffers of this size are taken everywhere.
-const LARGEST_PAGE: u32 = 64 << 10;
+pub(crate) const LARGEST_PAGE: u32 = 64 << 10;
+
+const HOW: &str = "creating the smallest map of this type";
 
 /// Whether maps of a type can be created, with the smallest sizes that the kernel takes for it.
 pub(crate) fn create(kind: MapType) -> Answer {
-    const HOW: &str = "creating the smallest map of this type";
     let with_flags = |key, value, entries, flags| {
         let mut map = MapCreate::new(kind, key, value, entries);
         map.flags = flags;
@@ -33,14 +34,7 @@ pub(crate) fn create(kind: MapType) -> Answer {
         MapType::RINGBUF | MapType::USER_RINGBUF => plain(0, 0, LARGEST_PAGE),
         MapType::ARENA => with_flags(0, 0, 1, MapFlags::MMAPABLE),
         MapType::SK_STORAGE | MapType::INODE_STORAGE | MapType::TASK_STORAGE | MapType::CGRP_STORAGE => {
-            let btf = match btf::storage_value().map(|bytes| kernel::load_btf(&bytes)) {
-                Ok(Ok(btf)) => btf,
-                Ok(Err(errno)) => return refused(errno, "loading BTF for the value"),
-                Err(error) => return Answer::unknown(error.to_string()),
-            };
-            let mut map = with_flags(4, 8, 0, MapFlags::NO_PREALLOC);
-            (map.btf, map.btf_key_type_id, map.btf_value_type_id) = (Some(btf.as_fd()), 1, 3);
-            return judge(kernel::create(&map), HOW);
+            return local_storage(kind, MapFlags::empty());
         }
         MapType::ARRAY_OF_MAPS | MapType::HASH_OF_MAPS => {
             let inner = match kernel::array(4, MapFlags::empty()) {
@@ -51,19 +45,36 @@ pub(crate) fn create(kind: MapType) -> Answer {
             map.inner_map = Some(inner.as_fd());
             return judge(kernel::create(&map), HOW);
         }
-        MapType::STRUCT_OPS => {
-            // type 1 of the kernel is no table of functions: one that looks there knows the map type
-            let mut map = plain(4, 4, 1);
-            map.btf_vmlinux_value_type_id = 1;
-            return match kernel::create(&map) {
-                Ok(_) | Err(Errno::ENOTSUPP) => Answer::Yes,
-                Err(errno) => refused(errno, HOW),
-            };
-        }
+        MapType::STRUCT_OPS => return struct_ops(MapFlags::empty()),
         _ if kind.name().is_some() => plain(4, 4, 1),
         _ => return Answer::unknown("no probe for this map type"),
     };
     judge(kernel::create(&map), HOW)
+}
+
+/// Whether there is storage of a kind, with more flags.
+pub(crate) fn local_storage(kind: MapType, flags: MapFlags) -> Answer {
+    let btf = match btf::storage_value().map(|bytes| kernel::load_btf(&bytes)) {
+        Ok(Ok(btf)) => btf,
+        Ok(Err(errno)) => return refused(errno, "loading BTF for the value"),
+        Err(error) => return Answer::unknown(error.to_string()),
+    };
+    let mut map = MapCreate::new(kind, 4, 8, 0);
+    map.flags = flags | MapFlags::NO_PREALLOC;
+    (map.btf, map.btf_key_type_id, map.btf_value_type_id) = (Some(btf.as_fd()), 1, 3);
+    judge(kernel::create(&map), HOW)
+}
+
+/// Whether there are tables of functions, with more flags. Type 1 of the kernel is no such table: a kernel that looks there knows
+/// the map type and the flags.
+pub(crate) fn struct_ops(flags: MapFlags) -> Answer {
+    let mut map = MapCreate::new(MapType::STRUCT_OPS, 4, 4, 1);
+    map.flags = flags;
+    map.btf_vmlinux_value_type_id = 1;
+    match kernel::create(&map) {
+        Ok(_) | Err(Errno::ENOTSUPP) => Answer::Yes,
+        Err(errno) => refused(errno, HOW),
+    }
 }
 
 pub(crate) fn array_mmap() -> Answer {

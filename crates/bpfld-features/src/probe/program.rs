@@ -6,17 +6,18 @@ use bpfld_insn::Helper;
 use bpfld_sys::{AttachType, Errno, ProgFlags, ProgramType};
 
 use super::code::{
-    EXIT, RETURN_0, add_imm, call as call_helper, call_function, map_value, mov_imm, mov_reg, store_imm,
+    EXIT, RETURN_0, add_imm, call as call_helper, call_function, jump_if_not, map_value, mov_imm, mov_reg,
+    store_imm,
 };
 use super::kernel::{self, Load};
 use super::map::with_array;
-use super::verdict::{judge, refused};
+use super::verdict::{judge, refused, refused_program};
 use crate::Answer;
 use crate::probe::btf;
 
 /// Programs that get a verdict only with a target are asked for with an impossible one: the complaint about the target
 /// shows that the kernel knows the type.
-struct Complaint {
+pub(crate) struct Complaint {
     errno: Errno,
     text: &'static str,
 }
@@ -47,21 +48,51 @@ pub(crate) fn load(kind: ProgramType) -> Answer {
     answer(load, complaint, "loading the smallest program of this type")
 }
 
+/// Whether tracing programs attach so, to a target that cannot be.
+pub(crate) fn traces(attach: AttachType) -> Answer {
+    let complaint = match attach {
+        AttachType::TRACE_RAW_TP => NO_TYPEDEF,
+        _ => NO_FUNCTION,
+    };
+    let load = Load {
+        attach_type: attach,
+        attach_btf_id: 1,
+        ..Load::new(ProgramType::TRACING, &RETURN_0)
+    };
+    answer(
+        load,
+        Some(complaint),
+        "loading a program for an impossible target",
+    )
+}
+
+/// Whether tracing programs attach to many functions; they are loaded without a target.
+pub(crate) fn traces_many(attach: AttachType) -> Answer {
+    let load = Load {
+        attach_type: attach,
+        ..Load::new(ProgramType::TRACING, &RETURN_0)
+    };
+    answer(load, None, "loading a program without a target")
+}
+
 fn answer(load: Load<'_>, complaint: Option<Complaint>, how: &'static str) -> Answer {
     let Some(expected) = complaint else {
-        return judge(load.run(), how);
+        return match load.run() {
+            Ok(_) => Answer::Yes,
+            Err(errno) => refused_program(load.kind, errno, how),
+        };
     };
     let (result, log) = load.run_with_log();
     match result {
         Ok(_) => Answer::Yes,
         Err(errno) if errno == expected.errno && log.contains(expected.text) => Answer::Yes,
-        Err(errno) => refused(errno, how),
+        Err(errno) => refused_program(load.kind, errno, how),
     }
 }
 
 impl<'a> Load<'a> {
     /// What else the kernel wants to know for a program of this type. `None` for types that this build does not know.
-    fn for_type(self) -> Option<(Load<'a>, Option<Complaint>)> {
+    pub(crate) fn for_type(self) -> Option<(Load<'a>, Option<Complaint>)> {
         let attach = |attach| {
             Some((
                 Load {
@@ -130,23 +161,41 @@ pub(crate) fn call(kind: ProgramType, helper: Helper) -> Answer {
             errno: Some(errno),
             how: "the verifier does not know the helper here".into(),
         }),
-        false if log.is_empty() => refused(errno, "loading a program that calls the helper"),
+        false if log.is_empty() => refused_program(kind, errno, "loading a program that calls the helper"),
         false => Answer::Yes,
     }
 }
 
 pub(crate) fn fentry() -> Answer {
-    let load = Load::new(ProgramType::TRACING, &RETURN_0);
-    let load = Load {
-        attach_type: AttachType::TRACE_FENTRY,
-        attach_btf_id: 1,
-        ..load
-    };
-    answer(
-        load,
-        Some(NO_FUNCTION),
-        "loading a program for the entry of a function",
+    traces(AttachType::TRACE_FENTRY)
+}
+
+/// More than the 4096 instructions that were the limit before.
+pub(crate) fn large() -> Answer {
+    let mut code = vec![mov_imm(0, 0); 4096];
+    code.push(EXIT);
+    judge(
+        Load::new(ProgramType::SOCKET_FILTER, &code).run(),
+        "loading a program of 4097 instructions",
     )
+}
+
+pub(crate) fn bounded_loop() -> Answer {
+    let code = [mov_imm(0, 10), add_imm(0, -1), jump_if_not(0, 0, -2), EXIT];
+    judge(
+        Load::new(ProgramType::SOCKET_FILTER, &code).run(),
+        "loading a program that counts from 10 to 0",
+    )
+}
+
+pub(crate) fn fd_array_count() -> Answer {
+    with_array(|map| {
+        let load = Load {
+            fd_array: &[kernel::number(map)],
+            ..Load::new(ProgramType::SOCKET_FILTER, &RETURN_0)
+        };
+        judge(load.run(), "loading a program with an array of one descriptor")
+    })
 }
 
 pub(crate) fn name() -> Answer {

@@ -1,11 +1,11 @@
 //! What the kernel as a whole does.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 
 use crate::Answer;
 
-/// The kernel's own list of symbols tells.
+/// The kernel's own type information tells, or else its list of symbols, which takes long to read.
 pub(crate) fn syscall_wrapper() -> Answer {
     let prefix = match std::env::consts::ARCH {
         "x86_64" => "x64",
@@ -15,6 +15,13 @@ pub(crate) fn syscall_wrapper() -> Answer {
         other => other,
     };
     let name = format!("__{prefix}_sys_bpf");
+    if let Ok(btf) = fs::read("/sys/kernel/btf/vmlinux") {
+        let mut strings = btf.split(|byte| *byte == 0);
+        return match strings.any(|string| string == name.as_bytes()) {
+            true => Answer::Yes,
+            false => Answer::no(format!("no function {name}")),
+        };
+    }
     let Ok(file) = File::open("/proc/kallsyms") else {
         return Answer::unknown("/proc/kallsyms cannot be read");
     };

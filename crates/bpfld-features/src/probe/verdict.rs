@@ -6,7 +6,9 @@ use bpfld_sys::{Errno, ProgramType};
 
 use super::code::RETURN_0;
 use super::kernel::Load;
-use crate::{Answer, Capabilities, Capability, Evidence, Release, in_initial_user_namespace};
+use crate::{
+    Answer, Capabilities, Capability, Evidence, Release, capabilities_for, in_initial_user_namespace,
+};
 
 /// It worked, or it did not.
 pub(crate) fn judge<T>(outcome: Result<T, Errno>, how: &'static str) -> Answer {
@@ -18,6 +20,15 @@ pub(crate) fn judge<T>(outcome: Result<T, Errno>, how: &'static str) -> Answer {
 
 /// What a refusal means: missing memory or rights say nothing about the kernel, all else is its "no".
 pub(crate) fn refused(errno: Errno, how: &'static str) -> Answer {
+    decide(errno, how, &[Capability::BPF])
+}
+
+/// The same for a program of a type, which may need more rights.
+pub(crate) fn refused_program(kind: ProgramType, errno: Errno, how: &'static str) -> Answer {
+    decide(errno, how, &capabilities_for(kind))
+}
+
+fn decide(errno: Errno, how: &'static str, needed: &[Capability]) -> Answer {
     let evidence = |how: Cow<'static, str>| Evidence {
         errno: Some(errno),
         how,
@@ -26,7 +37,7 @@ pub(crate) fn refused(errno: Errno, how: &'static str) -> Answer {
         Errno::ENOMEM | Errno::EMFILE | Errno::ENFILE | Errno::EAGAIN | Errno::EINTR | Errno::ENOSPC => {
             Answer::Unknown(evidence(how.into()))
         }
-        Errno::EPERM => match missing_right() {
+        Errno::EPERM => match missing_right(needed) {
             Some(missing) => Answer::Unknown(evidence(missing)),
             None if control() => Answer::No(evidence(
                 format!("{how}; refused although this process has all rights").into(),
@@ -40,17 +51,20 @@ pub(crate) fn refused(errno: Errno, how: &'static str) -> Answer {
     }
 }
 
-/// The right that BPF as a whole needs and this process lacks.
-pub(crate) fn missing_right() -> Option<Cow<'static, str>> {
+/// The rights that are needed and that this process lacks.
+pub(crate) fn missing_right(needed: &[Capability]) -> Option<Cow<'static, str>> {
     let capabilities = Capabilities::effective()?;
-    if Release::current().is_some_and(|release| release < Release::new(5, 8))
-        && !capabilities.has(Capability::SYS_ADMIN)
-    {
-        return Some("needs CAP_SYS_ADMIN".into());
+    if Release::current().is_some_and(|release| release < Release::new(5, 8)) {
+        let lacks = !capabilities.has(Capability::SYS_ADMIN);
+        return lacks.then(|| "needs CAP_SYS_ADMIN".into());
     }
-    let needed = [Capability::BPF, Capability::PERFMON, Capability::NET_ADMIN];
-    if let Some(missing) = needed.into_iter().find(|c| !capabilities.can(*c)) {
-        return Some(format!("needs {missing}").into());
+    let missing: Vec<String> = needed
+        .iter()
+        .filter(|c| !capabilities.can(**c))
+        .map(|c| c.to_string())
+        .collect();
+    if !missing.is_empty() {
+        return Some(format!("needs {}", missing.join(" and ")).into());
     }
     match in_initial_user_namespace() {
         Some(false) => Some("needs capabilities in the initial user namespace".into()),

@@ -176,7 +176,7 @@ fn batches() {
         let count = count as usize;
         for (key, value) in keys.chunks(4).zip(values.chunks(8)).take(count) {
             let key = u32::from_ne_bytes(key.try_into().unwrap());
-            assert_eq!(u64::from_ne_bytes(value.try_into().unwrap()), key.into());
+            assert_eq!(u64::from_ne_bytes(value.try_into().unwrap()), u64::from(key));
             seen[key as usize] = true;
         }
         match result {
