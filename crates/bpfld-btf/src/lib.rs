@@ -34,6 +34,7 @@ mod builder;
 mod bytes;
 mod c;
 mod dedup;
+mod diff;
 mod endian;
 mod error;
 mod ext;
@@ -54,6 +55,7 @@ mod render;
 mod resolve;
 mod strings;
 mod ty;
+mod type_name;
 mod walk;
 
 pub use crate::{
@@ -62,6 +64,7 @@ pub use crate::{
     bytes::Bytes,
     c::CError,
     dedup::Deduplicated,
+    diff::{Change, Detail, Diff, Place},
     endian::Endian,
     error::{Error, ErrorKind},
     ext::{BtfExt, CoreRelocation, ExtRecord, ExtRecords, ExtSection, ExtTable, FuncInfo, LineInfo},

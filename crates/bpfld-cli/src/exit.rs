@@ -10,7 +10,7 @@ use bpfld::{Errno, Failure};
 pub(crate) const HELP: &str = "\
 Exit status:
   0  all is well
-  1  the answer is no: a program or an object does not load
+  1  the answer is no: a program does not load or fit a kernel, a name is not found, types differ
   2  the command line makes no sense
   3  a file cannot be read, or is no BPF object
   4  this process may not do it; the message says which capability is missing

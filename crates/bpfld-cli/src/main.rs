@@ -26,6 +26,8 @@ enum Command {
     Verify(commands::verify::Args),
     Run(commands::run::Args),
     Features(commands::features::Args),
+    Btf(commands::btf::Args),
+    Core(commands::core::Args),
 }
 
 fn main() -> ExitCode {
@@ -36,6 +38,8 @@ fn main() -> ExitCode {
         Command::Verify(args) => commands::verify::run(&args, &mut output),
         Command::Run(args) => commands::run::run(&args, &mut output),
         Command::Features(args) => commands::features::run(&args, &mut output),
+        Command::Btf(args) => commands::btf::run(&args, &mut output),
+        Command::Core(args) => commands::core::run(&args, &mut output),
     };
     let result = result.and_then(|status| output.finish().map(|()| status).map_err(Into::into));
     let status = match result {

@@ -161,32 +161,8 @@ pub(crate) struct Elf<'d> {
 
 impl<'d> Elf<'d> {
     pub(crate) fn parse(data: &'d [u8]) -> Result<Self, Error> {
-        if data.len() > MAX_FILE {
-            return Err(Error::new(ErrorKind::Limit, "file is larger than 4 GiB"));
-        }
-        if data.get(..4) != Some(header::ELFMAG) {
-            return Err(Error::elf("not an ELF file"));
-        }
-        match data.get(header::EI_CLASS) {
-            Some(&header::ELFCLASS64) => {}
-            Some(&header::ELFCLASS32) => return Err(Error::elf("a 32-bit ELF file; BPF objects are 64-bit")),
-            _ => return Err(Error::elf("unknown ELF class")),
-        }
-        let endian = match data.get(header::EI_DATA) {
-            Some(&header::ELFDATA2LSB) => Endian::Little,
-            Some(&header::ELFDATA2MSB) => Endian::Big,
-            _ => return Err(Error::elf("unknown byte order")),
-        };
-        let header =
-            goblin::elf::Elf::parse_header(data).map_err(|_| Error::elf("file header is cut off"))?;
+        let (header, endian, ctx) = read_header(data)?;
         check_header(&header)?;
-        let ctx = Ctx::new(
-            Container::Big,
-            match endian {
-                Endian::Little => ElfEndian::Little,
-                Endian::Big => ElfEndian::Big,
-            },
-        );
         let (sections, by_name) = read_sections(data, &header, ctx)?;
         let symbols = read_symbols(data, &sections, ctx)?;
         Ok(Self {
@@ -194,6 +170,20 @@ impl<'d> Elf<'d> {
             endian,
             sections,
             symbols,
+            by_name,
+        })
+    }
+
+    /// The sections alone, of a file for any machine: object, executable or kernel image.
+    pub(crate) fn parse_sections(data: &'d [u8]) -> Result<Self, Error> {
+        let (header, endian, ctx) = read_header(data)?;
+        check_section_headers(&header)?;
+        let (sections, by_name) = read_sections(data, &header, ctx)?;
+        Ok(Self {
+            data,
+            endian,
+            sections,
+            symbols: Vec::new(),
             by_name,
         })
     }
@@ -271,6 +261,28 @@ fn word64(record: &[u8; 16], half: usize, endian: Endian) -> u64 {
     }
 }
 
+/// The file header, if it is of a 64-bit ELF file.
+fn read_header(data: &[u8]) -> Result<(Header, Endian, Ctx), Error> {
+    if data.len() > MAX_FILE {
+        return Err(Error::new(ErrorKind::Limit, "file is larger than 4 GiB"));
+    }
+    if data.get(..4) != Some(header::ELFMAG) {
+        return Err(Error::elf("not an ELF file"));
+    }
+    match data.get(header::EI_CLASS) {
+        Some(&header::ELFCLASS64) => {}
+        Some(&header::ELFCLASS32) => return Err(Error::elf("a 32-bit ELF file; BPF objects are 64-bit")),
+        _ => return Err(Error::elf("unknown ELF class")),
+    }
+    let (endian, elf_endian) = match data.get(header::EI_DATA) {
+        Some(&header::ELFDATA2LSB) => (Endian::Little, ElfEndian::Little),
+        Some(&header::ELFDATA2MSB) => (Endian::Big, ElfEndian::Big),
+        _ => return Err(Error::elf("unknown byte order")),
+    };
+    let header = goblin::elf::Elf::parse_header(data).map_err(|_| Error::elf("file header is cut off"))?;
+    Ok((header, endian, Ctx::new(Container::Big, elf_endian)))
+}
+
 fn check_header(header: &Header) -> Result<(), Error> {
     if header.e_type != header::ET_REL {
         return Err(Error::elf(
@@ -284,6 +296,10 @@ fn check_header(header: &Header) -> Result<(), Error> {
             header.e_machine
         )));
     }
+    check_section_headers(header)
+}
+
+fn check_section_headers(header: &Header) -> Result<(), Error> {
     if header.e_shoff != 0 && u64::from(header.e_shentsize) != section_header_size() {
         return Err(Error::elf(format!(
             "section headers of {} bytes",

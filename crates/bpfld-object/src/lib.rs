@@ -17,6 +17,7 @@ extern crate std;
 mod adapt;
 #[cfg(feature = "asm")]
 mod assembly;
+mod btf_file;
 mod datasec;
 mod elf;
 mod error;
@@ -45,6 +46,7 @@ mod variables;
 pub use crate::assembly::{Assembled, AssemblyText, ObjectAssembler, TextError};
 pub use crate::{
     adapt::{CoreOutcome, CoreReport, Unfit},
+    btf_file::BtfFile,
     datasec::{DataSection, DataVariable},
     elf::Section,
     error::{Error, ErrorKind},

@@ -113,6 +113,32 @@ impl KernelBtf {
         Ok(modules.clone())
     }
 
+    /// The types of any BTF object of the running kernel, by its id: the kernel's own, a module's, or what a program
+    /// brought along (Linux 4.18).
+    ///
+    /// # Errors
+    ///
+    /// There is no such object, this process lacks `CAP_SYS_ADMIN`, or the types are malformed.
+    pub fn by_id(id: u32) -> Result<Arc<Btf>, Error> {
+        let subject = || Subject::KernelBtf(format!("object {id}"));
+        let failed = |doing, error| Error::kernel(subject(), doing, error);
+        let fd = sys::btf_get_fd_by_id(id, None).map_err(|error| failed("open it", error))?;
+        let info = sys::btf_info(&fd).map_err(|error| failed("describe it", error))?;
+        let mut name = [0; 512];
+        let is_module = info.kernel_btf != 0
+            && sys::btf_name(&fd, &mut name).is_ok_and(|name| name.to_bytes() != VMLINUX.as_bytes());
+        let mut bytes = vec![0; info.btf_size as usize];
+        sys::btf_data(&fd, &mut bytes).map_err(|error| failed("read it", error))?;
+        let btf = if is_module {
+            Btf::parse_split(bytes, Arc::clone(Self::shared()?.vmlinux()))
+        } else {
+            Btf::parse(bytes)
+        };
+        Ok(Arc::new(
+            btf.map_err(|error| Error::new(subject(), ErrorKind::Btf(error)))?,
+        ))
+    }
+
     /// Finds a type in vmlinux, else in the modules.
     pub(crate) fn find(&self, name: &str, kind: Kind) -> Result<Option<KernelType>, Error> {
         if let Some(id) = self.vmlinux.find(name, kind) {

@@ -78,6 +78,40 @@ impl Btf {
         )
     }
 
+    /// Prints the C definition of one struct, union, enumeration or typedef, without what it needs.
+    ///
+    /// ```
+    /// use bpfld_btf::{Builder, IntEncoding};
+    ///
+    /// let mut builder = Builder::new();
+    /// let int = builder.int("int", 4, IntEncoding::SIGNED)?;
+    /// let pid = builder.typedef("pid_t", int)?;
+    /// let mut text = String::new();
+    /// builder.finish()?.write_c_definition(pid, &mut text)?;
+    /// assert_eq!(text, "typedef int pid_t;\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`Btf::write_c`].
+    pub fn write_c_definition(&self, id: TypeId, out: &mut impl Write) -> Result<(), CError> {
+        let mut text = String::new();
+        Printer::new(self).define(&mut text, id)?;
+        Ok(writeln!(out, "{}", text.trim_end())?)
+    }
+
+    /// Prints a C declaration of `name` as something of this type, without a semicolon: `int (*handler)(void *)`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Btf::write_c`].
+    pub fn write_c_declaration(&self, id: TypeId, name: &str, out: &mut impl Write) -> Result<(), CError> {
+        let mut text = String::new();
+        Printer::new(self).declare(&mut text, id, name)?;
+        Ok(out.write_str(&text)?)
+    }
+
     /// Prints C definitions of all types, as `bpftool btf dump … format c` does: what is usually called `vmlinux.h`.
     /// Structs are marked so that clang records CO-RE relocations for accesses to them. Kernel functions that programs
     /// may call are declared at the end.

@@ -2,7 +2,6 @@
 
 mod code;
 mod report;
-mod types;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed assumption is a failed test")]
 
+mod btf;
+mod core;
 mod exit;
 mod features;
 mod inspect;

@@ -10,7 +10,7 @@ use bpfld_object::{
 };
 use serde::Serialize;
 
-use super::{code, types};
+use super::code;
 
 /// Everything about an object.
 #[derive(Serialize)]
@@ -209,7 +209,7 @@ impl ProgramRow {
 
 impl MapRow {
     fn new(object: &Object, map: &MapDef) -> MapRow {
-        let ty = |id: Option<TypeId>| id.and_then(|id| Some(types::name(object.btf()?, id)));
+        let ty = |id: Option<TypeId>| id.and_then(|id| Some(object.btf()?.type_name(id)));
         let slot = |value: &SlotValue| match value {
             SlotValue::Map(map) => object.maps().get(map.index()).map(|map| &map.name),
             SlotValue::Program(program) => object
@@ -396,7 +396,7 @@ fn relocation_rows(object: &Object, linked: &LinkedProgram) -> Vec<RelocationRow
 }
 
 fn type_name(btf: Option<&Btf>, ty: Option<TypeId>) -> Option<String> {
-    Some(types::name(btf?, ty?))
+    Some(btf?.type_name(ty?))
 }
 
 fn map_name(object: &Object, index: usize) -> String {

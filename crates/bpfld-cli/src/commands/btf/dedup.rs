@@ -1,0 +1,53 @@
+//! `bpfld btf dedup`: many types into one file, each once.
+
+use std::fs;
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use bpfld_btf::Builder;
+
+use super::source::Source;
+use crate::exit::ExitStatus;
+use crate::output::Output;
+
+/// Put the types of several files together and leave each only once
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Files with types
+    #[arg(required = true, value_name = "SOURCE")]
+    sources: Vec<Source>,
+    /// What all of them continue
+    #[arg(long, value_name = "SOURCE")]
+    base: Option<Source>,
+    /// The file to write
+    #[arg(long, short, value_name = "OUT")]
+    output: PathBuf,
+}
+
+/// Merge, deduplicate, write, and tell how much it is.
+pub(crate) fn run(args: &Args, output: &mut Output) -> Result<ExitStatus> {
+    let base = args.base.as_ref().map(|base| base.read(None)).transpose()?;
+    let mut builder = match &base {
+        Some(base) => Builder::split(Arc::clone(base)),
+        None => Builder::new(),
+    };
+    for source in &args.sources {
+        let btf = source.read(base.clone())?;
+        builder.append(&btf).with_context(|| source.to_string())?;
+    }
+    let merged = builder.dedup()?.builder;
+    let count = |builder: &Builder| builder.len() - builder.first_id().0;
+    let bytes = merged.to_bytes();
+    fs::write(&args.output, &bytes).with_context(|| args.output.display().to_string())?;
+    writeln!(
+        output,
+        "{}: {} types of {}, {} bytes",
+        args.output.display(),
+        count(&merged),
+        count(&builder),
+        bytes.len()
+    )?;
+    Ok(ExitStatus::Ok)
+}

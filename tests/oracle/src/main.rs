@@ -1,0 +1,36 @@
+//! What libbpf makes of BPF objects, and whether bpfld makes the same of them.
+
+mod core;
+mod libbpf;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "bpfld-oracle", about = "Hold bpfld against libbpf")]
+struct Cli {
+    #[command(subcommand)]
+    question: Question,
+}
+
+#[derive(Subcommand)]
+enum Question {
+    /// Are the instructions the same after CO-RE relocation, for every program and every kernel?
+    Core(core::Args),
+}
+
+fn main() -> ExitCode {
+    let answer: Result<bool> = match Cli::parse().question {
+        Question::Core(args) => core::run(&args),
+    };
+    match answer {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("oracle: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
