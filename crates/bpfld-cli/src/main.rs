@@ -1,8 +1,11 @@
 //! The `bpfld` command: look at BPF objects, hold them against the running kernel, and ask what that kernel can do.
 
+mod bytes;
 mod commands;
 mod exit;
 mod output;
+mod select;
+mod values;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -28,6 +31,9 @@ enum Command {
     Features(commands::features::Args),
     Btf(commands::btf::Args),
     Core(commands::core::Args),
+    Map(commands::map::Args),
+    Prog(commands::prog::Args),
+    Link(commands::link::Args),
 }
 
 fn main() -> ExitCode {
@@ -40,6 +46,9 @@ fn main() -> ExitCode {
         Command::Features(args) => commands::features::run(&args, &mut output),
         Command::Btf(args) => commands::btf::run(&args, &mut output),
         Command::Core(args) => commands::core::run(&args, &mut output),
+        Command::Map(args) => commands::map::run(&args, &mut output),
+        Command::Prog(args) => commands::prog::run(&args, &mut output),
+        Command::Link(args) => commands::link::run(&args, &mut output),
     };
     let result = result.and_then(|status| output.finish().map(|()| status).map_err(Into::into));
     let status = match result {

@@ -83,3 +83,27 @@ impl Write for Output {
         self.writer.flush()
     }
 }
+
+/// A process that holds something; its JSON form.
+#[derive(Serialize)]
+pub(crate) struct Holder {
+    pid: u32,
+    name: String,
+}
+
+/// The processes in the form for output.
+pub(crate) fn holders(processes: &[bpfld::Process]) -> Vec<Holder> {
+    let holder = |process: &bpfld::Process| Holder {
+        pid: process.pid,
+        name: process.name.clone(),
+    };
+    processes.iter().map(holder).collect()
+}
+
+/// The processes in a cell of a table.
+pub(crate) fn owners_cell(holders: &[Holder]) -> Cell {
+    let owners = holders
+        .iter()
+        .map(|Holder { pid, name }| format!("{name}({pid})"));
+    Cell::new(owners.collect::<Vec<_>>().join(", "))
+}

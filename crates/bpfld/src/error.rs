@@ -46,6 +46,8 @@ pub enum Subject {
     ObjectBtf,
     /// A file: a pin or something below /proc or /sys.
     File(PathBuf),
+    /// The kernel as a whole.
+    Kernel,
 }
 
 /// What went wrong.
@@ -294,6 +296,7 @@ impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Object => f.write_str("object"),
+            Self::Kernel => f.write_str("kernel"),
             Self::Map(name) => write!(f, "map '{name}'"),
             Self::Program(name) => write!(f, "program '{name}'"),
             Self::Extern(name) => write!(f, "extern '{name}'"),

@@ -4,5 +4,8 @@ pub(crate) mod btf;
 pub(crate) mod core;
 pub(crate) mod features;
 pub(crate) mod inspect;
+pub(crate) mod link;
+pub(crate) mod map;
+pub(crate) mod prog;
 pub(crate) mod run;
 pub(crate) mod verify;

@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use self::contents::MapContents;
 use super::inspect;
+use crate::bytes::{dump, hex};
 use crate::exit::{ExitStatus, Usage};
 use crate::output::{Format, Output};
 
@@ -70,8 +71,8 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<ExitStatus> {
         return_value: result.return_value,
         duration_ns: result.duration.as_nanos(),
         repeat: args.repeat,
-        data_out: input::hex(&result.data),
-        context_out: input::hex(&result.context),
+        data_out: hex(&result.data),
+        context_out: hex(&result.context),
         maps: loaded.maps().map(|map| MapContents::read(&object, map)).collect(),
     };
     match args.output {
@@ -135,7 +136,7 @@ fn print(report: &Report, result: &TestRunResult, output: &mut Output) -> io::Re
     for (title, bytes) in [("data", &result.data), ("context", &result.context)] {
         if !bytes.is_empty() {
             writeln!(output, "\n{title} afterwards, {} bytes", bytes.len())?;
-            write!(output, "{}", input::dump(bytes))?;
+            write!(output, "{}", dump(bytes))?;
         }
     }
     maps.iter().try_for_each(|map| map.print(output))

@@ -7,6 +7,7 @@ mod core;
 mod exit;
 mod features;
 mod inspect;
+mod maps;
 mod rights;
 mod run;
 mod verify;

@@ -1,14 +1,14 @@
 //! Attach targets that the kernel wants to know when a program is loaded, by their number in its types.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
-use bpfld_btf::{Btf, Kind, TypeId};
+use bpfld_btf::{Kind, TypeId};
 use bpfld_sys::{self as sys, AttachType};
 
 use super::options::Target;
-use crate::error::{Error, ErrorKind, Subject};
-use crate::kernel_btf::{KernelBtf, KernelType, ModuleBtf};
+use crate::error::{Error, Subject};
+use crate::kernel_btf::{self, KernelBtf, KernelType, ModuleBtf};
 use crate::program::Program;
 
 /// What a program is tied to.
@@ -120,9 +120,7 @@ fn in_program(subject: &Subject, program: &Program, function: &str) -> Result<At
         );
         return Err(Error::invalid(subject.clone(), message));
     }
-    let btf = read_btf(info.btf_id)
-        .map_err(|error| kernel("read the types of the program to attach to", error))?
-        .map_err(|error| Error::new(subject.clone(), ErrorKind::Btf(error)))?;
+    let btf = kernel_btf::by_id(info.btf_id)?;
     let id = btf.find(function, Kind::FUNC).ok_or_else(|| {
         let what = format!("function {function} in program '{}'", program.name());
         Error::not_found(subject.clone(), what)
@@ -131,12 +129,4 @@ fn in_program(subject: &Subject, program: &Program, function: &str) -> Result<At
         program: program.clone(),
         function: id,
     })
-}
-
-fn read_btf(id: u32) -> Result<Result<Btf, bpfld_btf::Error>, sys::Error> {
-    let fd: OwnedFd = sys::btf_get_fd_by_id(id, None)?;
-    let size = sys::btf_data(&fd, &mut [])?;
-    let mut bytes = vec![0; size as usize];
-    sys::btf_data(&fd, &mut bytes)?;
-    Ok(Btf::parse(bytes))
 }

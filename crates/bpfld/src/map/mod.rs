@@ -25,6 +25,7 @@ mod ringbuf;
 mod sockets;
 mod stack_traces;
 mod storage;
+mod types;
 mod user_ring_memory;
 mod user_ringbuf;
 mod view;
@@ -54,5 +55,6 @@ pub use self::{
         CgroupStorage, CgroupStorageKey, CgrpStorage, InodeStorage, PerCpuCgroupStorage, SkStorage,
         TaskStorage,
     },
+    types::MapTypes,
     user_ringbuf::{UserRecord, UserRingBuf},
 };

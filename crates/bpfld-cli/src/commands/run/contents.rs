@@ -1,22 +1,17 @@
 //! What is in a map, printed by its types.
 
-use std::borrow::Cow;
 use std::io::{self, Write};
 
 use bpfld::{Map, MapType};
-use bpfld_btf::{Btf, Style, TypeId};
 use bpfld_object::{MapDef, MapIndex, Object, Variable};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::input::hex;
 use crate::output::Output;
+use crate::values::{Shown, shorten, show};
 
 /// More elements than a person reads; the rest is counted.
 const MOST: usize = 1000;
-
-/// Longer texts are cut for people.
-const LONGEST: usize = 1000;
 
 /// A map and its elements.
 #[derive(Serialize)]
@@ -41,15 +36,6 @@ struct Entry {
     value: Option<Shown>,
     #[serde(skip_serializing_if = "Option::is_none")]
     values: Option<Vec<Shown>>,
-}
-
-/// A value as text and as JSON.
-#[derive(Serialize)]
-#[serde(transparent)]
-struct Shown {
-    json: Value,
-    #[serde(skip)]
-    text: String,
 }
 
 impl MapContents {
@@ -101,7 +87,7 @@ impl MapContents {
             };
             self.entries.push(Entry {
                 key,
-                value: Some(show(object.btf(), *ty, bytes)),
+                value: Some(show(object.btf().map(AsRef::as_ref), *ty, bytes)),
                 values: None,
             });
         }
@@ -114,7 +100,7 @@ impl MapContents {
             def.and_then(|def| def.value_type),
         );
         let is_array = matches!(map.map_type(), MapType::ARRAY | MapType::PERCPU_ARRAY);
-        let btf = object.btf();
+        let btf = object.btf().map(AsRef::as_ref);
         for entry in map.entries() {
             let (key, value) = entry?;
             if is_array && value.iter().all(|byte| *byte == 0) {
@@ -184,19 +170,6 @@ impl MapContents {
     }
 }
 
-/// The beginning of a text, and how much there is in all if that is not everything.
-fn shorten(text: &str) -> Cow<'_, str> {
-    match text.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!(
-            "{}… ({} characters)",
-            text.get(..end).unwrap_or(text),
-            text.chars().count()
-        )
-        .into(),
-        None => text.into(),
-    }
-}
-
 /// Whether user space can walk the elements of a map and read them.
 fn is_readable(kind: MapType) -> bool {
     matches!(
@@ -210,24 +183,4 @@ fn is_readable(kind: MapType) -> bool {
             | MapType::LPM_TRIE
             | MapType::STACK_TRACE
     )
-}
-
-/// A value by its type; without one, or if it does not fit, as hexadecimal digits.
-fn show(btf: Option<&impl AsRef<Btf>>, ty: Option<TypeId>, bytes: &[u8]) -> Shown {
-    let render = |style: Style| {
-        let mut text = String::new();
-        btf?.as_ref().render(ty?, bytes, &style, &mut text).ok()?;
-        Some(text)
-    };
-    let json = render(Style::json()).and_then(|json| serde_json::from_str(&json).ok());
-    match (render(Style::text()), json) {
-        (Some(text), Some(json)) => Shown { json, text },
-        _ => {
-            let text = hex(bytes);
-            Shown {
-                json: Value::from(&*text),
-                text,
-            }
-        }
-    }
 }
