@@ -13,80 +13,152 @@ struct Row {
     mask: u64,
     value: u64,
     op: Op,
+    /// What the second immediate may hold.
+    high: Option<Field>,
+}
+
+/// What the two register fields name. Where a field is none, the number is among those of registers all the same.
+#[derive(Clone, Copy)]
+struct Registers {
+    dst: Reg,
+    src: Reg,
+}
+
+impl Registers {
+    const fn table(limit: u8) -> [Option<Self>; 256] {
+        let mut table = [None; 256];
+        let mut byte = 0;
+        while byte < 256 {
+            let (dst, src) = (byte as u8 & 0xf, byte as u8 >> 4);
+            if let (Some(dst), Some(src), true) = (Reg::new(dst), Reg::new(src), dst <= limit && src <= limit)
+            {
+                table[byte] = Some(Self { dst, src });
+            }
+            byte += 1;
+        }
+        table
+    }
+}
+
+/// The immediate of the second slot of a 64-bit load; 0 for all others.
+#[inline(always)]
+fn second(field: Option<Field>, word: u64, rest: &[Slot]) -> Result<i32, Reason> {
+    if word as u8 != 0x18 {
+        return Ok(0);
+    }
+    match (field, rest.first()) {
+        (_, None) => Err(Reason::Truncated),
+        (Some(field), Some(next)) if next.word() as u32 == 0 && field.admits(next.imm) => Ok(next.imm),
+        _ => Err(Reason::SecondSlot),
+    }
 }
 
 const ROWS: usize = Op::ALL.len();
 
-/// The rows, ordered by opcode, and where those of each opcode begin.
-struct Table {
-    rows: [Row; ROWS],
-    first: [u8; 257],
-}
-
-static TABLE: Table = table();
-
-const fn mask(field: Field, mask: u64, shift: u32) -> (u64, u64) {
-    match field {
-        Field::Exactly(value) => (mask << shift, (value as i64 as u64 & mask) << shift),
-        Field::Register | Field::Any => (0, 0),
-    }
-}
-
-const fn compile(op: Op) -> Row {
-    let Pattern {
-        opcode,
-        dst,
-        src,
-        offset,
-        imm,
-        ..
-    } = op.pattern();
-    let (dst, src) = (mask(dst, 0xf, 8), mask(src, 0xf, 12));
-    let (offset, imm) = (mask(offset, 0xffff, 16), mask(imm, 0xffff_ffff, 32));
-    Row {
-        mask: 0xff | dst.0 | src.0 | offset.0 | imm.0,
-        value: opcode as u64 | dst.1 | src.1 | offset.1 | imm.1,
-        op,
-    }
-}
-
-const fn table() -> Table {
-    let mut unsorted = [Row {
+impl Row {
+    /// No slot is like this.
+    const NONE: Self = Self {
         mask: 0,
-        value: 0,
+        value: 1,
         op: Op::Exit,
-    }; ROWS];
-    let mut row = 0;
-    while row < ROWS {
-        unsorted[row] = compile(Op::ALL[row]);
-        row += 1;
+        high: None,
+    };
+
+    const fn of(number: usize) -> Self {
+        const fn mask(field: Field, mask: u64, shift: u32) -> u64 {
+            match field {
+                Field::Exactly(_) => mask << shift,
+                Field::Register | Field::Any => 0,
+            }
+        }
+        let op = Op::ALL[number];
+        let Pattern {
+            dst,
+            src,
+            offset,
+            imm,
+            high,
+            ..
+        } = op.pattern();
+        Self {
+            mask: 0xff
+                | mask(dst, 0xf, 8)
+                | mask(src, 0xf, 12)
+                | mask(offset, 0xffff, 16)
+                | mask(imm, 0xffff_ffff, 32),
+            value: op.fixed(),
+            op,
+            high,
+        }
     }
+
+    const fn fits(&self, word: u64) -> bool {
+        word & self.mask == self.value
+    }
+}
+
+/// The rows by opcode: the first one of each, which most slots fit, then all.
+struct Table {
+    first: [Row; 256],
+    rows: [Row; ROWS],
+    start: [u8; 257],
+    registers: [Option<Registers>; 256],
+}
+
+/// For programs: without what only kernels put into them.
+static PROGRAM: Table = table(false);
+/// For dumps: with all.
+static DUMP: Table = table(true);
+
+const fn table(internal: bool) -> Table {
     let mut table = Table {
-        rows: unsorted,
-        first: [0; 257],
+        first: [Row::NONE; 256],
+        rows: [Row::NONE; ROWS],
+        start: [0; 257],
+        registers: Registers::table(if internal { 11 } else { 10 }),
     };
     let (mut opcode, mut count) = (0, 0);
     while opcode < 256 {
-        table.first[opcode] = count as u8;
-        let mut row = 0;
-        while row < ROWS {
-            if unsorted[row].value & 0xff == opcode as u64 {
-                table.rows[count] = unsorted[row];
+        table.start[opcode] = count as u8;
+        let mut op = 0;
+        while op < ROWS {
+            let row = Row::of(op);
+            let wanted = internal || !matches!(row.op.pattern().support, Support::Internal);
+            if wanted && row.value & 0xff == opcode as u64 {
+                if count == table.start[opcode] as usize {
+                    table.first[opcode] = row;
+                }
+                table.rows[count] = row;
                 count += 1;
             }
-            row += 1;
+            op += 1;
         }
         opcode += 1;
     }
-    table.first[256] = count as u8;
-    assert!(count == ROWS);
+    table.start[256] = count as u8;
     table
 }
 
 impl Table {
     fn rows(&self, opcode: u8) -> &[Row] {
-        let (first, end) = (self.first[opcode as usize], self.first[opcode as usize + 1]);
-        self.rows.get(first as usize..end as usize).unwrap_or(&[])
+        let (start, end) = (self.start[opcode as usize], self.start[opcode as usize + 1]);
+        self.rows.get(start as usize..end as usize).unwrap_or(&[])
+    }
+
+    /// The row that a slot fits. No two rows admit the same slot, so the order does not matter.
+    #[inline(always)]
+    fn find(&self, word: u64) -> Option<&Row> {
+        let first = &self.first[(word & 0xff) as usize];
+        if first.fits(word) {
+            Some(first)
+        } else {
+            self.find_other(word)
+        }
+    }
+
+    #[inline(never)]
+    fn find_other(&self, word: u64) -> Option<&Row> {
+        self.rows(word as u8).iter().find(|row| row.fits(word))
     }
 }
 
@@ -214,7 +286,7 @@ impl Insn {
     /// ```
     #[inline]
     pub fn decode(slots: &[Slot]) -> Result<Self, DecodeError> {
-        decode_one::<false>(slots)
+        decode_one::<false, _>(slots, |insn| insn)
     }
 
     /// Like [`Insn::decode`], but also takes what only the kernel puts into programs: r11, barriers, per-CPU addresses.
@@ -224,63 +296,50 @@ impl Insn {
     /// If there is no such instruction.
     #[inline]
     pub fn decode_dump(slots: &[Slot]) -> Result<Self, DecodeError> {
-        decode_one::<true>(slots)
+        decode_one::<true, _>(slots, |insn| insn)
     }
 }
 
 #[inline(always)]
-fn decode_one<const DUMP: bool>(slots: &[Slot]) -> Result<Insn, DecodeError> {
-    let Some((&slot, rest)) = slots.split_first() else {
-        return Err(DecodeError {
+fn decode_one<const INTERNAL: bool, R>(
+    slots: &[Slot],
+    then: impl FnOnce(Result<Insn, DecodeError>) -> R,
+) -> R {
+    let Some((slot, rest)) = slots.split_first() else {
+        return then(Err(DecodeError {
             slot: Slot::default(),
             reason: Reason::Empty,
-        });
+        }));
     };
+    let table = if INTERNAL { &DUMP } else { &PROGRAM };
     let word = slot.word();
-    let row = match TABLE.rows(slot.opcode) {
-        [row] if word & row.mask == row.value => row,
-        rows => match rows.iter().find(|row| word & row.mask == row.value) {
-            Some(row) => row,
-            None => return Err(why::<DUMP>(slots)),
-        },
-    };
-    let limit = if DUMP { 11 } else { 10 };
-    let (dst, src) = (slot.dst(), slot.src());
-    let (true, Some(dst), Some(src)) = (dst.max(src) <= limit, Reg::new(dst), Reg::new(src)) else {
-        return Err(why::<DUMP>(slots));
-    };
-    if !DUMP && matches!(row.op, Op::PercpuAddr | Op::SpeculationBarrier) {
-        return Err(why::<DUMP>(slots));
-    }
-    let mut high = 0;
-    if slot.is_ldimm64() {
-        match second(row.op, rest) {
-            Ok(imm) => high = imm,
-            Err(reason) => return Err(DecodeError { slot, reason }),
+    match (table.find(word), table.registers[(word >> 8 & 0xff) as usize]) {
+        (Some(row), Some(Registers { dst, src })) => {
+            let high = match second(row.high, word, rest) {
+                Ok(high) => high,
+                Err(reason) => return then(Err(DecodeError { slot: *slot, reason })),
+            };
+            Insn::from_parts(
+                row.op,
+                dst,
+                src,
+                (word >> 16) as i16,
+                (word >> 32) as i32,
+                high,
+                #[inline(always)]
+                |insn| then(Ok(insn)),
+            )
         }
+        _ => then(Err(why::<INTERNAL>(slots))),
     }
-    Ok(Insn::from_parts(row.op, dst, src, slot.offset, slot.imm, high))
-}
-
-/// The immediate of the second slot of a 64-bit load.
-#[inline]
-fn second(op: Op, rest: &[Slot]) -> Result<i32, Reason> {
-    let Some(next) = rest.first() else {
-        return Err(Reason::Truncated);
-    };
-    let admitted = op.pattern().high.is_some_and(|field| field.admits(next.imm));
-    if next.with_imm(0) != Slot::default() || !admitted {
-        return Err(Reason::SecondSlot);
-    }
-    Ok(next.imm)
 }
 
 /// Why the first of these slots does not decode. Narrows the rows of the opcode field by field; not on the fast path.
 #[cold]
-fn why<const DUMP: bool>(slots: &[Slot]) -> DecodeError {
+fn why<const INTERNAL: bool>(slots: &[Slot]) -> DecodeError {
     let slot = slots.first().copied().unwrap_or_default();
     let error = |reason| DecodeError { slot, reason };
-    let rows = || TABLE.rows(slot.opcode).iter().map(|row| row.op.pattern());
+    let rows = || DUMP.rows(slot.opcode).iter().map(|row| row.op.pattern());
     if rows().next().is_none() {
         return error(Reason::Opcode);
     }
@@ -297,10 +356,10 @@ fn why<const DUMP: bool>(slots: &[Slot]) -> DecodeError {
                 Reason::Value(*part)
             });
         }
-        if left().all(|pattern| fits(&pattern, part) && pattern.support == Support::Internal) && !DUMP {
+        if left().all(|pattern| fits(&pattern, part) && pattern.support == Support::Internal) && !INTERNAL {
             return error(Reason::Internal);
         }
-        let scratch = !DUMP && part.of(slot) == 11;
+        let scratch = !INTERNAL && part.of(slot) == 11;
         if scratch && left().any(|pattern| part.field(&pattern) == Field::Register) {
             return error(Reason::Register(*part));
         }
@@ -336,12 +395,17 @@ pub struct Decode<'a> {
 impl Iterator for Decode<'_> {
     type Item = (usize, Result<Insn, DecodeError>);
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
         let at = self.at;
         let slots = self.slots.get(at..).filter(|slots| !slots.is_empty())?;
-        let insn = Insn::decode(slots);
-        self.at = at + insn.map_or(1, Insn::width);
-        Some((at, insn))
+        decode_one::<false, _>(
+            slots,
+            #[inline(always)]
+            |insn| {
+                self.at = at + insn.map_or(1, Insn::width);
+                Some((at, insn))
+            },
+        )
     }
 }

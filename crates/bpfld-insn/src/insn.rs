@@ -2,8 +2,7 @@
 
 use crate::helper::Helper;
 use crate::isa::{AddressKind, AluOp, AtomicOp, JmpOp, Reg, Size, SwapOp, Width};
-use crate::op::{Field, Op, Source, Support};
-use crate::slot::Slot;
+use crate::op::{Source, Support};
 
 /// A register or a constant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -93,7 +92,7 @@ impl Address {
     }
 
     /// The immediates of the first and second slot.
-    const fn halves(self) -> (i32, i32) {
+    pub(crate) const fn halves(self) -> (i32, i32) {
         match self {
             Self::Map { fd } => (fd, 0),
             Self::MapValue { fd, offset } => (fd, offset as i32),
@@ -104,7 +103,7 @@ impl Address {
         }
     }
 
-    const fn from_halves(kind: AddressKind, low: i32, high: i32) -> Self {
+    pub(crate) const fn from_halves(kind: AddressKind, low: i32, high: i32) -> Self {
         match kind {
             AddressKind::Map => Self::Map { fd: low },
             AddressKind::MapValue => Self::MapValue {
@@ -346,98 +345,7 @@ pub enum Insn {
     Exit,
 }
 
-/// Up to two slots.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Encoded {
-    slots: [Slot; 2],
-    width: u8,
-}
-
-impl Encoded {
-    /// The slots as a slice.
-    #[must_use]
-    pub const fn as_slice(&self) -> &[Slot] {
-        match self.width {
-            2 => &self.slots,
-            _ => self.slots.split_at(1).0,
-        }
-    }
-}
-
-impl core::ops::Deref for Encoded {
-    type Target = [Slot];
-
-    fn deref(&self) -> &[Slot] {
-        self.as_slice()
-    }
-}
-
-/// The fields that an instruction sets beyond those its pattern fixes.
-struct Parts {
-    op: Op,
-    dst: u8,
-    src: u8,
-    offset: i16,
-    imm: i32,
-    high: i32,
-}
-
-impl Parts {
-    const fn of(op: Op) -> Self {
-        Self {
-            op,
-            dst: 0,
-            src: 0,
-            offset: 0,
-            imm: 0,
-            high: 0,
-        }
-    }
-
-    const fn dst(self, reg: Reg) -> Self {
-        Self {
-            dst: reg.number(),
-            ..self
-        }
-    }
-
-    const fn src(self, reg: Reg) -> Self {
-        Self {
-            src: reg.number(),
-            ..self
-        }
-    }
-
-    const fn offset(self, offset: i16) -> Self {
-        Self { offset, ..self }
-    }
-
-    const fn imm(self, imm: i32) -> Self {
-        Self { imm, ..self }
-    }
-
-    const fn operand(self, operand: Operand) -> Self {
-        match operand {
-            Operand::Reg(reg) => self.src(reg),
-            Operand::Imm(imm) => self.imm(imm),
-        }
-    }
-}
-
-const fn operand(source: Source, src: Reg, imm: i32) -> Operand {
-    match source {
-        Source::Reg => Operand::Reg(src),
-        Source::Imm => Operand::Imm(imm),
-    }
-}
-
 impl Insn {
-    /// The operation, without the operands.
-    #[must_use]
-    pub const fn op(self) -> Op {
-        self.parts().op
-    }
-
     /// Slots it occupies: 2 for 64-bit loads, otherwise 1.
     #[must_use]
     pub const fn width(self) -> usize {
@@ -500,242 +408,5 @@ impl Insn {
     #[must_use]
     pub const fn support(self) -> Support {
         self.op().pattern().support
-    }
-
-    /// The encoded form.
-    ///
-    /// ```
-    /// use bpfld_insn::{Insn, Reg, Slot};
-    ///
-    /// let load = Insn::LoadImm64 { dst: Reg::R1, value: 0x1_0000_0002 };
-    /// assert_eq!(*load.encode(), [Slot::new(0x18, 1, 0, 0, 2), Slot::new(0, 0, 0, 0, 1)]);
-    /// ```
-    #[must_use]
-    pub const fn encode(self) -> Encoded {
-        let Parts {
-            op,
-            dst,
-            src,
-            offset,
-            imm,
-            high,
-        } = self.parts();
-        let pattern = op.pattern();
-        const fn fixed(field: Field, value: i32) -> i32 {
-            match field {
-                Field::Exactly(only) => only,
-                Field::Register | Field::Any => value,
-            }
-        }
-        let first = Slot::new(
-            pattern.opcode,
-            dst,
-            fixed(pattern.src, src as i32) as u8,
-            fixed(pattern.offset, offset as i32) as i16,
-            fixed(pattern.imm, imm),
-        );
-        Encoded {
-            slots: [first, Slot::new(0, 0, 0, 0, high)],
-            width: self.width() as u8,
-        }
-    }
-
-    /// Takes an instruction apart; the inverse of [`Insn::from_parts`].
-    const fn parts(self) -> Parts {
-        match self {
-            Self::Alu { width, op, dst, src } => {
-                Parts::of(Op::Alu(width, op, src.source())).dst(dst).operand(src)
-            }
-            Self::Neg { width, dst } => Parts::of(Op::Neg(width)).dst(dst),
-            Self::Swap { op, size, dst } => Parts::of(Op::Swap(op, size)).dst(dst),
-            Self::MovSx {
-                width,
-                size,
-                dst,
-                src,
-            } => Parts::of(Op::MovSx(width, size)).dst(dst).src(src),
-            Self::CastAddrSpace { dst, src, to, from } => Parts::of(Op::CastAddrSpace)
-                .dst(dst)
-                .src(src)
-                .imm((to as i32) << 16 | from as i32),
-            Self::PercpuAddr { dst, src } => Parts::of(Op::PercpuAddr).dst(dst).src(src),
-            Self::LoadImm64 { dst, value } => Parts {
-                high: (value >> 32) as i32,
-                ..Parts::of(Op::LoadImm64).dst(dst).imm(value as i32)
-            },
-            Self::LoadAddr { dst, address } => {
-                let (low, high) = address.halves();
-                Parts {
-                    high,
-                    ..Parts::of(Op::LoadAddr(address.kind())).dst(dst).imm(low)
-                }
-            }
-            Self::LoadAbs { size, offset } => Parts::of(Op::LoadAbs(size)).imm(offset),
-            Self::LoadInd { size, index, offset } => Parts::of(Op::LoadInd(size)).src(index).imm(offset),
-            Self::Load {
-                size,
-                dst,
-                base,
-                offset,
-            } => Parts::of(Op::Load(size)).dst(dst).src(base).offset(offset),
-            Self::LoadSx {
-                size,
-                dst,
-                base,
-                offset,
-            } => Parts::of(Op::LoadSx(size)).dst(dst).src(base).offset(offset),
-            Self::Store {
-                size,
-                base,
-                offset,
-                src,
-            } => Parts::of(Op::Store(size, src.source()))
-                .dst(base)
-                .offset(offset)
-                .operand(src),
-            Self::Atomic {
-                width,
-                op,
-                base,
-                offset,
-                src,
-            } => Parts::of(Op::Atomic(width, op)).dst(base).src(src).offset(offset),
-            Self::LoadAcquire {
-                size,
-                dst,
-                base,
-                offset,
-            } => Parts::of(Op::LoadAcquire(size)).dst(dst).src(base).offset(offset),
-            Self::StoreRelease {
-                size,
-                base,
-                offset,
-                src,
-            } => Parts::of(Op::StoreRelease(size))
-                .dst(base)
-                .src(src)
-                .offset(offset),
-            Self::SpeculationBarrier => Parts::of(Op::SpeculationBarrier),
-            Self::Jump { offset } => Parts::of(Op::Jump).offset(offset),
-            Self::JumpLong { offset } => Parts::of(Op::JumpLong).imm(offset),
-            Self::JumpIndirect { dst } => Parts::of(Op::JumpIndirect).dst(dst),
-            Self::JumpIf {
-                width,
-                op,
-                dst,
-                src,
-                offset,
-            } => Parts::of(Op::JumpIf(width, op, src.source()))
-                .dst(dst)
-                .operand(src)
-                .offset(offset),
-            Self::MayGoto { offset } => Parts::of(Op::MayGoto).offset(offset),
-            Self::CallHelper { helper } => Parts::of(Op::CallHelper).imm(helper.0 as i32),
-            Self::CallSubprog { offset } => Parts::of(Op::CallSubprog).imm(offset),
-            Self::CallKfunc { btf_id, module } => Parts::of(Op::CallKfunc).imm(btf_id as i32).offset(module),
-            Self::CallReg { dst } => Parts::of(Op::CallReg).dst(dst),
-            Self::Exit => Parts::of(Op::Exit),
-        }
-    }
-
-    /// Puts an instruction together from its operation and the fields of a slot that fits the pattern.
-    #[inline(always)]
-    pub(crate) const fn from_parts(op: Op, dst: Reg, src: Reg, offset: i16, imm: i32, high: i32) -> Self {
-        match op {
-            Op::Alu(width, op, source) => Self::Alu {
-                width,
-                op,
-                dst,
-                src: operand(source, src, imm),
-            },
-            Op::Neg(width) => Self::Neg { width, dst },
-            Op::Swap(op, size) => Self::Swap { op, size, dst },
-            Op::MovSx(width, size) => Self::MovSx {
-                width,
-                size,
-                dst,
-                src,
-            },
-            Op::CastAddrSpace => Self::CastAddrSpace {
-                dst,
-                src,
-                to: (imm >> 16) as u16,
-                from: imm as u16,
-            },
-            Op::PercpuAddr => Self::PercpuAddr { dst, src },
-            Op::LoadImm64 => Self::LoadImm64 {
-                dst,
-                value: (high as u32 as u64) << 32 | imm as u32 as u64,
-            },
-            Op::LoadAddr(kind) => Self::LoadAddr {
-                dst,
-                address: Address::from_halves(kind, imm, high),
-            },
-            Op::LoadAbs(size) => Self::LoadAbs { size, offset: imm },
-            Op::LoadInd(size) => Self::LoadInd {
-                size,
-                index: src,
-                offset: imm,
-            },
-            Op::Load(size) => Self::Load {
-                size,
-                dst,
-                base: src,
-                offset,
-            },
-            Op::LoadSx(size) => Self::LoadSx {
-                size,
-                dst,
-                base: src,
-                offset,
-            },
-            Op::Store(size, source) => Self::Store {
-                size,
-                base: dst,
-                offset,
-                src: operand(source, src, imm),
-            },
-            Op::Atomic(width, op) => Self::Atomic {
-                width,
-                op,
-                base: dst,
-                offset,
-                src,
-            },
-            Op::LoadAcquire(size) => Self::LoadAcquire {
-                size,
-                dst,
-                base: src,
-                offset,
-            },
-            Op::StoreRelease(size) => Self::StoreRelease {
-                size,
-                base: dst,
-                offset,
-                src,
-            },
-            Op::SpeculationBarrier => Self::SpeculationBarrier,
-            Op::Jump => Self::Jump { offset },
-            Op::JumpLong => Self::JumpLong { offset: imm },
-            Op::JumpIndirect => Self::JumpIndirect { dst },
-            Op::JumpIf(width, op, source) => Self::JumpIf {
-                width,
-                op,
-                dst,
-                src: operand(source, src, imm),
-                offset,
-            },
-            Op::MayGoto => Self::MayGoto { offset },
-            Op::CallHelper => Self::CallHelper {
-                helper: Helper(imm as u32),
-            },
-            Op::CallSubprog => Self::CallSubprog { offset: imm },
-            Op::CallKfunc => Self::CallKfunc {
-                btf_id: imm as u32,
-                module: offset,
-            },
-            Op::CallReg => Self::CallReg { dst },
-            Op::Exit => Self::Exit,
-        }
     }
 }

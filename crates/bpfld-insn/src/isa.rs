@@ -500,12 +500,23 @@ impl Reg {
 
     /// The register of this number.
     #[must_use]
+    #[inline]
     pub const fn new(number: u8) -> Option<Self> {
-        if number < 12 {
-            Some(Self::ALL[number as usize])
-        } else {
-            None
-        }
+        Some(match number {
+            0 => Self::R0,
+            1 => Self::R1,
+            2 => Self::R2,
+            3 => Self::R3,
+            4 => Self::R4,
+            5 => Self::R5,
+            6 => Self::R6,
+            7 => Self::R7,
+            8 => Self::R8,
+            9 => Self::R9,
+            10 => Self::R10,
+            11 => Self::R11,
+            _ => return None,
+        })
     }
 
     /// Its number, 0 to 11.

@@ -23,6 +23,7 @@ extern crate alloc;
 pub mod asm;
 pub mod build;
 pub mod decode;
+pub mod encode;
 #[cfg(feature = "alloc")]
 pub mod flow;
 pub mod helper;
@@ -37,8 +38,11 @@ pub mod tag;
 #[cfg(feature = "alloc")]
 pub use asm::{Assembler, Assembly, assemble};
 pub use decode::{Decode, DecodeError, Part, Reason, decode};
+pub use encode::Encoded;
+#[cfg(feature = "alloc")]
+pub use encode::encode;
 pub use helper::Helper;
-pub use insn::{Address, Encoded, Insn, Operand};
+pub use insn::{Address, Insn, Operand};
 pub use isa::{AddressKind, AluOp, AtomicOp, Class, JmpOp, Mode, Reg, Size, SwapOp, Width, pseudo};
 pub use op::{Op, Source, Support};
 pub use print::Dialect;

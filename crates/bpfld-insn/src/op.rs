@@ -158,6 +158,7 @@ const REG: Field = Field::Register;
 const ANY: Field = Field::Any;
 
 /// A row with one slot.
+#[inline(always)]
 const fn row(
     opcode: u8,
     [dst, src, offset, imm]: [Field; 4],
@@ -196,8 +197,13 @@ impl Op {
     /// The columns are: opcode, then what the fields destination, source, offset and immediate may hold, the first
     /// kernel, the compiler level, and a line of documentation.
     #[must_use]
-    #[rustfmt::skip]
     pub const fn pattern(self) -> Pattern {
+        self.row()
+    }
+
+    #[rustfmt::skip]
+    #[inline(always)]
+    const fn row(self) -> Pattern {
         match self {
             Self::Alu(width, op, Source::Imm) => {
                 row(width.alu().code() | op.code(), [REG, ZERO, exactly(op.offset() as i32), ANY], alu_since(width, op), op.cpu(), "dst op= imm")
@@ -248,6 +254,30 @@ impl Op {
             Self::CallReg => row(0x8d, [REG, ZERO, ZERO, ZERO], Support::Never, V1, "r0 = the function at the address in dst of r1 to r5"),
             Self::Exit => row(0x95, [ZERO, ZERO, ZERO, ZERO], since(3, 18), V1, "return r0"),
         }
+    }
+
+    /// The fields that this operation fixes, as in [`Slot::word`](crate::Slot); all others are zero.
+    #[inline(always)]
+    pub(crate) const fn fixed(self) -> u64 {
+        const fn part(field: Field, mask: u64, shift: u32) -> u64 {
+            match field {
+                Field::Exactly(value) => (value as i64 as u64 & mask) << shift,
+                Field::Register | Field::Any => 0,
+            }
+        }
+        let Pattern {
+            opcode,
+            dst,
+            src,
+            offset,
+            imm,
+            ..
+        } = self.row();
+        opcode as u64
+            | part(dst, 0xf, 8)
+            | part(src, 0xf, 12)
+            | part(offset, 0xffff, 16)
+            | part(imm, 0xffff_ffff, 32)
     }
 
     /// What the GNU assembler calls it: a stem and a suffix for size or width. Where GNU has no word, it is our own.

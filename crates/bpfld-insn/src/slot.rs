@@ -149,8 +149,24 @@ impl Slot {
 
     /// All eight bytes as one number, in the layout of a little-endian program: opcode, destination, source, offset,
     /// immediate from the lowest bit up. The decoder compares this with the patterns of the table.
-    pub(crate) const fn word(self) -> u64 {
-        u64::from_le_bytes(self.to_bytes(Endian::Little))
+    #[inline(always)]
+    pub(crate) fn word(&self) -> u64 {
+        match Endian::NATIVE {
+            Endian::Little => {
+                let bytes: &[u8; SLOT_BYTES] = zerocopy::transmute_ref!(self);
+                u64::from_le_bytes(*bytes)
+            }
+            Endian::Big => u64::from_le_bytes(self.to_bytes(Endian::Little)),
+        }
+    }
+
+    /// The inverse of [`Slot::word`].
+    #[inline(always)]
+    pub(crate) const fn from_word(word: u64) -> Self {
+        match Endian::NATIVE {
+            Endian::Little => zerocopy::transmute!(word),
+            Endian::Big => Self::from_bytes(word.to_le_bytes(), Endian::Little),
+        }
     }
 
     /// The instruction class: the low three bits of the opcode.
