@@ -26,6 +26,7 @@ mod externs;
 mod fixups;
 mod index;
 mod info;
+mod kconfig;
 mod link;
 mod map;
 mod map_btf;
@@ -55,7 +56,7 @@ pub use crate::{
     index::{ExternIndex, FunctionIndex, MapIndex, ProgramIndex, SectionIndex},
     info::{FunctionInfo, SourceLine},
     link::{JumpTable, LinkedFunction, LinkedProgram, Relocation, Target},
-    map::{KERNEL_NAME_MAX, MapDef, MapKind, MemberProgram, Pinning, SlotValue},
+    map::{KERNEL_NAME_MAX, MapDef, MapKind, MemberProgram, Pinning, SlotValue, ring_size},
     object::Object,
     open::OpenOptions,
     program::{Function, Linkage, Program},

@@ -40,6 +40,8 @@ pub struct LinkedProgram {
     pub line_info: Vec<SourceLine>,
     /// Tables of jump targets.
     pub jump_tables: Vec<JumpTable>,
+    /// The slot where the function begins that handles the program's exceptions (kernel 6.7), if it names one.
+    pub exception_callback: Option<u32>,
 }
 
 /// A function within a [`LinkedProgram`].
@@ -134,6 +136,7 @@ impl Object {
                 func_info: Vec::new(),
                 line_info: Vec::new(),
                 jump_tables: Vec::new(),
+                exception_callback: None,
             },
             starts: HashMap::new(),
             tables: HashMap::new(),
@@ -144,13 +147,15 @@ impl Object {
             linker.starts.insert(alias, 0);
         }
         linker.resolve_all(function)?;
-        if let Some(callback) = self.exception_callback(function)?
-            && let Some(start) = self
+        if let Some(callback) = self.exception_callback(function)? {
+            if let Some(start) = self
                 .function(callback)
                 .filter(|_| !linker.starts.contains_key(&callback))
-        {
-            linker.place(callback, start)?;
-            linker.resolve_all(callback)?;
+            {
+                linker.place(callback, start)?;
+                linker.resolve_all(callback)?;
+            }
+            linker.out.exception_callback = linker.starts.get(&callback).copied();
         }
         linker.add_info();
         Ok(linker.out)

@@ -183,3 +183,37 @@ pub(crate) fn kernel_name(name: &str) -> Box<str> {
         .map(|byte| valid(char::from(byte)))
         .collect()
 }
+
+/// The next size that the kernel takes for a ring buffer: a power of two times the page size. Zero stays zero, and what
+/// is too large stays as it is: both are for the kernel to refuse.
+#[must_use]
+pub fn ring_size(size: u32, page: u32) -> u32 {
+    if size == 0 || page == 0 {
+        return size;
+    }
+    size.div_ceil(page)
+        .checked_next_power_of_two()
+        .and_then(|pages| pages.checked_mul(page))
+        .unwrap_or(size)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ring_sizes_are_rounded_up() {
+        #[track_caller]
+        fn check(size: u32, expected: u32) {
+            assert_eq!(ring_size(size, 4096), expected);
+        }
+        check(0, 0);
+        check(1, 4096);
+        check(4096, 4096);
+        check(4097, 8192);
+        check(3 * 4096, 4 * 4096);
+        check(1 << 31, 1 << 31);
+        check((1 << 31) + 1, (1 << 31) + 1);
+        check(u32::MAX, u32::MAX);
+    }
+}

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use bpfld_features::ConfigValue;
+use bpfld_insn::Endian;
 use bpfld_object::KconfigValue;
 
 type Message = Cow<'static, str>;
@@ -10,88 +11,15 @@ type Message = Cow<'static, str>;
 /// Writes what the configuration says to a variable.
 pub(crate) fn write(shape: KconfigValue, value: ConfigValue<'_>, out: &mut [u8]) -> Result<(), Message> {
     match value {
-        ConfigValue::Yes => write_letter(shape, b'y', out),
-        ConfigValue::Module => write_letter(shape, b'm', out),
-        ConfigValue::No => write_letter(shape, b'n', out),
-        ConfigValue::Text(text) => write_text(shape, text, out),
+        ConfigValue::Yes => shape.write_letter(b'y', out, Endian::NATIVE),
+        ConfigValue::Module => shape.write_letter(b'm', out, Endian::NATIVE),
+        ConfigValue::No => shape.write_letter(b'n', out, Endian::NATIVE),
+        ConfigValue::Text(text) => shape.write_text(text, out),
         ConfigValue::Number(number) => match shape {
             KconfigValue::Bool => Err(format!("the configured value {number} is no y or n").into()),
-            _ => write_number(shape, number, out),
+            _ => shape.write_number(number, out, Endian::NATIVE),
         },
         ConfigValue::Other(text) => Err(format!("the configured value {text} is of no known form").into()),
-    }
-}
-
-/// Writes a number, checked to fit.
-pub(crate) fn write_number(shape: KconfigValue, value: u64, out: &mut [u8]) -> Result<(), Message> {
-    let signed = match shape {
-        KconfigValue::Int { signed } | KconfigValue::Char { signed } => signed,
-        KconfigValue::Bool if value <= 1 => false,
-        KconfigValue::Bool => return Err(format!("the value {value} is no truth value").into()),
-        _ => return Err(format!("the value {value} needs an integer variable").into()),
-    };
-    if !fits(value, out.len(), signed) {
-        return Err(format!("the value {value} does not fit in {} bytes", out.len()).into());
-    }
-    write_bytes(value, out)
-}
-
-fn write_letter(shape: KconfigValue, letter: u8, out: &mut [u8]) -> Result<(), Message> {
-    let value = match (shape, letter) {
-        (KconfigValue::Bool | KconfigValue::Tristate, b'n') => 0,
-        (KconfigValue::Bool | KconfigValue::Tristate, b'y') => 1,
-        (KconfigValue::Tristate, b'm') => 2,
-        (KconfigValue::Char { .. }, letter) => u64::from(letter),
-        (KconfigValue::Bool, _) => {
-            return Err("the configured value m needs a tristate or char variable".into());
-        }
-        _ => {
-            let letter = char::from(letter);
-            return Err(
-                format!("the configured value {letter} needs a bool, tristate or char variable").into(),
-            );
-        }
-    };
-    write_bytes(value, out)
-}
-
-/// Writes a string, cut to fit and closed by a NUL byte.
-fn write_text(shape: KconfigValue, text: &str, out: &mut [u8]) -> Result<(), Message> {
-    if shape != KconfigValue::String {
-        return Err(format!("the configured value \"{text}\" needs a char array").into());
-    }
-    let room = out.len().saturating_sub(1);
-    out.fill(0);
-    for (to, from) in out.iter_mut().take(room).zip(text.as_bytes()) {
-        *to = *from;
-    }
-    Ok(())
-}
-
-/// The low bytes of a number, in host order.
-fn write_bytes(value: u64, out: &mut [u8]) -> Result<(), Message> {
-    let size = out.len();
-    let bytes = value.to_le_bytes();
-    let Some(bytes) = bytes.get(..size).filter(|_| matches!(size, 1 | 2 | 4 | 8)) else {
-        return Err(format!("variables of {size} bytes are not supported here").into());
-    };
-    out.copy_from_slice(bytes);
-    if cfg!(target_endian = "big") {
-        out.reverse();
-    }
-    Ok(())
-}
-
-fn fits(value: u64, size: usize, signed: bool) -> bool {
-    match size {
-        0 => false,
-        8.. => true,
-        _ if signed => {
-            let unused = 64 - size * 8;
-            let value = value as i64;
-            value << unused >> unused == value
-        }
-        _ => value >> (size * 8) == 0,
     }
 }
 
@@ -188,8 +116,14 @@ mod tests {
     #[test]
     fn truth_values() {
         let mut out = [7];
-        write_number(KconfigValue::Bool, 1, &mut out).unwrap();
+        KconfigValue::Bool
+            .write_number(1, &mut out, Endian::NATIVE)
+            .unwrap();
         assert_eq!(out, [1]);
-        assert!(write_number(KconfigValue::Bool, 2, &mut out).is_err());
+        assert!(
+            KconfigValue::Bool
+                .write_number(2, &mut out, Endian::NATIVE)
+                .is_err()
+        );
     }
 }

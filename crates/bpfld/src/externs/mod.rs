@@ -157,7 +157,9 @@ pub(crate) fn kconfig_values(
         if let Some(value) = virtual_value(&item.name, probes) {
             let value =
                 value.ok_or_else(|| invalid("the release of the running kernel is not known".into()))?;
-            kconfig::write_number(shape, value, place).map_err(invalid)?;
+            shape
+                .write_number(value, place, bpfld_insn::Endian::NATIVE)
+                .map_err(invalid)?;
             continue;
         }
         let own = extra.as_ref().and_then(|config| config.get(&item.name));

@@ -1,0 +1,404 @@
+//! From slots to steps, checked: jumps lead to instructions, and nothing writes the frame pointer.
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use bpfld_insn::{Address, DecodeError, Insn, Operand, Reg, Size, Slot, SwapOp, Width, decode};
+use bpfld_object::poison::Missing;
+
+use super::{Do, Step};
+
+/// Code that cannot be run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CodeError {
+    /// The slot.
+    pub at: u32,
+    /// What is wrong with it.
+    pub problem: CodeProblem,
+}
+
+/// What can be wrong with code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CodeProblem {
+    /// There is none.
+    Empty,
+    /// There is more than can be run.
+    TooLong,
+    /// It is no instruction.
+    Decode(DecodeError),
+    /// It leads out of the program, or into the middle of an instruction.
+    Target {
+        /// Where to, in slots.
+        slot: i64,
+    },
+    /// It writes the frame pointer.
+    FramePointer,
+    /// It refers to a map that is not there.
+    Map {
+        /// Its number.
+        number: i64,
+    },
+}
+
+impl fmt::Display for CodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { at, problem } = self;
+        match problem {
+            CodeProblem::Empty => return f.write_str("no instructions"),
+            CodeProblem::TooLong => return f.write_str("more instructions than can be run"),
+            _ => write!(f, "slot {at}: ")?,
+        }
+        match problem {
+            CodeProblem::Empty | CodeProblem::TooLong => Ok(()),
+            CodeProblem::Decode(error) => error.fmt(f),
+            CodeProblem::Target { slot } => write!(f, "leads to slot {slot}, where no instruction begins"),
+            CodeProblem::FramePointer => f.write_str("writes the frame pointer"),
+            CodeProblem::Map { number } => write!(f, "map number {number} is not there"),
+        }
+    }
+}
+
+impl core::error::Error for CodeError {}
+
+/// What stands for names in 64-bit loads.
+pub(crate) trait Names {
+    /// The address of a map, by number.
+    fn map(&self, number: u32) -> Option<u64>;
+    /// The address of a byte of its first value.
+    fn map_value(&self, number: u32, offset: u32) -> Option<u64>;
+    /// The address of an instruction.
+    fn code(&self, slot: u32) -> u64;
+    /// The address of the arena that the program uses.
+    fn arena(&self) -> u64;
+}
+
+/// The longest program in slots: what fits the address of an instruction.
+const MAX_SLOTS: usize = 1 << 22;
+
+/// Makes steps of slots, one for each.
+pub(crate) fn translate(slots: &[Slot], names: &impl Names) -> Result<Vec<Step>, CodeError> {
+    let fail = |at: usize, problem| CodeError {
+        at: at as u32,
+        problem,
+    };
+    if slots.is_empty() {
+        return Err(fail(0, CodeProblem::Empty));
+    }
+    if slots.len() >= MAX_SLOTS {
+        return Err(fail(0, CodeProblem::TooLong));
+    }
+    let mut steps = Vec::with_capacity(slots.len());
+    for (at, insn) in decode(slots) {
+        let insn = insn.map_err(|error| fail(at, CodeProblem::Decode(error)))?;
+        let step = step(at, insn, names).map_err(|problem| fail(at, problem))?;
+        steps.push(step);
+        steps.extend(core::iter::repeat_n(Step::HOLE, insn.width() - 1));
+    }
+    for (at, step) in steps.iter().enumerate() {
+        let leads = is_jump(step.what) || step.what == Do::CallFunction;
+        let lands = || steps.get(step.target()).is_some_and(|to| to.what != Do::Hole);
+        if leads && !lands() {
+            let slot = i64::from(step.offset);
+            return Err(fail(at, CodeProblem::Target { slot }));
+        }
+    }
+    Ok(steps)
+}
+
+fn is_jump(what: Do) -> bool {
+    matches!(what, Do::Jump | Do::MayGoto) || what as u8 >= Do::EqImm64 as u8
+}
+
+fn step(at: usize, insn: Insn, names: &impl Names) -> Result<Step, CodeProblem> {
+    let target = |distance: i32| {
+        let slot = at as i64 + 1 + i64::from(distance);
+        i32::try_from(slot)
+            .ok()
+            .filter(|slot| *slot >= 0)
+            .ok_or(CodeProblem::Target { slot })
+    };
+    let made = |what| Step::new(what);
+    let to = |what, dst: Reg| Step {
+        dst: dst.number(),
+        ..made(what)
+    };
+    let writes = match insn {
+        Insn::Alu { dst, .. }
+        | Insn::Neg { dst, .. }
+        | Insn::Swap { dst, .. }
+        | Insn::MovSx { dst, .. }
+        | Insn::CastAddrSpace { dst, .. }
+        | Insn::PercpuAddr { dst, .. }
+        | Insn::LoadImm64 { dst, .. }
+        | Insn::LoadAddr { dst, .. }
+        | Insn::Load { dst, .. }
+        | Insn::LoadSx { dst, .. }
+        | Insn::LoadAcquire { dst, .. } => Some(dst),
+        Insn::Atomic { op, src, .. } if op.fetches() => Some(src),
+        _ => None,
+    };
+    if writes == Some(Reg::FP) {
+        return Err(CodeProblem::FramePointer);
+    }
+    Ok(match insn {
+        Insn::Alu { width, op, dst, src } => with(to(Do::alu(width, op, src), dst), src),
+        Insn::Neg { width, dst } => to(
+            match width {
+                Width::W64 => Do::Neg64,
+                Width::W32 => Do::Neg32,
+            },
+            dst,
+        ),
+        Insn::Swap { op, size, dst } => to(swap(op, size), dst),
+        Insn::MovSx {
+            width,
+            size,
+            dst,
+            src,
+        } => Step {
+            src: src.number(),
+            ..to(move_extended(width, size), dst)
+        },
+        Insn::CastAddrSpace {
+            dst, src, to: space, ..
+        } => Step {
+            src: src.number(),
+            imm: names.arena(),
+            ..to(
+                match space {
+                    0 => Do::CastToProgram,
+                    _ => Do::CastToUser,
+                },
+                dst,
+            )
+        },
+        Insn::PercpuAddr { .. } => made(Do::Invalid),
+        Insn::LoadImm64 { dst, value } => Step {
+            imm: value,
+            ..to(Do::Const, dst)
+        },
+        Insn::LoadAddr { dst, address } => Step {
+            imm: resolve(address, at, names)?,
+            ..to(Do::Const, dst)
+        },
+        Insn::LoadAbs { size, offset } => Step {
+            offset,
+            ..made(match size {
+                Size::B => Do::LoadAbs8,
+                Size::H => Do::LoadAbs16,
+                Size::W => Do::LoadAbs32,
+                Size::Dw => Do::Invalid,
+            })
+        },
+        Insn::LoadInd { size, index, offset } => Step {
+            offset,
+            src: index.number(),
+            ..made(match size {
+                Size::B => Do::LoadInd8,
+                Size::H => Do::LoadInd16,
+                Size::W => Do::LoadInd32,
+                Size::Dw => Do::Invalid,
+            })
+        },
+        // one thread of execution: there is nothing to be ordered against
+        Insn::Load {
+            size,
+            dst,
+            base,
+            offset,
+        }
+        | Insn::LoadAcquire {
+            size,
+            dst,
+            base,
+            offset,
+        } => Step {
+            src: base.number(),
+            offset: offset.into(),
+            ..to(
+                match size {
+                    Size::B => Do::Load8,
+                    Size::H => Do::Load16,
+                    Size::W => Do::Load32,
+                    Size::Dw => Do::Load64,
+                },
+                dst,
+            )
+        },
+        Insn::LoadSx {
+            size,
+            dst,
+            base,
+            offset,
+        } => Step {
+            src: base.number(),
+            offset: offset.into(),
+            ..to(
+                match size {
+                    Size::B => Do::LoadSx8,
+                    Size::H => Do::LoadSx16,
+                    Size::W => Do::LoadSx32,
+                    Size::Dw => Do::Invalid,
+                },
+                dst,
+            )
+        },
+        Insn::Store {
+            size,
+            base,
+            offset,
+            src,
+        } => store(size, base, offset, src),
+        Insn::StoreRelease {
+            size,
+            base,
+            offset,
+            src,
+        } => store(size, base, offset, Operand::Reg(src)),
+        Insn::Atomic {
+            width,
+            op,
+            base,
+            offset,
+            src,
+        } => Step {
+            src: src.number(),
+            offset: offset.into(),
+            imm: op.code() as u64,
+            ..to(
+                match width {
+                    Width::W32 => Do::Atomic32,
+                    Width::W64 => Do::Atomic64,
+                },
+                base,
+            )
+        },
+        Insn::SpeculationBarrier => made(Do::Nothing),
+        Insn::Jump { offset } => Step {
+            offset: target(offset.into())?,
+            ..made(Do::Jump)
+        },
+        Insn::JumpLong { offset } => Step {
+            offset: target(offset)?,
+            ..made(Do::Jump)
+        },
+        Insn::JumpIndirect { dst } => to(Do::JumpIndirect, dst),
+        Insn::JumpIf {
+            width,
+            op,
+            dst,
+            src,
+            offset,
+        } => Step {
+            offset: target(offset.into())?,
+            ..with(to(Do::jump(width, op, src), dst), src)
+        },
+        Insn::MayGoto { offset } => Step {
+            offset: target(offset.into())?,
+            ..made(Do::MayGoto)
+        },
+        Insn::CallHelper { helper } => Step {
+            imm: helper.0.into(),
+            ..made(match Missing::from_helper(helper.0 as i32) {
+                Some(_) => Do::Missing,
+                None => Do::CallHelper,
+            })
+        },
+        Insn::CallSubprog { offset } => Step {
+            offset: target(offset)?,
+            ..made(Do::CallFunction)
+        },
+        Insn::CallKfunc { btf_id, .. } => Step {
+            imm: btf_id.into(),
+            ..made(Do::CallKfunc)
+        },
+        Insn::CallReg { dst } => to(Do::CallReg, dst),
+        Insn::Exit => made(Do::Exit),
+    })
+}
+
+/// The second operand, extended to 64 bits.
+fn with(step: Step, src: Operand) -> Step {
+    match src {
+        Operand::Reg(reg) => Step {
+            src: reg.number(),
+            ..step
+        },
+        Operand::Imm(imm) => Step {
+            imm: i64::from(imm) as u64,
+            ..step
+        },
+    }
+}
+
+fn store(size: Size, base: Reg, offset: i16, src: Operand) -> Step {
+    let what = match (size, src) {
+        (Size::B, Operand::Imm(_)) => Do::StoreImm8,
+        (Size::H, Operand::Imm(_)) => Do::StoreImm16,
+        (Size::W, Operand::Imm(_)) => Do::StoreImm32,
+        (Size::Dw, Operand::Imm(_)) => Do::StoreImm64,
+        (Size::B, Operand::Reg(_)) => Do::StoreReg8,
+        (Size::H, Operand::Reg(_)) => Do::StoreReg16,
+        (Size::W, Operand::Reg(_)) => Do::StoreReg32,
+        (Size::Dw, Operand::Reg(_)) => Do::StoreReg64,
+    };
+    let step = Step {
+        dst: base.number(),
+        offset: offset.into(),
+        ..Step::new(what)
+    };
+    with(step, src)
+}
+
+fn swap(op: SwapOp, size: Size) -> Do {
+    match (op, size) {
+        (_, Size::B) => Do::Invalid,
+        (SwapOp::Le, Size::H) => Do::Le16,
+        (SwapOp::Le, Size::W) => Do::Le32,
+        (SwapOp::Le, Size::Dw) => Do::Le64,
+        (SwapOp::Be, Size::H) => Do::Be16,
+        (SwapOp::Be, Size::W) => Do::Be32,
+        (SwapOp::Be, Size::Dw) => Do::Be64,
+        (SwapOp::Swap, Size::H) => Do::Swap16,
+        (SwapOp::Swap, Size::W) => Do::Swap32,
+        (SwapOp::Swap, Size::Dw) => Do::Swap64,
+    }
+}
+
+fn move_extended(width: Width, size: Size) -> Do {
+    match (width, size) {
+        (Width::W64, Size::B) => Do::MovSx8To64,
+        (Width::W64, Size::H) => Do::MovSx16To64,
+        (Width::W64, Size::W) => Do::MovSx32To64,
+        (Width::W32, Size::B) => Do::MovSx8To32,
+        (Width::W32, Size::H) => Do::MovSx16To32,
+        (Width::W64, Size::Dw) | (Width::W32, Size::W | Size::Dw) => Do::Invalid,
+    }
+}
+
+fn resolve(address: Address, at: usize, names: &impl Names) -> Result<u64, CodeProblem> {
+    let missing = |number: i64| CodeProblem::Map { number };
+    match address {
+        Address::Map { fd } => u32::try_from(fd)
+            .ok()
+            .and_then(|number| names.map(number))
+            .ok_or(missing(fd.into())),
+        Address::MapIndex { index } => names.map(index).ok_or(missing(index.into())),
+        Address::MapValue { fd, offset } => u32::try_from(fd)
+            .ok()
+            .and_then(|number| names.map_value(number, offset))
+            .ok_or(missing(fd.into())),
+        Address::MapIndexValue { index, offset } => {
+            names.map_value(index, offset).ok_or(missing(index.into()))
+        }
+        Address::Func { offset } => {
+            let slot = at as i64 + 1 + i64::from(offset);
+            let slot = u32::try_from(slot).map_err(|_| CodeProblem::Target { slot })?;
+            Ok(names.code(slot))
+        }
+        // a variable of a kernel that is not there
+        Address::Variable { .. } => Ok(0),
+    }
+}

@@ -1,0 +1,116 @@
+//! Contexts whose fields are translated: which there are, and what is the same for all.
+
+use alloc::boxed::Box;
+
+use bpfld_insn::Endian;
+use bpfld_sys::plain::SkBuff;
+
+use super::{SkbFields, XdpFields};
+use crate::address::RegionId;
+use crate::memory::Memory;
+
+/// The context of the run.
+#[derive(Clone, Debug)]
+pub(crate) enum Fields {
+    /// None, or one that is plain memory.
+    None,
+    Xdp(XdpFields),
+    Skb(Box<SkbFields>),
+}
+
+/// Where the headers of a packet begin, in the bytes of its region.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Headers {
+    pub(crate) link: usize,
+    pub(crate) network: usize,
+}
+
+/// Part of a field: `size` bytes from `inner` on, as a number.
+pub(crate) fn narrow(value: u64, field: usize, inner: usize, size: usize, endian: Endian) -> u64 {
+    let lower = match endian {
+        Endian::Little => inner,
+        Endian::Big => field - inner - size,
+    };
+    let value = value >> (lower * 8);
+    match size {
+        8 => value,
+        _ => value & ((1 << (size * 8)) - 1),
+    }
+}
+
+impl Fields {
+    /// Reads a field; `None` if there is none that may be read so.
+    pub(crate) fn load(&self, memory: &Memory, offset: u64, size: usize, endian: Endian) -> Option<u64> {
+        let offset = usize::try_from(offset)
+            .ok()
+            .filter(|offset| offset.is_multiple_of(size))?;
+        match self {
+            Self::None => None,
+            Self::Xdp(fields) => fields.load(memory, offset, size),
+            Self::Skb(fields) => fields.load(memory, offset, size, endian),
+        }
+    }
+
+    /// Writes a field; false if there is none that may be written so.
+    pub(crate) fn store(&mut self, offset: u64, size: usize, value: u64, endian: Endian) -> bool {
+        let Some(offset) = usize::try_from(offset)
+            .ok()
+            .filter(|offset| offset.is_multiple_of(size))
+        else {
+            return false;
+        };
+        match self {
+            Self::None | Self::Xdp(_) => false,
+            Self::Skb(fields) => fields.store(offset, size, value, endian),
+        }
+    }
+
+    /// Where the packet's headers are, for packets that have them told.
+    pub(crate) fn headers(&self) -> Option<Headers> {
+        match self {
+            Self::Skb(fields) => Some(fields.headers),
+            _ => None,
+        }
+    }
+
+    /// Where the packet begins in its region: behind the metadata.
+    pub(crate) fn packet_start(&self, memory: &Memory) -> usize {
+        match self {
+            Self::Xdp(fields) => fields.data,
+            Self::None | Self::Skb(_) => memory.region(RegionId::PACKET).map_or(0, |region| region.start),
+        }
+    }
+
+    pub(crate) fn xdp(&self) -> Option<XdpFields> {
+        match self {
+            Self::Xdp(fields) => Some(*fields),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn set_xdp(&mut self, fields: XdpFields) {
+        *self = Self::Xdp(fields);
+    }
+
+    pub(crate) fn skb_mut(&mut self) -> Option<&mut SkBuff> {
+        match self {
+            Self::Skb(fields) => Some(&mut fields.values),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn set_len(&mut self, len: u32) {
+        if let Some(fields) = self.skb_mut() {
+            fields.len = len;
+        }
+    }
+
+    /// The packet moved in its region: all of it by `by`, and it begins elsewhere now.
+    pub(crate) fn moved(&mut self, by: i64, start: usize, len: u32) {
+        if let Self::Skb(fields) = self {
+            fields.values.len = len;
+            fields.headers.link = start;
+            fields.headers.network = (fields.headers.network as i64 + by) as usize;
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! Running: the loop over steps, and what it needs at hand.
+
+mod atomic;
+mod load_packet;
+mod run;
+mod slow;
+mod unwind;
+
+pub(crate) use run::{Entry, KFUNC, Run};

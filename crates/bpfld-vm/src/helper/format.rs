@@ -1,0 +1,211 @@
+//! Text from a format and arguments, in the dialect of the kernel's printing helpers.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt::Write;
+use core::net::{Ipv4Addr, Ipv6Addr};
+
+use bpfld_sys::Errno;
+
+use super::call::Call;
+
+/// A conversion after its percent sign.
+struct Spec {
+    left: bool,
+    zeros: bool,
+    plus: bool,
+    space: bool,
+    width: usize,
+}
+
+impl Spec {
+    /// Fills up to the width.
+    fn pad(&self, sign: &str, digits: &str, out: &mut String) {
+        let missing = self.width.saturating_sub(sign.len() + digits.len());
+        let fill = |out: &mut String, with: char| out.extend(core::iter::repeat_n(with, missing));
+        if self.left {
+            out.push_str(sign);
+            out.push_str(digits);
+            fill(out, ' ');
+        } else if self.zeros {
+            out.push_str(sign);
+            fill(out, '0');
+            out.push_str(digits);
+        } else {
+            fill(out, ' ');
+            out.push_str(sign);
+            out.push_str(digits);
+        }
+    }
+}
+
+/// Makes the text. Strings and addresses are read through the call.
+///
+/// # Errors
+///
+/// EINVAL: the format has something that the kernel does not take, or more conversions than there are arguments.
+pub(crate) fn format_text(call: &Call<'_>, text: &[u8], args: &[u64]) -> Result<String, Errno> {
+    if !text
+        .iter()
+        .all(|byte| byte.is_ascii() && (*byte == b'\n' || *byte == b'\t' || !byte.is_ascii_control()))
+    {
+        return Err(Errno::EINVAL);
+    }
+    let mut out = String::new();
+    let mut args = args.iter().copied();
+    let mut rest = text;
+    while let Some((&first, after)) = rest.split_first() {
+        rest = after;
+        if first != b'%' {
+            out.push(char::from(first));
+            continue;
+        }
+        if let Some(after) = rest.strip_prefix(b"%") {
+            out.push('%');
+            rest = after;
+            continue;
+        }
+        let mut spec = Spec {
+            left: false,
+            zeros: false,
+            plus: false,
+            space: false,
+            width: 0,
+        };
+        while let Some((flag, after)) = rest.split_first() {
+            match flag {
+                b'0' => spec.zeros = true,
+                b'-' => spec.left = true,
+                b'+' => spec.plus = true,
+                b' ' => spec.space = true,
+                _ => break,
+            }
+            rest = after;
+        }
+        while let Some((digit @ b'0'..=b'9', after)) = rest.split_first() {
+            spec.width = (spec.width * 10 + usize::from(digit - b'0')).min(4096);
+            rest = after;
+        }
+        let mut wide = 0;
+        while let Some(after) = rest.strip_prefix(b"l").filter(|_| wide < 2) {
+            wide += 1;
+            rest = after;
+        }
+        let (&kind, after) = rest.split_first().ok_or(Errno::EINVAL)?;
+        rest = after;
+        let value = args.next().ok_or(Errno::EINVAL)?;
+        match kind {
+            b'd' | b'i' => {
+                let number = if wide > 0 {
+                    value as i64
+                } else {
+                    i64::from(value as i32)
+                };
+                let sign = match number {
+                    ..0 => "-",
+                    _ if spec.plus => "+",
+                    _ if spec.space => " ",
+                    _ => "",
+                };
+                spec.pad(sign, &format!("{}", number.unsigned_abs()), &mut out);
+            }
+            b'u' | b'x' | b'X' => {
+                let number = if wide > 0 { value } else { u64::from(value as u32) };
+                let digits = match kind {
+                    b'u' => format!("{number}"),
+                    b'x' => format!("{number:x}"),
+                    _ => format!("{number:X}"),
+                };
+                spec.pad("", &digits, &mut out);
+            }
+            b'c' if wide == 0 => spec.pad("", &format!("{}", char::from(value as u8)), &mut out),
+            b's' if wide == 0 => spec.pad("", &string(call, value), &mut out),
+            b'p' if wide == 0 => rest = pointer(call, &spec, value, rest, &mut out)?,
+            _ => return Err(Errno::EINVAL),
+        }
+    }
+    Ok(out)
+}
+
+fn string(call: &Call<'_>, address: u64) -> String {
+    match call.read_string(address) {
+        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        // the kernel prints an empty string where none can be read
+        Err(_) => String::new(),
+    }
+}
+
+/// What follows `%p`. Returns the rest of the format.
+fn pointer<'t>(
+    call: &Call<'_>,
+    spec: &Spec,
+    value: u64,
+    rest: &'t [u8],
+    out: &mut String,
+) -> Result<&'t [u8], Errno> {
+    let bytes = |len: usize| {
+        call.read(value, len)
+            .map(<[u8]>::to_vec)
+            .map_err(|_| Errno::EFAULT)
+    };
+    if let Some(rest) = rest.strip_prefix(b"ks").or_else(|| rest.strip_prefix(b"us")) {
+        spec.pad("", &string(call, value), out);
+        return Ok(rest);
+    }
+    if let Some(rest) = rest.strip_prefix(b"I4").or_else(|| rest.strip_prefix(b"i4")) {
+        let octets: [u8; 4] = bytes(4)?.first_chunk().copied().unwrap_or_default();
+        spec.pad("", &format!("{}", Ipv4Addr::from(octets)), out);
+        return Ok(rest);
+    }
+    if let Some(after) = rest.strip_prefix(b"I6").or_else(|| rest.strip_prefix(b"i6")) {
+        let octets: [u8; 16] = bytes(16)?.first_chunk().copied().unwrap_or_default();
+        let mut text = String::new();
+        for (number, group) in Ipv6Addr::from(octets).segments().iter().enumerate() {
+            let colon = if number > 0 && rest.first() == Some(&b'I') {
+                ":"
+            } else {
+                ""
+            };
+            let _ = write!(text, "{colon}{group:04x}"); // a string takes all
+        }
+        spec.pad("", &text, out);
+        return Ok(after);
+    }
+    let plain: &[&[u8]] = &[b"x", b"K", b"S", b"s", b"B"];
+    for suffix in plain {
+        if let Some(rest) = rest.strip_prefix(*suffix) {
+            spec.pad("", &address(value, suffix), out);
+            return Ok(rest);
+        }
+    }
+    match rest.first() {
+        None => {}
+        Some(next) if next.is_ascii_whitespace() || next.is_ascii_punctuation() => {}
+        Some(_) => return Err(Errno::EINVAL),
+    }
+    spec.pad("", &address(value, b""), out);
+    Ok(rest)
+}
+
+fn address(value: u64, suffix: &[u8]) -> String {
+    match suffix {
+        b"S" | b"s" | b"B" => format!("{value:#x}"),
+        _ => format!("{value:016x}"),
+    }
+}
+
+/// The arguments that lie in memory, one in eight bytes.
+pub(crate) fn read_args(
+    call: &Call<'_>,
+    address: u64,
+    len: u64,
+) -> Result<Option<Vec<u64>>, crate::fault::Trap> {
+    if len & 7 != 0 || len > 12 * 8 || (len > 0 && address == 0) {
+        return Ok(None);
+    }
+    (0..len / 8)
+        .map(|number| call.read_u64(address + number * 8))
+        .collect::<Result<_, _>>()
+        .map(Some)
+}

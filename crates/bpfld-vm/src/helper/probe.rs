@@ -1,0 +1,68 @@
+//! Helpers that read memory which may not be there.
+
+use alloc::vec::Vec;
+
+use bpfld_sys::Errno;
+
+use super::call::{Call, errno};
+use crate::fault::Trap;
+
+pub(crate) fn read(call: &mut Call<'_>) -> Result<u64, Trap> {
+    let [to, size, from, ..] = call.args;
+    let size = size as u32 as usize;
+    let bytes = call.run.state.memory.slice(from, size).map(<[u8]>::to_vec);
+    let place = call.run.state.memory.slice_mut(to, size)?;
+    Ok(match bytes {
+        Ok(bytes) => {
+            place.copy_from_slice(&bytes);
+            0
+        }
+        Err(_) => {
+            place.fill(0);
+            errno(Errno::EFAULT)
+        }
+    })
+}
+
+pub(crate) fn read_string(call: &mut Call<'_>) -> Result<u64, Trap> {
+    let [to, size, from, ..] = call.args;
+    let size = size as u32 as usize;
+    if size == 0 {
+        return Ok(0);
+    }
+    let memory = &mut call.run.state.memory;
+    let text: Option<Vec<u8>> = memory.readable(from, size).ok().and_then(|readable| {
+        let bytes = memory.slice(from, readable).ok()?;
+        let end = bytes.iter().position(|byte| *byte == 0);
+        // what is as long as the room is cut; what ends where memory ends cannot be read
+        match end {
+            Some(end) => bytes.get(..=end).map(<[u8]>::to_vec),
+            None if readable == size => {
+                let mut cut = bytes.to_vec();
+                if let Some(last) = cut.last_mut() {
+                    *last = 0;
+                }
+                Some(cut)
+            }
+            None => None,
+        }
+    });
+    let place = memory.slice_mut(to, size)?;
+    let Some(text) = text else {
+        place.fill(0);
+        return Ok(errno(Errno::EFAULT));
+    };
+    if let Some(place) = place.get_mut(..text.len()) {
+        place.copy_from_slice(&text);
+    }
+    Ok(text.len() as u64)
+}
+
+pub(crate) fn write(call: &mut Call<'_>) -> Result<u64, Trap> {
+    let [to, from, size, ..] = call.args;
+    let bytes = call.read(from, size as u32 as usize)?.to_vec();
+    Ok(match call.write(to, &bytes) {
+        Ok(()) => 0,
+        Err(_) => errno(Errno::EFAULT),
+    })
+}

@@ -1,0 +1,264 @@
+//! Helpers on socket buffers.
+
+use alloc::vec::Vec;
+
+use bpfld_sys::Errno;
+
+use super::call::{Call, errno};
+use crate::address::RegionId;
+use crate::fault::Trap;
+
+/// Bytes of the packet at an offset from its start.
+pub(crate) fn bytes<'c>(call: &'c Call<'_>, offset: u64, len: usize) -> Option<&'c [u8]> {
+    let state = &*call.run.state;
+    let region = state.memory.region(RegionId::PACKET)?;
+    let start = usize::try_from(offset)
+        .ok()?
+        .checked_add(state.context.packet_start(&state.memory))?;
+    let end = start.checked_add(len).filter(|end| *end <= region.end())?;
+    region.bytes.get(start..end)
+}
+
+/// The same, to be changed.
+pub(crate) fn bytes_mut<'c>(call: &'c mut Call<'_>, offset: u64, len: usize) -> Option<&'c mut [u8]> {
+    let state = &mut *call.run.state;
+    let first = state.context.packet_start(&state.memory);
+    let region = state.memory.region_mut(RegionId::PACKET)?;
+    let start = usize::try_from(offset).ok()?.checked_add(first)?;
+    let end = start.checked_add(len).filter(|end| *end <= region.end())?;
+    region.bytes.get_mut(start..end)
+}
+
+/// Copies out of the packet; beyond it, zeros and EFAULT.
+pub(crate) fn copy_out(call: &mut Call<'_>, offset: u64, to: u64, len: usize) -> Result<u64, Trap> {
+    let found: Option<Vec<u8>> = bytes(call, offset, len).map(<[u8]>::to_vec);
+    let place = call.run.state.memory.slice_mut(to, len)?;
+    Ok(match found {
+        Some(found) => {
+            place.copy_from_slice(&found);
+            0
+        }
+        None => {
+            place.fill(0);
+            errno(Errno::EFAULT)
+        }
+    })
+}
+
+/// Copies into the packet.
+pub(crate) fn copy_in(call: &mut Call<'_>, offset: u64, from: u64, len: usize) -> Result<u64, Trap> {
+    let data = call.read(from, len)?.to_vec();
+    Ok(match bytes_mut(call, offset, len) {
+        Some(place) => {
+            place.copy_from_slice(&data);
+            0
+        }
+        None => errno(Errno::EFAULT),
+    })
+}
+
+pub(crate) fn load(call: &mut Call<'_>) -> Result<u64, Trap> {
+    call.context(0)?;
+    let [_, offset, to, len, _] = call.args;
+    copy_out(call, offset & 0xffff_ffff, to, len as u32 as usize)
+}
+
+pub(crate) fn load_relative(call: &mut Call<'_>) -> Result<u64, Trap> {
+    call.context(0)?;
+    let [_, offset, to, len, from] = call.args;
+    let len = len as u32 as usize;
+    let Some(headers) = call.run.state.context.headers() else {
+        return Ok(errno(Errno::EFAULT));
+    };
+    let first = call.run.state.context.packet_start(&call.run.state.memory);
+    let base = match from {
+        0 => headers.link,
+        1 => headers.network,
+        _ => {
+            call.run.state.memory.slice_mut(to, len)?.fill(0);
+            return Ok(errno(Errno::EFAULT));
+        }
+    };
+    let offset = (offset & 0xffff_ffff)
+        .wrapping_add(base as u64)
+        .wrapping_sub(first as u64);
+    copy_out(call, offset, to, len)
+}
+
+/// Recompute the checksum, forget the hash: there is neither.
+const STORE_FLAGS: u64 = 3;
+
+pub(crate) fn store(call: &mut Call<'_>) -> Result<u64, Trap> {
+    call.context(0)?;
+    let [_, offset, from, len, flags] = call.args;
+    if flags & !STORE_FLAGS != 0 {
+        return Ok(errno(Errno::EINVAL));
+    }
+    let offset = offset & 0xffff_ffff;
+    if offset > i32::MAX as u64 {
+        return Ok(errno(Errno::EFAULT));
+    }
+    copy_in(call, offset, from, len as u32 as usize)
+}
+
+/// All of the packet can be accessed already.
+pub(crate) fn pull(call: &mut Call<'_>) -> Result<u64, Trap> {
+    call.context(0)?;
+    let len = call.args[1] & 0xffff_ffff;
+    Ok(match bytes(call, 0, len as usize) {
+        Some(_) => 0,
+        None => errno(Errno::ENOMEM),
+    })
+}
+
+/// The longest packet that one can be made.
+const LONGEST: usize = 65_535;
+
+pub(crate) fn change_tail(call: &mut Call<'_>) -> Result<u64, Trap> {
+    call.context(0)?;
+    let [_, len, flags, ..] = call.args;
+    let len = len as u32 as usize;
+    let state = call.state();
+    let first = state.context.packet_start(&state.memory);
+    let Some(headers) = state.context.headers() else {
+        return Ok(errno(Errno::EINVAL));
+    };
+    let shortest = headers.network.saturating_sub(first);
+    if flags != 0 || len > LONGEST || len < shortest {
+        return Ok(errno(Errno::EINVAL));
+    }
+    let Some(region) = state.memory.region_mut(RegionId::PACKET) else {
+        return Ok(errno(Errno::EINVAL));
+    };
+    let (old, new) = (region.end(), first + len);
+    if region.bytes.len() < new {
+        region.bytes.resize(new, 0);
+    }
+    if let Some(grown) = region.bytes.get_mut(old..new) {
+        grown.fill(0);
+    }
+    let start = region.start;
+    region.set_window(start, new);
+    state.context.set_len(len as u32);
+    Ok(0)
+}
+
+pub(crate) fn change_head(call: &mut Call<'_>) -> Result<u64, Trap> {
+    call.context(0)?;
+    let [_, more, flags, ..] = call.args;
+    let more = more as u32 as usize;
+    let state = call.state();
+    let first = state.context.packet_start(&state.memory);
+    let Some(region) = state.memory.region_mut(RegionId::PACKET) else {
+        return Ok(errno(Errno::EINVAL));
+    };
+    let len = region.end() - first;
+    if flags != 0 || len + more > LONGEST {
+        return Ok(errno(Errno::EINVAL));
+    }
+    insert(call, 0, more);
+    Ok(0)
+}
+
+/// Makes room in the packet, filled with zeros. What lies before it moves to the front.
+fn insert(call: &mut Call<'_>, at: usize, more: usize) {
+    let state = call.state();
+    let first = state.context.packet_start(&state.memory);
+    let Some(region) = state.memory.region_mut(RegionId::PACKET) else {
+        return;
+    };
+    let short = more.saturating_sub(first);
+    if short > 0 {
+        // more headroom: everything moves back
+        region.bytes.splice(0..0, core::iter::repeat_n(0, short));
+        let (start, end) = (region.start + short, region.end() + short);
+        region.set_window(start, end);
+    }
+    let first = first + short;
+    region.bytes.copy_within(first..first + at, first - more);
+    if let Some(gap) = region.bytes.get_mut(first - more + at..first + at) {
+        gap.fill(0);
+    }
+    let end = region.end();
+    region.set_window(first - more, end);
+    let len = (end - (first - more)) as u32;
+    state.context.moved(short as i64, first - more, len);
+}
+
+pub(crate) fn change_type(call: &mut Call<'_>) -> Result<u64, Trap> {
+    call.context(0)?;
+    let wanted = call.args[1] as u32;
+    if wanted > 3 {
+        return Ok(errno(Errno::EINVAL));
+    }
+    if let Some(fields) = call.state().context.skb_mut() {
+        fields.pkt_type = wanted;
+    }
+    Ok(0)
+}
+
+pub(crate) fn vlan_push(call: &mut Call<'_>) -> Result<u64, Trap> {
+    call.context(0)?;
+    let [_, proto, tci, ..] = call.args;
+    let (proto, tci) = (proto as u16, tci as u16);
+    // 0x8100 or 0x88a8, big-endian
+    let proto = match proto.to_be_bytes() {
+        [0x88, 0xa8] | [0xa8, 0x88] => 0x88a8u16,
+        _ => 0x8100,
+    };
+    let held = call
+        .state()
+        .context
+        .skb_mut()
+        .map(|fields| (fields.vlan_present, fields.vlan_proto, fields.vlan_tci));
+    if let Some((1, old_proto, old_tci)) = held {
+        // the tag there is goes into the packet
+        insert(call, 12, 4);
+        let old = [(old_proto as u16).to_be_bytes(), (old_tci as u16).to_be_bytes()].concat();
+        if let Some(place) = bytes_mut(call, 12, 4) {
+            place.copy_from_slice(&old);
+        }
+    }
+    if let Some(fields) = call.state().context.skb_mut() {
+        fields.vlan_present = 1;
+        fields.vlan_proto = proto.into();
+        fields.vlan_tci = tci.into();
+    }
+    Ok(0)
+}
+
+pub(crate) fn vlan_pop(call: &mut Call<'_>) -> Result<u64, Trap> {
+    call.context(0)?;
+    if let Some(fields) = call.state().context.skb_mut() {
+        fields.vlan_present = 0;
+        fields.vlan_tci = 0;
+        fields.vlan_proto = 0;
+    }
+    Ok(0)
+}
+
+pub(crate) fn invalidate_hash(call: &mut Call<'_>) -> Result<u64, Trap> {
+    call.context(0)?;
+    if let Some(fields) = call.state().context.skb_mut() {
+        fields.hash = 0;
+    }
+    Ok(0)
+}
+
+pub(crate) fn set_hash(call: &mut Call<'_>) -> Result<u64, Trap> {
+    call.context(0)?;
+    let hash = call.args[1] as u32;
+    if let Some(fields) = call.state().context.skb_mut() {
+        fields.hash = hash;
+    }
+    Ok(0)
+}
+
+pub(crate) fn hash(call: &mut Call<'_>) -> Result<u64, Trap> {
+    call.context(0)?;
+    Ok(call
+        .state()
+        .context
+        .skb_mut()
+        .map_or(0, |fields| fields.hash.into()))
+}

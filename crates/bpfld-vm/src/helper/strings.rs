@@ -1,0 +1,97 @@
+//! Strings and numbers in them.
+
+use core::cmp::Ordering;
+
+use bpfld_sys::Errno;
+
+use super::call::{Call, errno};
+use crate::fault::Trap;
+
+pub(crate) fn compare(call: &mut Call<'_>) -> Result<u64, Trap> {
+    let [first, size, second, ..] = call.args;
+    let size = size as u32 as usize;
+    let first = call.read(first, size)?;
+    let second = call.read_string(second)?;
+    let until_end = |bytes: &[u8]| -> alloc::vec::Vec<u8> {
+        let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
+        bytes.iter().copied().take(end.min(size)).collect()
+    };
+    Ok(match until_end(first).cmp(&until_end(&second)) {
+        Ordering::Less => u64::MAX,
+        Ordering::Equal => 0,
+        Ordering::Greater => 1,
+    })
+}
+
+pub(crate) fn signed(call: &mut Call<'_>) -> Result<u64, Trap> {
+    let (negative, value, taken) = match number(call)? {
+        Ok(found) => found,
+        Err(error) => return Ok(errno(error)),
+    };
+    let value = match (negative, i64::try_from(value)) {
+        (false, Ok(value)) => value,
+        (true, _) if value <= 1 << 63 => (value as i64).wrapping_neg(),
+        _ => return Ok(errno(Errno::ERANGE)),
+    };
+    let to = call.args[3];
+    call.write_number(to, value as u64, 8)?;
+    Ok(taken)
+}
+
+pub(crate) fn unsigned(call: &mut Call<'_>) -> Result<u64, Trap> {
+    let (negative, value, taken) = match number(call)? {
+        Ok(found) => found,
+        Err(error) => return Ok(errno(error)),
+    };
+    if negative {
+        return Ok(errno(Errno::EINVAL));
+    }
+    let to = call.args[3];
+    call.write_number(to, value, 8)?;
+    Ok(taken)
+}
+
+/// Sign, value, and how many characters it took.
+fn number(call: &mut Call<'_>) -> Result<Result<(bool, u64, u64), Errno>, Trap> {
+    let [text, len, base, ..] = call.args;
+    let bytes = call.read(text, len as u32 as usize)?;
+    if !matches!(base, 0 | 8 | 10 | 16) || bytes.is_empty() {
+        return Ok(Err(Errno::EINVAL));
+    }
+    let blanks = bytes.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+    let rest = bytes.get(blanks..).unwrap_or_default();
+    let (negative, rest) = match rest.split_first() {
+        Some((b'-', rest)) => (true, rest),
+        _ => (false, rest),
+    };
+    let prefixed = |rest: &[u8]| {
+        rest.len() > 2 && rest.first() == Some(&b'0') && matches!(rest.get(1), Some(b'x' | b'X'))
+    };
+    let (base, digits) = match base {
+        0 if prefixed(rest) => (16, rest.get(2..).unwrap_or_default()),
+        0 if rest.first() == Some(&b'0') => (8, rest),
+        0 => (10, rest),
+        16 if prefixed(rest) => (16, rest.get(2..).unwrap_or_default()),
+        base => (base as u32, rest),
+    };
+    let mut value = 0u64;
+    let mut count = 0;
+    for byte in digits {
+        let Some(digit) = char::from(*byte).to_digit(base) else {
+            break;
+        };
+        let next = value
+            .checked_mul(base.into())
+            .and_then(|value| value.checked_add(digit.into()));
+        let Some(next) = next else {
+            return Ok(Err(Errno::ERANGE));
+        };
+        value = next;
+        count += 1;
+    }
+    if count == 0 {
+        return Ok(Err(Errno::EINVAL));
+    }
+    let taken = bytes.len() - digits.len() + count;
+    Ok(Ok((negative, value, taken as u64)))
+}

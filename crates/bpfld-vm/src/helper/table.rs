@@ -1,0 +1,125 @@
+//! The table of the functions that the machine has itself.
+
+use bpfld_insn::Helper;
+
+use super::call::Call;
+use super::{
+    checksum, cycle, lock, maps, output, print, probe, redirect, ringbuf, skb, storage, strings, task, throw,
+    time, timers, xdp,
+};
+use crate::fault::Trap;
+
+type Builtin = fn(&mut Call<'_>) -> Result<u64, Trap>;
+
+macro_rules! helpers {
+    ($($helper:ident: $function:path;)*) => {
+        /// The helpers that the machine has, and what each does.
+        pub(crate) const HELPERS: &[(Helper, Builtin)] = &[$((Helper::$helper, $function),)*];
+    };
+}
+
+helpers! {
+    MAP_LOOKUP_ELEM: maps::lookup;
+    MAP_UPDATE_ELEM: maps::update;
+    MAP_DELETE_ELEM: maps::delete;
+    MAP_PUSH_ELEM: maps::push;
+    MAP_POP_ELEM: maps::pop;
+    MAP_PEEK_ELEM: maps::peek;
+    MAP_LOOKUP_PERCPU_ELEM: maps::lookup_percpu;
+    FOR_EACH_MAP_ELEM: cycle::for_each;
+    LOOP: cycle::repeat;
+    PROBE_READ: probe::read;
+    PROBE_READ_KERNEL: probe::read;
+    PROBE_READ_USER: probe::read;
+    COPY_FROM_USER: probe::read;
+    PROBE_READ_STR: probe::read_string;
+    PROBE_READ_KERNEL_STR: probe::read_string;
+    PROBE_READ_USER_STR: probe::read_string;
+    PROBE_WRITE_USER: probe::write;
+    KTIME_GET_NS: time::since_boot;
+    KTIME_GET_BOOT_NS: time::since_boot;
+    KTIME_GET_COARSE_NS: time::since_boot;
+    KTIME_GET_TAI_NS: time::date;
+    JIFFIES64: time::jiffies;
+    GET_PRANDOM_U32: time::random;
+    TRACE_PRINTK: print::trace;
+    TRACE_VPRINTK: print::trace_array;
+    SNPRINTF: print::to_memory;
+    STRNCMP: strings::compare;
+    STRTOL: strings::signed;
+    STRTOUL: strings::unsigned;
+    GET_SMP_PROCESSOR_ID: task::cpu;
+    GET_NUMA_NODE_ID: task::node;
+    GET_CURRENT_PID_TGID: task::pid_tgid;
+    GET_CURRENT_UID_GID: task::uid_gid;
+    GET_CURRENT_COMM: task::comm;
+    GET_CURRENT_CGROUP_ID: task::cgroup;
+    GET_CURRENT_TASK: task::current;
+    GET_CURRENT_TASK_BTF: task::current;
+    GET_ATTACH_COOKIE: task::cookie;
+    SET_RETVAL: task::set_retval;
+    GET_RETVAL: task::retval;
+    PER_CPU_PTR: task::per_cpu;
+    THIS_CPU_PTR: task::this_cpu;
+    SPIN_LOCK: lock::lock;
+    SPIN_UNLOCK: lock::unlock;
+    TIMER_INIT: timers::init;
+    TIMER_SET_CALLBACK: timers::set_callback;
+    TIMER_START: timers::start;
+    TIMER_CANCEL: timers::cancel;
+    RINGBUF_OUTPUT: ringbuf::output;
+    RINGBUF_RESERVE: ringbuf::reserve;
+    RINGBUF_SUBMIT: ringbuf::submit;
+    RINGBUF_DISCARD: ringbuf::discard;
+    RINGBUF_QUERY: ringbuf::query;
+    PERF_EVENT_OUTPUT: output::perf;
+    XDP_OUTPUT: output::perf;
+    SKB_OUTPUT: output::perf;
+    CSUM_DIFF: checksum::difference;
+    L3_CSUM_REPLACE: checksum::replace_network;
+    L4_CSUM_REPLACE: checksum::replace_transport;
+    CSUM_UPDATE: checksum::update;
+    SKB_LOAD_BYTES: skb::load;
+    SKB_LOAD_BYTES_RELATIVE: skb::load_relative;
+    SKB_STORE_BYTES: skb::store;
+    SKB_PULL_DATA: skb::pull;
+    SKB_CHANGE_TAIL: skb::change_tail;
+    SKB_CHANGE_HEAD: skb::change_head;
+    SKB_CHANGE_TYPE: skb::change_type;
+    SKB_VLAN_PUSH: skb::vlan_push;
+    SKB_VLAN_POP: skb::vlan_pop;
+    SET_HASH_INVALID: skb::invalidate_hash;
+    SET_HASH: skb::set_hash;
+    GET_HASH_RECALC: skb::hash;
+    XDP_ADJUST_HEAD: xdp::adjust_head;
+    XDP_ADJUST_TAIL: xdp::adjust_tail;
+    XDP_ADJUST_META: xdp::adjust_meta;
+    XDP_GET_BUFF_LEN: xdp::len;
+    XDP_LOAD_BYTES: xdp::load;
+    XDP_STORE_BYTES: xdp::store;
+    REDIRECT: redirect::device;
+    REDIRECT_MAP: redirect::map;
+    REDIRECT_PEER: redirect::peer;
+    REDIRECT_NEIGH: redirect::neighbour;
+    CLONE_REDIRECT: redirect::clone;
+    TASK_STORAGE_GET: storage::get;
+    TASK_STORAGE_DELETE: storage::delete;
+    SK_STORAGE_GET: storage::get;
+    SK_STORAGE_DELETE: storage::delete;
+    INODE_STORAGE_GET: storage::get;
+    INODE_STORAGE_DELETE: storage::delete;
+    CGRP_STORAGE_GET: storage::get;
+    CGRP_STORAGE_DELETE: storage::delete;
+    GET_LOCAL_STORAGE: storage::local;
+}
+
+/// The function of this name.
+pub(crate) fn builtin_kfunc(name: &str) -> Option<Builtin> {
+    Some(match name {
+        "bpf_throw" => throw::throw,
+        "bpf_rcu_read_lock" | "bpf_rcu_read_unlock" | "bpf_preempt_disable" | "bpf_preempt_enable" => {
+            lock::nothing
+        }
+        _ => return None,
+    })
+}

@@ -1,0 +1,77 @@
+//! Single loads and stores: the quick way, for memory that is what it seems.
+
+use super::Memory;
+use crate::address::GuestAddr;
+
+/// Bytes of a load or store, in the order of the guest.
+pub(crate) type Bytes<const N: usize> = [u8; N];
+
+/// The number that bytes stand for.
+#[inline(always)]
+pub(crate) fn value_of<const N: usize, const BIG: bool>(bytes: Bytes<N>) -> u64 {
+    let mut wide = [0; 8];
+    if BIG {
+        if let Some(place) = wide.last_chunk_mut::<N>() {
+            *place = bytes;
+        }
+        u64::from_be_bytes(wide)
+    } else {
+        if let Some(place) = wide.first_chunk_mut::<N>() {
+            *place = bytes;
+        }
+        u64::from_le_bytes(wide)
+    }
+}
+
+/// The lower bytes of a number.
+#[inline(always)]
+pub(crate) fn bytes_of<const N: usize, const BIG: bool>(value: u64) -> Bytes<N> {
+    let wide = if BIG {
+        value.to_be_bytes()
+    } else {
+        value.to_le_bytes()
+    };
+    let part = if BIG {
+        wide.last_chunk::<N>()
+    } else {
+        wide.first_chunk::<N>()
+    };
+    part.copied().unwrap_or([0; N])
+}
+
+impl Memory {
+    /// Loads from plain memory; `None` where a closer look is needed.
+    #[inline(always)]
+    pub(crate) fn load<const N: usize, const BIG: bool>(&self, address: u64) -> Option<u64> {
+        let address = GuestAddr(address);
+        let region = self.regions.get(address.region().index())?;
+        let offset = address.offset() as usize;
+        if offset < region.start || offset + N > region.read_end || offset & self.alignment & (N - 1) != 0 {
+            return None;
+        }
+        let bytes = region.bytes.get(offset..offset + N)?.first_chunk::<N>()?;
+        if !region.is_written::<N>(offset) {
+            return None;
+        }
+        Some(value_of::<N, BIG>(*bytes))
+    }
+
+    /// Stores to plain memory; false where a closer look is needed, and then nothing was done.
+    #[inline(always)]
+    pub(crate) fn store<const N: usize, const BIG: bool>(&mut self, address: u64, value: u64) -> bool {
+        let address = GuestAddr(address);
+        let Some(region) = self.regions.get_mut(address.region().index()) else {
+            return false;
+        };
+        let offset = address.offset() as usize;
+        if offset < region.start || offset + N > region.write_end || offset & self.alignment & (N - 1) != 0 {
+            return false;
+        }
+        let Some(place) = region.bytes.get_mut(offset..offset + N) else {
+            return false;
+        };
+        place.copy_from_slice(&bytes_of::<N, BIG>(value));
+        region.mark_written::<N>(offset);
+        true
+    }
+}

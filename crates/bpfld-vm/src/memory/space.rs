@@ -1,0 +1,249 @@
+//! The table of regions, and accesses that need a closer look or have any length.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use super::{MAX_FRAMES, Region, RegionInfo, RegionKind, Rights, Shape};
+use crate::address::{GuestAddr, RegionId};
+use crate::fault::{Access, AccessFault, FaultKind, Problem, Trap};
+
+/// All memory of a machine.
+#[derive(Clone, Debug)]
+pub(crate) struct Memory {
+    pub(crate) regions: Vec<Region>,
+    /// All ones where accesses must be aligned.
+    pub(crate) alignment: usize,
+    /// Whether reads of stack that was not written are faults.
+    pub(crate) tracks_written: bool,
+}
+
+impl Memory {
+    pub(crate) fn new() -> Self {
+        let mut regions: Vec<Region> = Vec::with_capacity(RegionId::FIRST_FREE as usize + 8);
+        for number in 0..RegionId::FIRST_FREE {
+            let region = match RegionId(number) {
+                RegionId(0) => Region::opaque("null"),
+                RegionId::CODE => Region::opaque("code"),
+                RegionId::MAPS => Region::opaque("a map itself"),
+                RegionId::OBJECTS => Region::opaque("an object of the kernel"),
+                RegionId::CONTEXT => Region::new(
+                    RegionKind::Context,
+                    "context".into(),
+                    Rights::None,
+                    Shape::Plain,
+                    Vec::new(),
+                ),
+                RegionId::PACKET => Region::new(
+                    RegionKind::Packet,
+                    "packet".into(),
+                    Rights::ReadWrite,
+                    Shape::Plain,
+                    Vec::new(),
+                ),
+                RegionId(number) if (number as usize).wrapping_sub(RegionId::STACK.index()) < MAX_FRAMES => {
+                    Self::stack_region(number as usize - RegionId::STACK.index())
+                }
+                _ => Region::opaque("nothing"),
+            };
+            regions.push(region);
+        }
+        Self {
+            regions,
+            alignment: 0,
+            tracks_written: true,
+        }
+    }
+
+    /// Adds a region.
+    pub(crate) fn add(&mut self, region: Region) -> RegionId {
+        self.regions.push(region);
+        RegionId(self.regions.len() as u32 - 1)
+    }
+
+    pub(crate) fn region(&self, id: RegionId) -> Option<&Region> {
+        self.regions.get(id.index())
+    }
+
+    pub(crate) fn region_mut(&mut self, id: RegionId) -> Option<&mut Region> {
+        self.regions.get_mut(id.index())
+    }
+
+    /// Where in the host the bytes are that an access means.
+    pub(crate) fn locate(
+        &self,
+        address: u64,
+        size: usize,
+        access: Access,
+    ) -> Result<(RegionId, Range<usize>), Trap> {
+        let address = GuestAddr(address);
+        let fault = |problem| Trap::from(self.fault(address, size, access, problem));
+        let id = address.region();
+        let Some(region) = self.region(id).filter(|region| region.shape != Shape::Opaque) else {
+            let problem = if address.0 < 4096 {
+                Problem::Null
+            } else {
+                Problem::NoRegion
+            };
+            return Err(fault(problem));
+        };
+        let offset = address.offset() as usize;
+        let needed = match access {
+            Access::Read => region.rights.reads(),
+            Access::Write => region.rights.writes(),
+            Access::Atomic => region.rights.reads() && region.rights.writes(),
+        };
+        if !needed {
+            return Err(fault(Problem::Rights));
+        }
+        let aligns = self.alignment != 0 || access == Access::Atomic;
+        if aligns && matches!(size, 2 | 4 | 8) && !offset.is_multiple_of(size) {
+            return Err(fault(Problem::Misaligned));
+        }
+        let range = match region.shape {
+            Shape::Plain => {
+                let end = offset.checked_add(size).filter(|end| *end <= region.end());
+                match end {
+                    Some(end) if offset >= region.start => offset..end,
+                    _ => return Err(fault(Problem::Bounds)),
+                }
+            }
+            Shape::Values {
+                shift,
+                size: value,
+                stride,
+            } => {
+                let (index, inner) = (offset >> shift, offset & ((1 << shift) - 1));
+                let start = index
+                    .checked_mul(stride)
+                    .and_then(|start| start.checked_add(inner));
+                let fits = inner.checked_add(size).is_some_and(|end| end <= value);
+                match start {
+                    Some(start) if fits && start + size <= region.bytes.len() => start..start + size,
+                    _ => return Err(fault(Problem::Bounds)),
+                }
+            }
+            Shape::Records => {
+                let end = offset.saturating_add(size);
+                let holds = |range: &Range<usize>| range.start <= offset && end <= range.end;
+                if !region.reserved.iter().any(holds) || end > region.bytes.len() {
+                    return Err(fault(Problem::Bounds));
+                }
+                offset..end
+            }
+            Shape::Fields => return Err(fault(Problem::Field)),
+            Shape::Opaque => return Err(fault(Problem::NoRegion)),
+        };
+        if access != Access::Write
+            && let Some(first) = region.first_unwritten(range.clone())
+        {
+            return Err(fault(Problem::Uninitialised {
+                first: (first - range.start) as u64,
+            }));
+        }
+        Ok((id, range))
+    }
+
+    /// The bytes at an address, to be read.
+    pub(crate) fn slice(&self, address: u64, size: usize) -> Result<&[u8], Trap> {
+        if size == 0 {
+            return Ok(&[]);
+        }
+        let (id, range) = self.locate(address, size, Access::Read)?;
+        let bytes = self.region(id).and_then(|region| region.bytes.get(range));
+        bytes.ok_or_else(|| {
+            self.fault(GuestAddr(address), size, Access::Read, Problem::Bounds)
+                .into()
+        })
+    }
+
+    /// The bytes at an address, to be written, all of them.
+    pub(crate) fn slice_mut(&mut self, address: u64, size: usize) -> Result<&mut [u8], Trap> {
+        if size == 0 {
+            return Ok(&mut []);
+        }
+        let (id, range) = self.locate(address, size, Access::Write)?;
+        let fault = self.fault(GuestAddr(address), size, Access::Write, Problem::Bounds);
+        let Some(region) = self.region_mut(id) else {
+            return Err(fault.into());
+        };
+        region.mark_range_written(range.clone());
+        region.bytes.get_mut(range).ok_or_else(|| fault.into())
+    }
+
+    /// A load that needs a closer look.
+    #[inline(never)]
+    pub(crate) fn load_slow<const N: usize>(&self, address: u64, access: Access) -> Result<[u8; N], Trap> {
+        let (id, range) = self.locate(address, N, access)?;
+        let bytes = self
+            .region(id)
+            .and_then(|region| region.bytes.get(range)?.first_chunk());
+        let fault = || self.fault(GuestAddr(address), N, access, Problem::Bounds).into();
+        bytes.copied().ok_or_else(fault)
+    }
+
+    /// A store that needs a closer look.
+    #[inline(never)]
+    pub(crate) fn store_slow<const N: usize>(&mut self, address: u64, bytes: [u8; N]) -> Result<(), Trap> {
+        self.slice_mut(address, N)?.copy_from_slice(&bytes);
+        Ok(())
+    }
+
+    /// What there is to say about an access that cannot be made.
+    #[cold]
+    pub(crate) fn fault(
+        &self,
+        address: GuestAddr,
+        size: usize,
+        access: Access,
+        problem: Problem,
+    ) -> FaultKind {
+        let region = self.region(address.region()).filter(|_| problem != Problem::Null);
+        let info = region
+            .filter(|region| region.name.as_ref() != "nothing")
+            .map(|region| {
+                let offset = address.offset();
+                let bounds = match region.shape {
+                    Shape::Values { shift, size, .. } => {
+                        let start = offset >> shift << shift;
+                        start..start + size as u64
+                    }
+                    _ => region.start as u64..region.end() as u64,
+                };
+                RegionInfo {
+                    kind: region.kind,
+                    name: Arc::clone(&region.name),
+                    bounds,
+                    offset,
+                    rights: region.rights,
+                }
+            });
+        FaultKind::Access(AccessFault {
+            address,
+            size,
+            access,
+            problem,
+            region: info,
+        })
+    }
+
+    /// How far an address can be read from: up to so many bytes, for strings whose end is not known.
+    pub(crate) fn readable(&self, address: u64, most: usize) -> Result<usize, Trap> {
+        let (mut low, mut high) = (0, most);
+        if most == 0 {
+            return Ok(0);
+        }
+        self.locate(address, 1, Access::Read)?;
+        // the longest prefix that can be read: what can be read of a region has no holes
+        low += 1;
+        while low < high {
+            let middle = low + (high - low).div_ceil(2);
+            if self.locate(address, middle, Access::Read).is_ok() {
+                low = middle;
+            } else {
+                high = middle - 1;
+            }
+        }
+        Ok(low)
+    }
+}

@@ -1,0 +1,48 @@
+//! Stacks: one region for each function that is being run.
+
+use alloc::format;
+use alloc::vec;
+
+use super::{Memory, Region, RegionKind, Rights, Shape};
+use crate::address::{GuestAddr, RegionId};
+
+/// Bytes of the stack of a function, as the kernel has it.
+pub(crate) const STACK_BYTES: usize = 512;
+/// How many functions can be running at once, as in the kernel.
+pub(crate) const MAX_FRAMES: usize = 8;
+
+impl Memory {
+    pub(super) fn stack_region(frame: usize) -> Region {
+        let kind = RegionKind::Stack { frame: frame as u32 };
+        let name = format!("stack {frame}").as_str().into();
+        let mut region = Region::new(kind, name, Rights::ReadWrite, Shape::Plain, vec![0; STACK_BYTES]);
+        region.set_window(0, 0);
+        region
+    }
+
+    fn stack(&mut self, frame: usize) -> Option<&mut Region> {
+        self.regions.get_mut(RegionId::STACK.index() + frame)
+    }
+
+    /// Opens the stack of a frame, with nothing written. Returns its frame pointer.
+    #[inline]
+    pub(crate) fn enter_frame(&mut self, frame: usize) -> u64 {
+        let tracks = self.tracks_written;
+        if let Some(region) = self.stack(frame) {
+            region.set_window(0, STACK_BYTES);
+            if tracks {
+                region.written.clear();
+                region.written.resize(STACK_BYTES / 8 + 1, 0);
+            }
+        }
+        GuestAddr::new(RegionId(RegionId::STACK.0 + frame as u32), STACK_BYTES as u64).0
+    }
+
+    /// Closes the stack of a frame: pointers to it are of no more use.
+    #[inline]
+    pub(crate) fn leave_frame(&mut self, frame: usize) {
+        if let Some(region) = self.stack(frame) {
+            region.set_window(0, 0);
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! The world around the programs: time, chance, processors and the current task, all of it given by the host.
+
+use alloc::string::String;
+
+/// What helpers tell programs about the world. Nothing in it changes by itself but the generator of random numbers, so that
+/// the same program does the same every time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Scenario {
+    /// Nanoseconds since boot.
+    pub time: u64,
+    /// How far the time moves on with each reading of a clock, in nanoseconds.
+    pub tick: u64,
+    /// Nanoseconds from 1970 to boot, for clocks that tell the date.
+    pub boot: u64,
+    /// Timer interrupts a second, for `jiffies`.
+    pub hz: u64,
+    /// State of the generator of random numbers.
+    pub seed: u64,
+    /// The processor that programs run on.
+    pub cpu: u32,
+    /// Its memory node.
+    pub numa_node: u32,
+    /// The current task.
+    pub task: Task,
+    /// What `bpf_get_attach_cookie` tells.
+    pub cookie: u64,
+}
+
+/// The current task.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Task {
+    /// The thread's number.
+    pub pid: u32,
+    /// The process's number.
+    pub tgid: u32,
+    /// The user.
+    pub uid: u32,
+    /// The group.
+    pub gid: u32,
+    /// The name, cut after 15 bytes.
+    pub comm: String,
+    /// The control group.
+    pub cgroup_id: u64,
+}
+
+impl Default for Scenario {
+    fn default() -> Self {
+        Self {
+            time: 1_000_000_000,
+            tick: 0,
+            boot: 1_700_000_000_000_000_000,
+            hz: 250,
+            seed: 1,
+            cpu: 0,
+            numa_node: 0,
+            task: Task::default(),
+            cookie: 0,
+        }
+    }
+}
+
+impl Default for Task {
+    fn default() -> Self {
+        Self {
+            pid: 1000,
+            tgid: 1000,
+            uid: 0,
+            gid: 0,
+            comm: "task".into(),
+            cgroup_id: 1,
+        }
+    }
+}
+
+impl Scenario {
+    /// The time now; moves it on by a tick.
+    pub(crate) fn read_time(&mut self) -> u64 {
+        let now = self.time;
+        self.time = self.time.wrapping_add(self.tick);
+        now
+    }
+
+    /// The next random number.
+    pub(crate) fn random(&mut self) -> u64 {
+        self.seed = self.seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.seed ^ self.seed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ mixed >> 31
+    }
+}

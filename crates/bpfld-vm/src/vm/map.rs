@@ -1,0 +1,428 @@
+//! Maps, as the host reads and changes them.
+
+use alloc::string::{String, ToString};
+use alloc::vec;
+use alloc::vec::Vec;
+use core::fmt;
+
+use bpfld_insn::Endian;
+use bpfld_sys::{ElemFlags, Errno};
+use zerocopy::{FromBytes, Immutable, IntoBytes};
+
+use super::Vm;
+use crate::map::{Contents, Event, Map as Inner, MapSpec, Put, RingQuery, number_key};
+
+/// Why an operation on a map failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MapError {
+    /// The kernel's answer would be the same.
+    Errno(Errno),
+    /// A key or value of another size than the map's.
+    Size {
+        /// `"key"` or `"value"`
+        part: &'static str,
+        /// Bytes in the map.
+        expected: usize,
+        /// Bytes given.
+        given: usize,
+    },
+    /// There is no program or map of this name.
+    NotFound(String),
+}
+
+impl fmt::Display for MapError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Errno(errno) => errno.fmt(f),
+            Self::Size {
+                part,
+                expected,
+                given,
+            } => write!(f, "the {part} has {expected} bytes in the map, not {given}"),
+            Self::NotFound(name) => write!(f, "'{name}' is not there"),
+        }
+    }
+}
+
+impl core::error::Error for MapError {}
+
+impl From<Errno> for MapError {
+    fn from(errno: Errno) -> Self {
+        Self::Errno(errno)
+    }
+}
+
+/// A map of a machine. Made by [`Vm::map`].
+///
+/// Keys and values are plain bytes, or types that can be seen as such; in the order of the guest.
+///
+/// ```
+/// use bpfld_vm::{MapSpec, MapType, Vm};
+///
+/// let mut vm = Vm::builder().empty(bpfld_insn::Endian::Little);
+/// vm.add_map(MapSpec::new("hits", MapType::HASH, 4, 8, 16)).unwrap();
+/// let mut hits = vm.map("hits").unwrap();
+/// hits.insert(&7u32, &1u64).unwrap();
+/// assert_eq!(hits.get::<u64>(&7u32).unwrap(), Some(1));
+/// ```
+#[derive(Debug)]
+pub struct Map<'v> {
+    vm: &'v mut Vm,
+    number: usize,
+}
+
+impl<'v> Map<'v> {
+    pub(super) fn new(vm: &'v mut Vm, number: usize) -> Self {
+        Self { vm, number }
+    }
+
+    fn endian(&self) -> Endian {
+        self.vm.image.endian
+    }
+
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "the number was checked when this was made, and maps are never removed"
+    )]
+    fn inner(&self) -> &Inner {
+        &self.vm.state.maps[self.number]
+    }
+
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "the number was checked when this was made, and maps are never removed"
+    )]
+    fn inner_mut(&mut self) -> &mut Inner {
+        &mut self.vm.state.maps[self.number]
+    }
+
+    /// What it is made as.
+    #[must_use]
+    pub fn spec(&self) -> &MapSpec {
+        &self.inner().spec
+    }
+
+    fn check(&self, part: &'static str, given: usize) -> Result<(), MapError> {
+        let spec = self.spec();
+        let expected = match part {
+            "key" if spec.key_size > 0 => spec.key_size as usize,
+            "key" => given,
+            _ => spec.value_size as usize,
+        };
+        if given == expected {
+            return Ok(());
+        }
+        Err(MapError::Size {
+            part,
+            expected,
+            given,
+        })
+    }
+
+    /// The bytes of the values of a key, one for each CPU that has its own.
+    fn values(&mut self, key: &[u8]) -> Result<Option<Vec<&[u8]>>, MapError> {
+        self.check("key", key.len())?;
+        let endian = self.endian();
+        let Some(place) = self.inner_mut().place(key, endian) else {
+            return Ok(None);
+        };
+        let map = self.inner();
+        let copies = 0..map.copies;
+        let values = copies.filter_map(|cpu| map.value(&self.vm.state.memory, place, cpu));
+        Ok(Some(values.collect()))
+    }
+
+    /// The value of a key as bytes; of maps with a value for each CPU, that of the first.
+    ///
+    /// # Errors
+    ///
+    /// The key has another size.
+    pub fn get_bytes(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>, MapError> {
+        let values = self.values(key)?;
+        Ok(values.and_then(|values| values.first().map(|value| value.to_vec())))
+    }
+
+    /// The value of a key; of maps with a value for each CPU, that of the first.
+    ///
+    /// # Errors
+    ///
+    /// The key or value has another size.
+    pub fn get<V: FromBytes>(
+        &mut self,
+        key: &(impl IntoBytes + Immutable + ?Sized),
+    ) -> Result<Option<V>, MapError> {
+        Ok(self.get_per_cpu(key)?.into_iter().next())
+    }
+
+    /// The values of a key, one for each CPU; none if the key is not there.
+    ///
+    /// # Errors
+    ///
+    /// The key or value has another size.
+    pub fn get_per_cpu<V: FromBytes>(
+        &mut self,
+        key: &(impl IntoBytes + Immutable + ?Sized),
+    ) -> Result<Vec<V>, MapError> {
+        self.check("value", size_of::<V>())?;
+        let values = self.values(key.as_bytes())?.unwrap_or_default();
+        let typed = values.into_iter().map(|value| {
+            V::read_from_bytes(value).map_err(|_| MapError::Size {
+                part: "value",
+                expected: value.len(),
+                given: size_of::<V>(),
+            })
+        });
+        typed.collect()
+    }
+
+    /// Sets the value of a key, whether it is there or not; for every CPU the same.
+    ///
+    /// # Errors
+    ///
+    /// Sizes differ, the map is full, or it has no keys.
+    pub fn insert(
+        &mut self,
+        key: &(impl IntoBytes + Immutable + ?Sized),
+        value: &(impl IntoBytes + Immutable + ?Sized),
+    ) -> Result<(), MapError> {
+        self.update(key, value, ElemFlags::empty())
+    }
+
+    /// Sets the value of a key as flags say; for every CPU the same.
+    ///
+    /// # Errors
+    ///
+    /// As for [`insert`](Self::insert), and what the flags forbid.
+    pub fn update(
+        &mut self,
+        key: &(impl IntoBytes + Immutable + ?Sized),
+        value: &(impl IntoBytes + Immutable + ?Sized),
+        flags: ElemFlags,
+    ) -> Result<(), MapError> {
+        let (key, value) = (key.as_bytes(), value.as_bytes());
+        self.check("key", key.len())?;
+        self.check("value", value.len())?;
+        let all = value.repeat(self.inner().copies as usize);
+        self.put(key, &all, flags)
+    }
+
+    /// Sets the values of a key, one for each CPU.
+    ///
+    /// # Errors
+    ///
+    /// As for [`insert`](Self::insert); there must be a value for each CPU.
+    pub fn insert_per_cpu<V: IntoBytes + Immutable>(
+        &mut self,
+        key: &(impl IntoBytes + Immutable + ?Sized),
+        values: &[V],
+    ) -> Result<(), MapError> {
+        self.check("value", size_of::<V>())?;
+        let copies = self.inner().copies as usize;
+        if values.len() != copies {
+            return Err(MapError::Size {
+                part: "value",
+                expected: copies * size_of::<V>(),
+                given: size_of_val(values),
+            });
+        }
+        self.put(key.as_bytes(), values.as_bytes(), ElemFlags::empty())
+    }
+
+    fn put(&mut self, key: &[u8], values: &[u8], flags: ElemFlags) -> Result<(), MapError> {
+        self.check("key", key.len())?;
+        let endian = self.endian();
+        let number = self.number;
+        let state = &mut self.vm.state;
+        let Some(map) = state.maps.get_mut(number) else {
+            return Err(Errno::EBADF.into());
+        };
+        map.update(&mut state.memory, key, Put::All(values), flags.bits(), endian)?;
+        Ok(())
+    }
+
+    /// Takes a key out; false if it was not there.
+    ///
+    /// # Errors
+    ///
+    /// The key has another size, or keys of this map cannot be taken out.
+    pub fn remove(&mut self, key: &(impl IntoBytes + Immutable + ?Sized)) -> Result<bool, MapError> {
+        let key = key.as_bytes();
+        self.check("key", key.len())?;
+        let endian = self.endian();
+        match self.inner_mut().delete(key, endian) {
+            Ok(()) => Ok(true),
+            Err(Errno::ENOENT) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// All keys, as bytes.
+    #[must_use]
+    pub fn keys(&self) -> Vec<Vec<u8>> {
+        let keys = self.inner().keys(self.endian());
+        keys.into_iter().map(Into::into).collect()
+    }
+
+    /// All keys with their values; of maps with a value for each CPU, that of the first.
+    ///
+    /// # Errors
+    ///
+    /// Keys or values have another size.
+    pub fn entries<K: FromBytes, V: FromBytes>(&mut self) -> Result<Vec<(K, V)>, MapError> {
+        let mut out = Vec::new();
+        for bytes in self.keys() {
+            self.check("key", size_of::<K>())?;
+            let key = K::read_from_bytes(&bytes).map_err(|_| Errno::EINVAL)?;
+            if let Some(value) = self.get(&bytes[..])? {
+                out.push((key, value));
+            }
+        }
+        Ok(out)
+    }
+
+    /// How many keys there are; of arrays, how many there can be.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match &self.inner().contents {
+            Contents::Array => self.spec().max_entries as usize,
+            Contents::Hash(hash) | Contents::HashOfMaps(hash, _) => hash.len(),
+            Contents::Queue(_, values) => values.len(),
+            Contents::Events(events) => events.len(),
+            Contents::Programs(slots) | Contents::Maps(slots) => slots.iter().flatten().count(),
+            _ => 0,
+        }
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Puts a value into a queue, stack or Bloom filter.
+    ///
+    /// # Errors
+    ///
+    /// It is full, or no such map.
+    pub fn push(&mut self, value: &(impl IntoBytes + Immutable + ?Sized)) -> Result<(), MapError> {
+        let value = value.as_bytes();
+        self.check("value", value.len())?;
+        Ok(self.inner_mut().push(value, 0)?)
+    }
+
+    /// Takes the next value out of a queue or stack.
+    ///
+    /// # Errors
+    ///
+    /// No such map, or values of another size.
+    pub fn pop<V: FromBytes>(&mut self) -> Result<Option<V>, MapError> {
+        self.check("value", size_of::<V>())?;
+        match self.inner_mut().pop() {
+            Ok(value) => Ok(V::read_from_bytes(&value).ok()),
+            Err(Errno::ENOENT) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The next value of a queue or stack, left where it is.
+    ///
+    /// # Errors
+    ///
+    /// No such map, or values of another size.
+    pub fn peek<V: FromBytes>(&self) -> Result<Option<V>, MapError> {
+        self.check("value", size_of::<V>())?;
+        match self.inner().front() {
+            Ok(value) => Ok(V::read_from_bytes(&value).ok()),
+            Err(Errno::ENOENT) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Whether a Bloom filter may hold a value.
+    #[must_use]
+    pub fn may_hold(&self, value: &(impl IntoBytes + Immutable + ?Sized)) -> bool {
+        match &self.inner().contents {
+            Contents::Bloom(bloom) => bloom.may_hold(value.as_bytes()),
+            _ => false,
+        }
+    }
+
+    /// Takes the records out of a ring buffer, up to the first that is still being filled.
+    pub fn take_records(&mut self) -> Vec<Vec<u8>> {
+        let number = self.number;
+        let state = &mut self.vm.state;
+        match state.maps.get_mut(number) {
+            Some(map) => map.consume(&state.memory),
+            None => Vec::new(),
+        }
+    }
+
+    /// How full a ring buffer is.
+    #[must_use]
+    pub fn ring(&self) -> Option<RingQuery> {
+        match &self.inner().contents {
+            Contents::Ring(ring) => Some(ring.query()),
+            _ => None,
+        }
+    }
+
+    /// Takes out what programs gave to `bpf_perf_event_output`.
+    pub fn take_events(&mut self) -> Vec<Event> {
+        match &mut self.inner_mut().contents {
+            Contents::Events(events) => core::mem::take(events),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Puts a program into an element of a program array.
+    ///
+    /// # Errors
+    ///
+    /// There is no program of this name, no such element, or this is no program array.
+    pub fn set_program(&mut self, index: u32, program: &str) -> Result<(), MapError> {
+        let number = match self.vm.programs.get(program) {
+            Some(Ok(number)) => *number,
+            _ => return Err(MapError::NotFound(program.to_string())),
+        };
+        if !matches!(self.inner().contents, Contents::Programs(_)) {
+            return Err(Errno::EINVAL.into());
+        }
+        let endian = self.endian();
+        Ok(self
+            .inner_mut()
+            .set_number(&number_key(index, endian), number, endian)?)
+    }
+
+    /// Puts a map into an element of a map of maps.
+    ///
+    /// # Errors
+    ///
+    /// There is no map of this name, no such element, or this is no map of maps.
+    pub fn set_map(
+        &mut self,
+        key: &(impl IntoBytes + Immutable + ?Sized),
+        map: &str,
+    ) -> Result<(), MapError> {
+        let found = self.vm.state.maps.iter().position(|other| other.spec.name == map);
+        let number = found.ok_or_else(|| MapError::NotFound(map.to_string()))?;
+        if !matches!(
+            self.inner().contents,
+            Contents::Maps(_) | Contents::HashOfMaps(..)
+        ) {
+            return Err(Errno::EINVAL.into());
+        }
+        let endian = self.endian();
+        Ok(self.inner_mut().set_number(key.as_bytes(), number, endian)?)
+    }
+
+    /// Fills a value with zeros, for every CPU.
+    ///
+    /// # Errors
+    ///
+    /// As for [`insert`](Self::insert).
+    pub fn clear(&mut self, key: &(impl IntoBytes + Immutable + ?Sized)) -> Result<(), MapError> {
+        let size = self.spec().value_size as usize * self.inner().copies as usize;
+        self.put(key.as_bytes(), &vec![0; size], ElemFlags::empty())
+    }
+}
