@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use bpfld::{
-    Errno, Loaded, Map, MapFlags, MapType, PerfBuf, PerfRecord, RingBuf, RingSet, UserRingBuf, Wakeup,
+    AsyncPerfBuf, AsyncRingBuf, AsyncRingSet, Errno, Loaded, Map, MapFlags, MapType, OverwriteRing, PerfBuf,
+    PerfRecord, RingBuf, RingSet, UserRingBuf, Wakeup,
 };
 use bpfld_tests::{Need, require};
 
@@ -250,4 +251,136 @@ fn user_rings_have_sizes_like_others() {
     let map = map.flags(MapFlags::empty()).create().unwrap();
     let error = UserRingBuf::try_from(map).unwrap_err();
     assert!(error.to_string().contains("is of type array"), "{error}");
+}
+
+/// Runs a future to its end, at most a minute.
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let future = async { tokio::time::timeout(Duration::from_secs(60), future).await };
+    runtime.block_on(future).expect("a minute is enough")
+}
+
+async fn comes_nothing<T>(future: impl Future<Output = T>) -> bool {
+    tokio::time::timeout(Duration::from_millis(5), future)
+        .await
+        .is_err()
+}
+
+#[test]
+fn records_are_awaited() {
+    require!(Need::Root, Need::Linux(6, 1));
+    let loaded = load("ringbuf");
+    let emit = |program: &str| {
+        loaded
+            .program(program)
+            .unwrap()
+            .test_run()
+            .data(&[0; 64])
+            .run()
+            .unwrap();
+    };
+    block_on(async {
+        let mut ring = AsyncRingBuf::new(loaded.map("events").unwrap().try_into().unwrap()).unwrap();
+        emit("emit");
+        assert_eq!(ring.read().await.unwrap().len(), 32);
+        (0..200).for_each(|_| emit("copy"));
+        for _ in 0..200 {
+            ring.read().await.unwrap();
+        }
+        assert!(comes_nothing(ring.read()).await);
+        // A future that was dropped takes nothing with it.
+        emit("copy");
+        ring.read().await.unwrap();
+        assert!(ring.into_reader().read().unwrap().is_none());
+    });
+    block_on(async {
+        let mut rings = RingSet::new().unwrap();
+        rings
+            .add(loaded.map("events").unwrap().try_into().unwrap())
+            .unwrap();
+        let mut rings = AsyncRingSet::new(rings).unwrap();
+        emit("copy");
+        assert_eq!(rings.read().await.unwrap().0, 0);
+        let events = PerfBuf::builder().open(loaded.map("samples").unwrap()).unwrap();
+        let mut events = AsyncPerfBuf::new(events).unwrap();
+        emit("copy");
+        assert!(matches!(events.read().await.unwrap(), PerfRecord::Sample { .. }));
+        assert!(comes_nothing(events.read()).await);
+    });
+}
+
+#[test]
+fn a_future_waits_for_a_program_that_runs_later() {
+    require!(Need::Root, Need::Linux(6, 1));
+    let loaded = load("ringbuf");
+    std::thread::scope(|scope| {
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let loaded = &loaded;
+        scope.spawn(move || {
+            // Each record is answered before the next one is sent.
+            for _ in 0..500 {
+                receiver.recv().unwrap();
+                loaded
+                    .program("copy")
+                    .unwrap()
+                    .test_run()
+                    .data(&[0; 64])
+                    .run()
+                    .unwrap();
+            }
+        });
+        block_on(async {
+            let mut ring = AsyncRingBuf::new(loaded.map("events").unwrap().try_into().unwrap()).unwrap();
+            for _ in 0..500 {
+                sender.send(()).unwrap();
+                assert_eq!(ring.read().await.unwrap().len(), 32);
+            }
+        });
+    });
+}
+
+#[test]
+fn full_rings_forget_their_oldest_records() {
+    require!(Need::Root, Need::Linux(6, 19));
+    let mut ring = OverwriteRing::create("recorder", 4096).unwrap();
+    let error = RingBuf::try_from(ring.map()).unwrap_err();
+    assert!(error.to_string().contains("`OverwriteRing` reads"), "{error}");
+    assert!(ring.read().unwrap().is_none());
+    let producer = crate::ring::Producer::new(ring.map(), 24);
+    let number = |record: &[u8]| u64::from_ne_bytes(record[..8].try_into().unwrap());
+    // Every fourth is discarded.
+    for _ in 0..4 {
+        producer.run();
+    }
+    let mut seen = Vec::new();
+    while let Some(record) = ring.read().unwrap() {
+        assert_eq!(record.len(), 24);
+        seen.push(number(record));
+    }
+    assert_eq!((seen, ring.lost_bytes()), (vec![0, 1, 2], 0));
+    producer.run_often(1000);
+    let mut seen = Vec::new();
+    while let Some(record) = ring.read().unwrap() {
+        seen.push(number(record));
+    }
+    // The newest are there, in order.
+    assert_eq!(seen.last(), Some(&1002));
+    assert!(seen.windows(2).all(|pair| pair[0] < pair[1]));
+    assert!(seen.len() > 80 && seen.len() < 128, "{}", seen.len());
+    // Records of 32 bytes with their headers, from number 4 on.
+    assert!(
+        ring.lost_bytes() > 0 && ring.lost_bytes() <= 32 * (seen[0] - 4),
+        "{}",
+        ring.lost_bytes()
+    );
+    assert!(ring.read_within(Duration::from_millis(1)).unwrap().is_none());
+    producer.run();
+    producer.run();
+    assert_eq!(
+        number(ring.read_within(Duration::from_secs(10)).unwrap().unwrap()),
+        1004
+    );
 }

@@ -7,15 +7,16 @@ use std::{
 };
 
 use bpfld::{
-    Array, ArrayOfMaps, AttachType, CgroupArray, CgroupStorage, CgroupStorageKey, CgrpStorage, CpuMap,
-    DevMap, DevMapHash, Errno, Hash, HashOfMaps, InodeStorage, KernelSymbols, Map, MapType,
-    PerCpuCgroupStorage, ProcessMemory, Program, ProgramType, ReuseportArray, SkStorage, SockHash, SockMap,
-    StackTraces, TaskStorage, XskMap,
+    Arena, Array, ArrayOfMaps, AttachType, CgroupArray, CgroupStorage, CgrpStorage, CpuMap, DevMap,
+    DevMapHash, Errno, Hash, HashOfMaps, InodeStorage, InsnArray, KernelSymbols, Map, MapType, PerCpuArray,
+    PerCpuCgroupStorage, PerCpuHash, ProcessMemory, Program, ProgramType, ResizableHash, ReuseportArray,
+    SkStorage, SockHash, SockMap, StackTraces, TaskStorage, XskMap,
 };
+use bpfld_sys::plain::CgroupStorageKey;
 use bpfld_tests::{Cgroup, Need, require, sandbox};
 
 use crate::{
-    counter::{call, exit, map_fd, mov},
+    counter::{call, exit, map_fd, mov, since},
     fixtures::load,
 };
 
@@ -191,8 +192,9 @@ fn storage_of_sockets_tasks_inodes_and_cgroups() {
     assert!(CgrpStorage::<u32>::try_from(loaded.map("cgrp_storage").unwrap()).is_err());
 
     // Attached storage is there only where a program is attached.
-    let key = CgroupStorageKey::new(1, AttachType::CGROUP_INET_EGRESS);
-    assert_eq!(key.attach_type(), AttachType::CGROUP_INET_EGRESS);
+    let mut key = CgroupStorageKey::default();
+    key.cgroup_inode_id = 1;
+    key.attach_type = AttachType::CGROUP_INET_EGRESS;
     let attached: CgroupStorage<u64> = loaded.map("cgroup_storage").unwrap().try_into().unwrap();
     assert_eq!(attached.get(&key).unwrap(), None);
     let attached: PerCpuCgroupStorage<u64> = loaded.map("percpu_cgroup_storage").unwrap().try_into().unwrap();
@@ -262,4 +264,79 @@ fn stack_traces_have_names() {
 /// A descriptor of this process.
 fn pidfd() -> std::os::fd::OwnedFd {
     rustix::process::pidfd_open(rustix::process::getpid(), rustix::process::PidfdFlags::empty()).unwrap()
+}
+
+#[test]
+fn values_of_one_cpu() {
+    require!(Need::Root);
+    let cpus = bpfld_sys::possible_cpus().unwrap();
+    let map = PerCpuHash::<u32, [u8; 5]>::create("one_cpu", 4).unwrap();
+    assert_eq!(map.get_on(0, &7).unwrap(), None);
+    map.set_all(&7, b"every").unwrap();
+    for cpu in 0..cpus {
+        assert_eq!(map.get_on(cpu, &7).unwrap(), Some(*b"every"));
+    }
+    assert_eq!(map.get_on(cpus, &7).unwrap(), None);
+    let array = PerCpuArray::<u64>::create("one_cpu", 2).unwrap();
+    array.set_all(1, &9).unwrap();
+    assert_eq!(array.get_on(0, 1).unwrap(), Some(9));
+    if since(7, 0) {
+        array.set_on(0, 1, &10).unwrap();
+        map.set_on(cpus - 1, &7, b"alone").unwrap();
+        assert_eq!(map.get_on(cpus - 1, &7).unwrap(), Some(*b"alone"));
+        assert_eq!(
+            (array.get_on(0, 1).unwrap(), array.get(1).unwrap().unwrap()[0]),
+            (Some(10), 10)
+        );
+        assert_eq!(
+            array.set_on(cpus, 1, &1).unwrap_err().errno(),
+            Some(Errno::ERANGE)
+        );
+    } else {
+        let error = array.set_on(0, 1, &10).unwrap_err().to_string();
+        assert!(error.contains("7.0"), "{error}");
+    }
+}
+
+#[test]
+fn places_of_instructions() {
+    require!(Need::Root, Need::Linux(6, 19));
+    let places = InsnArray::create("places", 2).unwrap();
+    places.set(0, 0).unwrap();
+    places.set(1, 3).unwrap();
+    let place = places.get(1).unwrap().unwrap();
+    assert_eq!((place.original, places.get(2).unwrap()), (3, None));
+    assert_eq!(places.set(2, 0).unwrap_err().errno(), Some(Errno::E2BIG));
+}
+
+#[test]
+fn hashes_that_grow() {
+    require!(Need::Root, Need::Linux(7, 2));
+    let map = ResizableHash::<u32, u64>::create("grows", 100_000).unwrap();
+    let keys: Vec<u32> = (0..50_000).collect();
+    let values: Vec<u64> = keys.iter().map(|key| u64::from(*key) * 2).collect();
+    map.insert_batch(&keys, &values, bpfld::ElemFlags::empty())
+        .unwrap();
+    assert_eq!(map.get(&49_999).unwrap(), Some(99_998));
+    let mut seen: Vec<u32> = map.keys().map(Result::unwrap).collect();
+    seen.sort_unstable();
+    seen.dedup();
+    assert_eq!(seen, keys);
+    assert_eq!(map.take(&7).unwrap(), Some(14));
+}
+
+#[test]
+fn memory_of_an_arena() {
+    require!(Need::Root, Need::Linux(6, 9));
+    let arena = Arena::create("arena", 4).unwrap();
+    let start = arena.address().unwrap();
+    arena.write(start + 4096, &7u64).unwrap();
+    assert_eq!(arena.read::<u64>(start + 4096).unwrap(), 7);
+    // Programs' pointers may lack the upper half.
+    assert_eq!(arena.read::<u64>((start + 4096) & 0xffff_ffff).unwrap(), 7);
+    let pages = 4 * bpfld_sys::mmap::page_size() as u64;
+    for outside in [start + pages, start + pages - 4, start.wrapping_sub(8), 0] {
+        let error = arena.read::<u64>(outside).unwrap_err().to_string();
+        assert!(error.contains("outside") || error.contains("beyond"), "{error}");
+    }
 }

@@ -18,13 +18,13 @@ const RINGBUF_DISCARD: i32 = 133;
 
 /// A program that puts its run's number into a record of `size` bytes, and counts the records that there is no room for. Every
 /// fourth record is discarded.
-struct Producer {
+pub(crate) struct Producer {
     program: Program,
     _numbers: Map,
 }
 
 impl Producer {
-    fn new(ring: &Map, size: i32) -> Producer {
+    pub(crate) fn new(ring: &Map, size: i32) -> Producer {
         let numbers = Map::builder(MapType::ARRAY, "numbers")
             .key_size(4)
             .value_size(8)
@@ -66,11 +66,11 @@ impl Producer {
     }
 
     /// Runs it once and tells what it returned: 0 no room, 1 submitted, 2 discarded.
-    fn run(&self) -> u32 {
+    pub(crate) fn run(&self) -> u32 {
         self.program.test_run().data(&[0; 14]).run().unwrap().return_value
     }
 
-    fn run_often(&self, times: u32) {
+    pub(crate) fn run_often(&self, times: u32) {
         self.program
             .test_run()
             .data(&[0; 14])

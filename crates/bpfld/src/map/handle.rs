@@ -206,7 +206,8 @@ impl Map {
             .then_some(value))
     }
 
-    /// Value of a key, into a buffer of [`value_size`](Map::value_size) bytes; false if the key is not there.
+    /// Value of a key, into a buffer of [`value_size`](Map::value_size) bytes (with [`ElemFlags::F_CPU`], of one CPU's value); false
+    /// if the key is not there.
     ///
     /// The only flags that kernels take here are [`ElemFlags::F_LOCK`] and, since 7.0, [`ElemFlags::F_CPU`].
     ///
@@ -215,7 +216,7 @@ impl Map {
     /// As [`lookup`](Map::lookup), and when the buffer has the wrong size.
     pub fn lookup_into(&self, key: &[u8], value: &mut [u8], flags: ElemFlags) -> Result<bool> {
         self.check_key(key)?;
-        self.check_value(value.len())?;
+        self.check_value(value.len(), flags)?;
         self.found(
             sys::map_lookup_elem(&self.inner.fd, key, value, flags),
             "look up an element",
@@ -231,7 +232,7 @@ impl Map {
     #[doc(alias = "BPF_MAP_UPDATE_ELEM")]
     pub fn update(&self, key: &[u8], value: &[u8], flags: ElemFlags) -> Result<()> {
         self.check_key(key)?;
-        self.check_value(value.len())?;
+        self.check_value(value.len(), flags)?;
         sys::map_update_elem(&self.inner.fd, key, value, flags)
             .map_err(|source| self.failed("update an element", source))
     }
@@ -257,7 +258,7 @@ impl Map {
     #[doc(alias = "BPF_MAP_LOOKUP_AND_DELETE_ELEM")]
     pub fn take_into(&self, key: &[u8], value: &mut [u8]) -> Result<bool> {
         self.check_key(key)?;
-        self.check_value(value.len())?;
+        self.check_value(value.len(), ElemFlags::empty())?;
         let taken = sys::map_lookup_and_delete_elem(&self.inner.fd, key, value, ElemFlags::empty());
         self.found(taken, "take out an element")
     }
@@ -329,8 +330,15 @@ impl Map {
         self.check_size("key", self.key_size(), key.len())
     }
 
-    fn check_value(&self, len: usize) -> Result<()> {
-        self.check_size("value", self.value_size(), len)
+    fn check_value(&self, len: usize, flags: ElemFlags) -> Result<()> {
+        let one_cpu =
+            flags.intersects(ElemFlags::F_CPU | ElemFlags::F_ALL_CPUS) && self.inner.fd.is_per_cpu();
+        let size = if one_cpu {
+            self.inner.fd.value_size()
+        } else {
+            self.value_size()
+        };
+        self.check_size("value", size, len)
     }
 
     fn check_size(&self, part: &'static str, expected: usize, given: usize) -> Result<()> {

@@ -244,6 +244,8 @@ keyed_views! {
     PerCpuHash<K, V> = PerCpuValues<V>, PERCPU_HASH, MapFlags::empty();
     /// A hash map with a value for each CPU, that makes room by forgetting what was not used for longest (4.10).
     LruPerCpuHash<K, V> = PerCpuValues<V>, LRU_PERCPU_HASH, MapFlags::empty();
+    /// A hash map that grows and shrinks with what is in it, up to its size (7.2).
+    ResizableHash<K, V> = V, RHASH, MapFlags::NO_PREALLOC;
     /// A trie of prefixes: looking up an address finds the longest prefix of it (4.11). Keys are [`LpmKey`](super::LpmKey).
     ///
     /// ```no_run
@@ -285,6 +287,7 @@ macro_rules! take {
 }
 
 take! {
+    ResizableHash<K, V> = V;
     Hash<K, V> = V;
     LruHash<K, V> = V;
     PerCpuHash<K, V> = PerCpuValues<V>;

@@ -85,6 +85,12 @@ impl Memory {
         self.len == 0
     }
 
+    /// Where it begins in this process.
+    #[must_use]
+    pub fn address(&self) -> usize {
+        self.shared.as_ptr().addr()
+    }
+
     /// Whether it can be written.
     #[must_use]
     pub fn is_writable(&self) -> bool {

@@ -1,6 +1,9 @@
 //! Maps: the handle, and typed views of what is in them.
 
+mod arena;
 mod array;
+#[cfg(feature = "tokio")]
+mod asynchronous;
 mod batch;
 mod cgroup_array;
 mod create;
@@ -9,10 +12,13 @@ mod fd_array;
 mod global;
 mod handle;
 mod info;
+mod insn_array;
 mod iter;
 mod keyed;
 mod lpm;
 mod memory;
+mod one_cpu;
+mod overwrite_ring;
 mod percpu;
 mod perf_memory;
 mod perfbuf;
@@ -30,7 +36,10 @@ mod user_ring_memory;
 mod user_ringbuf;
 mod view;
 
+#[cfg(feature = "tokio")]
+pub use self::asynchronous::{AsyncPerfBuf, AsyncRingBuf, AsyncRingSet};
 pub use self::{
+    arena::Arena,
     array::{Array, PerCpuArray},
     cgroup_array::CgroupArray,
     create::MapBuilder,
@@ -38,10 +47,12 @@ pub use self::{
     global::Global,
     handle::{Map, MapSpec},
     info::MapInfo,
+    insn_array::{InsnArray, InsnPlace},
     iter::{Entries, Keys},
-    keyed::{Hash, LpmTrie, LruHash, LruPerCpuHash, MapIter, PerCpuHash},
+    keyed::{Hash, LpmTrie, LruHash, LruPerCpuHash, MapIter, PerCpuHash, ResizableHash},
     lpm::{Ipv4Prefix, Ipv6Prefix, LpmKey, ParsePrefixError},
     memory::{MappedArray, Memory},
+    overwrite_ring::OverwriteRing,
     percpu::PerCpuValues,
     perfbuf::{PerfBuf, PerfBufBuilder, PerfRecord, Wakeup},
     plain::Plain,
@@ -50,11 +61,8 @@ pub use self::{
     ring_set::RingSet,
     ringbuf::{RingBuf, RingDrain, RingRecord},
     sockets::{ReuseportArray, SockHash, SockMap},
-    stack_traces::{BuildIdFrame, FrameLocation, StackTraces},
-    storage::{
-        CgroupStorage, CgroupStorageKey, CgrpStorage, InodeStorage, PerCpuCgroupStorage, SkStorage,
-        TaskStorage,
-    },
+    stack_traces::{FrameLocation, StackTraces},
+    storage::{CgroupStorage, CgrpStorage, InodeStorage, PerCpuCgroupStorage, SkStorage, TaskStorage},
     types::MapTypes,
     user_ringbuf::{UserRecord, UserRingBuf},
 };

@@ -53,6 +53,16 @@ impl<V: Plain> PerCpuValues<V> {
         values
     }
 
+    /// The same value for `cpus` CPUs.
+    #[must_use]
+    pub fn repeat(cpus: usize, value: &V) -> Self {
+        let mut values = Self::zeroed(cpus);
+        for cpu in 0..cpus {
+            values.set(cpu, value);
+        }
+        values
+    }
+
     /// Number of CPUs.
     #[must_use]
     pub fn len(&self) -> usize {

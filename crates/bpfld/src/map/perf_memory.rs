@@ -14,9 +14,10 @@
 use std::{os::fd::AsFd as _, sync::atomic::Ordering};
 
 use bpfld_sys::{
-    ElemFlags, Errno,
+    ElemFlags, Errno, PerfRecordType,
     mmap::{Access, SharedMmap, page_size},
     perf::{self, PerfEvent, Scope},
+    plain::PerfEventHeader,
 };
 use zerocopy::IntoBytes as _;
 
@@ -26,10 +27,8 @@ use super::Map;
 const HEAD: usize = 1024;
 const TAIL: usize = 1032;
 
-const RECORD_LOST: u32 = 2;
-const RECORD_SAMPLE: u32 = 9;
-/// Bytes of a record's header: type, flags, size.
-const HEADER: u64 = 8;
+/// Bytes of a record's header.
+const HEADER: u64 = size_of::<PerfEventHeader>() as u64;
 
 /// Ring, event and slot of a CPU.
 #[derive(Debug)]
@@ -130,15 +129,18 @@ impl CpuRing {
                 position: self.position,
             };
             let at = self.position;
+            let mut header = PerfEventHeader::default();
             // Records are multiples of eight bytes, so that no header wraps.
-            let kind = self.u32_at(at).ok_or(damaged)?;
-            let size = u64::from(self.u32_at(at + 4).ok_or(damaged)? >> SIZE_SHIFT & 0xffff);
+            self.memory
+                .read(self.offset(at), header.as_mut_bytes())
+                .ok_or(damaged)?;
+            let size = u64::from(header.size);
             if size < HEADER || size % 8 != 0 || size > self.written.wrapping_sub(at) {
                 return Err(damaged);
             }
             self.position = at.wrapping_add(size);
-            match kind {
-                RECORD_SAMPLE => {
+            match header.record_type {
+                PerfRecordType::SAMPLE => {
                     let len = u64::from(self.u32_at(at + HEADER).ok_or(damaged)?);
                     if HEADER + 4 + len > size {
                         return Err(damaged);
@@ -146,7 +148,7 @@ impl CpuRing {
                     let place = self.place(at + HEADER + 4, len as usize).ok_or(damaged)?;
                     return Ok(Some(Found::Sample(place)));
                 }
-                RECORD_LOST => {
+                PerfRecordType::LOST => {
                     // An id, then the count.
                     let offset = self.offset(at + HEADER + 8);
                     let count = self.memory.load_u64(offset, Ordering::Relaxed);
@@ -219,9 +221,6 @@ impl CpuRing {
         self.memory.load_u32(self.offset(position), Ordering::Relaxed)
     }
 }
-
-/// Of the second word of a header, `{ u16 misc; u16 size; }`, where the size is.
-const SIZE_SHIFT: u32 = if cfg!(target_endian = "little") { 16 } else { 0 };
 
 impl Drop for CpuRing {
     fn drop(&mut self) {

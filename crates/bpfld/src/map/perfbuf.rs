@@ -249,7 +249,7 @@ impl PerfBuf {
         &self.map
     }
 
-    fn find(&mut self) -> Result<Option<(usize, Found)>> {
+    pub(super) fn find(&mut self) -> Result<Option<(usize, Found)>> {
         for _ in 0..self.rings.len() {
             let index = self.next;
             let Some(ring) = self.rings.get_mut(index) else {
@@ -277,7 +277,7 @@ impl PerfBuf {
         Ok(None)
     }
 
-    fn lend(&mut self, index: usize, found: Found) -> PerfRecord<'_> {
+    pub(super) fn lend(&mut self, index: usize, found: Found) -> PerfRecord<'_> {
         let ring = &self.rings[index];
         let cpu = ring.cpu();
         match found {

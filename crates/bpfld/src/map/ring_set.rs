@@ -88,7 +88,7 @@ impl RingSet {
     /// As [`RingBuf::read`].
     pub fn read(&mut self) -> Result<Option<(usize, RingRecord<'_>)>> {
         let found = self.find()?;
-        Ok(found.map(|(ring, place)| (ring, self.rings[ring].lend(place))))
+        Ok(found.map(|(ring, place)| (ring, self.lend(ring, place))))
     }
 
     /// The next record of any ring, waiting for it if need be; `None` if there was none within the time.
@@ -107,7 +107,7 @@ impl RingSet {
                 return Ok(None);
             }
         };
-        Ok(Some((ring, self.rings[ring].lend(place))))
+        Ok(Some((ring, self.lend(ring, place))))
     }
 
     /// Waits until a ring has records, or for so long; without a time, for as long as it takes. False if the time was over first.
@@ -129,7 +129,7 @@ impl RingSet {
     }
 
     /// The next record; all rings that have none have given back the space of what was read.
-    fn find(&mut self) -> Result<Option<(usize, Place)>> {
+    pub(super) fn find(&mut self) -> Result<Option<(usize, Place)>> {
         for _ in 0..self.rings.len() {
             let ring = self.next % self.rings.len();
             self.next = ring + 1;
@@ -138,6 +138,11 @@ impl RingSet {
             }
         }
         Ok(None)
+    }
+
+    /// The record that was found there since the last record was dropped.
+    pub(super) fn lend(&mut self, ring: usize, place: Place) -> RingRecord<'_> {
+        self.rings[ring].lend(place)
     }
 }
 

@@ -214,7 +214,7 @@ impl TryFrom<Map> for RingBuf {
     fn try_from(map: Map) -> Result<Self> {
         check_type(&map, "RingBuf", &[MapType::RINGBUF])?;
         if map.spec().flags.contains(MapFlags::RB_OVERWRITE) {
-            let message = "overwrites its oldest records, which `RingBuf` cannot read";
+            let message = "overwrites its oldest records, which `OverwriteRing` reads";
             return Err(Error::invalid(map.subject(), message));
         }
         let claim = Claim::new(map.info()?.id()).ok_or_else(|| {

@@ -1,7 +1,7 @@
 //! Typed view of stack traces.
 
-use bpfld_sys::{MapFlags, MapType};
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+use bpfld_sys::{MapFlags, MapType, StackBuildIdStatus, plain::StackBuildId};
+use zerocopy::IntoBytes as _;
 
 use super::{Map, Plain, view::handle_views};
 use crate::{Error, Result};
@@ -29,15 +29,6 @@ handle_views! {
     StackTraces = STACK_TRACE;
 }
 
-/// A frame of a user stack in a map with the flag [`MapFlags::STACK_BUILD_ID`] (4.17): include/uapi/linux/bpf.h, `bpf_stack_build_id`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable)]
-#[repr(C)]
-pub struct BuildIdFrame {
-    status: i32,
-    build_id: [u8; 20],
-    position: u64,
-}
-
 /// Where a frame with a build id is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FrameLocation {
@@ -52,19 +43,15 @@ pub enum FrameLocation {
     Address(u64),
 }
 
-const STATUS_VALID: i32 = 1;
-const STATUS_IP: i32 = 2;
-
-impl BuildIdFrame {
-    /// Where it is; `None` for the empty frames behind the last one.
-    #[must_use]
-    pub fn location(&self) -> Option<FrameLocation> {
-        match self.status {
-            STATUS_VALID => Some(FrameLocation::File {
-                build_id: self.build_id,
-                offset: self.position,
+impl FrameLocation {
+    /// Nothing for the empty frames behind the last one.
+    fn of(frame: &StackBuildId) -> Option<Self> {
+        match frame.status {
+            StackBuildIdStatus::VALID => Some(FrameLocation::File {
+                build_id: frame.build_id,
+                offset: frame.offset,
             }),
-            STATUS_IP => Some(FrameLocation::Address(self.position)),
+            StackBuildIdStatus::IP => Some(FrameLocation::Address(frame.offset)),
             _ => None,
         }
     }
@@ -102,7 +89,7 @@ impl StackTraces {
         }))
     }
 
-    /// The frames of a user trace in a map that records build ids, the innermost first; `None` if there is no such trace.
+    /// The frames of a user trace in a map with the flag [`MapFlags::STACK_BUILD_ID`] (4.17), the innermost first; `None` if there is no such trace.
     ///
     /// # Errors
     ///
@@ -112,8 +99,8 @@ impl StackTraces {
             let message = "records addresses: `get` reads them";
             return Err(Error::invalid(self.map.subject(), message));
         }
-        let frames: Option<Vec<BuildIdFrame>> = self.frames(id)?;
-        Ok(frames.map(|frames| frames.iter().map_while(BuildIdFrame::location).collect()))
+        let frames: Option<Vec<StackBuildId>> = self.frames(id)?;
+        Ok(frames.map(|frames| frames.iter().map_while(FrameLocation::of).collect()))
     }
 
     /// Whether it records build ids and offsets in place of addresses.

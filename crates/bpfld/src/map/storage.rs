@@ -5,8 +5,8 @@ use std::{
     os::fd::{AsFd, AsRawFd as _},
 };
 
-use bpfld_sys::{AttachType, ElemFlags, MapType};
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+use bpfld_sys::{ElemFlags, MapType, plain::CgroupStorageKey};
+use zerocopy::IntoBytes as _;
 
 use super::{
     Map, PerCpuValues, Plain,
@@ -114,34 +114,6 @@ macro_rules! removable {
 }
 
 removable! { SkStorage TaskStorage InodeStorage CgrpStorage }
-
-/// A key of [`CgroupStorage`]: include/uapi/linux/bpf.h, `bpf_cgroup_storage_key`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable)]
-#[repr(C)]
-pub struct CgroupStorageKey {
-    /// Inode of the control group's directory.
-    pub cgroup_inode: u64,
-    attach_type: u32,
-    unused: u32,
-}
-
-impl CgroupStorageKey {
-    /// The control group with a directory's inode, and a way of attaching.
-    #[must_use]
-    pub fn new(cgroup_inode: u64, attach_type: AttachType) -> Self {
-        Self {
-            cgroup_inode,
-            attach_type: attach_type.0,
-            unused: 0,
-        }
-    }
-
-    /// The way of attaching.
-    #[must_use]
-    pub fn attach_type(&self) -> AttachType {
-        AttachType(self.attach_type)
-    }
-}
 
 fn fd(owner: impl AsFd) -> [u8; 4] {
     owner.as_fd().as_raw_fd().to_ne_bytes()
