@@ -166,6 +166,76 @@ impl Builder {
         self.words.get(start..end)
     }
 
+    /// The records of all own types, one after the other.
+    pub(crate) fn words(&self) -> &[u32] {
+        &self.words
+    }
+
+    /// The BTF that this one continues.
+    pub(crate) fn base(&self) -> Option<&Arc<Btf>> {
+        self.base.as_ref()
+    }
+
+    /// Whether this is split BTF on `base`, or on what is split on that.
+    pub(crate) fn continues(&self, base: &Arc<Btf>) -> bool {
+        let mut at = self.base.as_ref();
+        while let Some(own) = at {
+            if Arc::ptr_eq(own, base) {
+                return true;
+            }
+            at = own.base();
+        }
+        false
+    }
+
+    /// A builder without types that continues the same base, if any, and writes the same sections.
+    pub(crate) fn empty_like(&self) -> Self {
+        let mut builder = match &self.base {
+            Some(base) => Self::split(Arc::clone(base)),
+            None => Self::new(),
+        };
+        builder.with_layout = self.with_layout;
+        builder
+    }
+
+    /// Takes away all types from this one on.
+    pub(crate) fn truncate(&mut self, id: TypeId) {
+        let own = id.0.saturating_sub(self.first_id) as usize;
+        if let Some(start) = self.starts.get(own) {
+            self.words.truncate(*start);
+            self.starts.truncate(own);
+        }
+    }
+
+    /// A builder with the same strings, but without types.
+    pub(crate) fn without_types(&self) -> Self {
+        Self {
+            words: Vec::with_capacity(self.words.len()),
+            starts: Vec::with_capacity(self.starts.len()),
+            strings: self.strings.clone(),
+            base: self.base.clone(),
+            ..*self
+        }
+    }
+
+    /// The string at an offset, of the base's too.
+    pub(crate) fn any_string_at(&self, offset: u32) -> Option<&[u8]> {
+        match &self.base {
+            Some(base) if offset < self.first_string() => base.string_bytes(offset).ok(),
+            _ => self.string_at(offset),
+        }
+    }
+
+    /// The string offset at which the own strings begin.
+    pub(crate) fn first_string(&self) -> u32 {
+        self.strings.first()
+    }
+
+    /// The length of the own strings in bytes.
+    pub(crate) fn string_len(&self) -> usize {
+        self.strings.data().len()
+    }
+
     /// The string at an offset of the own section.
     pub(crate) fn string_at(&self, offset: u32) -> Option<&[u8]> {
         self.strings.at(offset)

@@ -76,6 +76,12 @@ pub enum ErrorKind {
     Unplaced(TypeId),
     /// A name with a zero byte inside.
     NulInName,
+    /// BTF without a base, where split BTF is needed.
+    NotSplit,
+    /// A type of a distilled base for which the real base has none of the same name, kind and size.
+    Unmatched(TypeId),
+    /// A type of a distilled base for which the real base has several.
+    Ambiguous(TypeId),
 }
 
 impl fmt::Display for Error {
@@ -106,6 +112,16 @@ impl fmt::Display for Error {
             ErrorKind::TooMany(what) => write!(f, "too many {what}")?,
             ErrorKind::Unplaced(id) => write!(f, "the object has no symbol or section for type {id}")?,
             ErrorKind::NulInName => write!(f, "name contains a zero byte")?,
+            ErrorKind::NotSplit => write!(f, "not split BTF: it has no base")?,
+            ErrorKind::Unmatched(id) => {
+                write!(f, "the base has nothing for type {id} of the distilled base")?
+            }
+            ErrorKind::Ambiguous(id) => {
+                write!(
+                    f,
+                    "the base has several types for type {id} of the distilled base"
+                )?;
+            }
         }
         if self.offset != 0 {
             write!(f, " (at byte {:#x})", self.offset)?;

@@ -121,16 +121,31 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// When `source` is split on a base that this builder does not continue, refers to strings that do not exist, or
-    /// has kinds that this build does not know.
+    /// When `source` is split on a base that this builder does not continue, refers to types or strings that do not
+    /// exist, or has kinds that this build does not know. Then no type is added.
     pub fn append(&mut self, source: &Btf) -> Result<u32, Error> {
+        let before = self.next_id();
+        let result = self.append_all(source);
+        if result.is_err() {
+            self.truncate(before);
+        }
+        result
+    }
+
+    fn append_all(&mut self, source: &Btf) -> Result<u32, Error> {
         let first = source.first_id().0;
-        if self.first_id().0 < first {
+        if let Some(base) = source.base()
+            && !self.continues(base)
+        {
             return Err(Error::new(ErrorKind::TypeId(source.first_id()), 0));
         }
         let shift = self.next_id().0 - first;
+        // Most strings are referred to many times over: where each is here, by where it is there; zero if not known.
+        let mut strings = alloc::vec![0; source.string_data().len()];
+        let mut words = Vec::new();
         for ty in source.own_types() {
-            let mut words = record::words(&ty)?;
+            words.clear();
+            record::extend_words(&mut words, &ty)?;
             record::visit(&mut words, |reference, word| {
                 match reference {
                     Reference::Type if *word >= source.len() => {
@@ -138,7 +153,20 @@ impl Builder {
                     }
                     Reference::Type if *word < first => {}
                     Reference::Type => *word += shift,
-                    Reference::String => *word = self.string_bytes(source.string_bytes(*word)?)?,
+                    Reference::String => {
+                        let own = word.checked_sub(source.first_string());
+                        let known = own.and_then(|own| strings.get_mut(own as usize));
+                        *word = match known {
+                            Some(known) if *known != 0 => *known,
+                            known => {
+                                let offset = self.string_bytes(source.string_bytes(*word)?)?;
+                                if let Some(known) = known {
+                                    *known = offset;
+                                }
+                                offset
+                            }
+                        };
+                    }
                 }
                 Ok(())
             })?;

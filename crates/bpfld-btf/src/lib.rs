@@ -35,6 +35,7 @@ mod bytes;
 mod c;
 mod dedup;
 mod diff;
+mod distill;
 mod endian;
 mod error;
 mod ext;
@@ -47,6 +48,7 @@ mod lazy;
 mod load;
 mod minimal;
 mod parts;
+mod permute;
 mod raw;
 mod reader;
 mod record;
@@ -65,6 +67,7 @@ pub use crate::{
     c::CError,
     dedup::Deduplicated,
     diff::{Change, Detail, Diff, Place},
+    distill::Distilled,
     endian::Endian,
     error::{Error, ErrorKind},
     ext::{BtfExt, CoreRelocation, ExtRecord, ExtRecords, ExtSection, ExtTable, FuncInfo, LineInfo},

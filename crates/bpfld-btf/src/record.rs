@@ -31,15 +31,22 @@ pub(crate) enum Reference {
 ///
 /// For kinds this build does not know: what their words mean, and whether they are words, is not known.
 pub(crate) fn words(ty: &Type<'_>) -> Result<Vec<u32>, Error> {
+    let mut words = Vec::new();
+    extend_words(&mut words, ty)?;
+    Ok(words)
+}
+
+/// Appends the words of a record, in host order; see [`words`].
+pub(crate) fn extend_words(words: &mut Vec<u32>, ty: &Type<'_>) -> Result<(), Error> {
     if ty.kind().name().is_none() || ty.kind() == Kind::VOID {
         return Err(Error::new(ErrorKind::UnknownKind(ty.kind()), 0));
     }
     let (body, _) = ty.body().as_chunks::<4>();
-    let mut words = Vec::with_capacity(HEAD_WORDS + body.len());
+    words.reserve(HEAD_WORDS + body.len());
     words.extend(ty.raw_head());
     let endian = ty.btf().endian();
     words.extend(body.iter().map(|word| endian.u32(*word)));
-    Ok(words)
+    Ok(())
 }
 
 /// Calls `visit` for each word of the record that is a type id or a string offset, in order.

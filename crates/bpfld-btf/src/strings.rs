@@ -55,6 +55,11 @@ impl StringPool {
         tail.get(..tail.iter().position(|byte| *byte == 0)?)
     }
 
+    /// The offset of the first string here.
+    pub(crate) fn first(&self) -> u32 {
+        self.first
+    }
+
     pub(crate) fn data(&self) -> &[u8] {
         &self.data
     }

@@ -1,68 +1,69 @@
 //! Whether two graphs of types are the same.
 
-use alloc::vec::Vec;
+use alloc::{vec, vec::Vec};
 
-use hashbrown::HashMap;
-
-use super::{Map, vlen};
-use crate::{
-    Builder, Kind, TypeId,
-    record::{self, Reference},
+use super::{
+    Map,
+    types::{Types, enums_are_compatible, for_each_type, forward_kind, kind, same_shape},
 };
+use crate::Kind;
 
 /// How deeply two types are compared that must be identical, not just equivalent.
 const IDENTICAL_DEPTH: usize = 16;
+
+const UNKNOWN: u32 = u32::MAX;
 
 /// Compares graphs. Types within one graph are assumed to correspond until that leads to a contradiction; so circles
 /// are no trouble.
 #[derive(Debug)]
 pub(super) struct Equivalence {
     /// Which type of the candidate's graph corresponds to one of the canonical graph.
-    assumed: HashMap<u32, u32>,
+    assumed: Vec<u32>,
     order: Vec<u32>,
     pending: Vec<(u32, u32)>,
-    shapes: [Vec<u32>; 2],
-    children: [Vec<u32>; 2],
-    /// How many more comparisons may be made in all. When they are used up, nothing more is found equal, which is
-    /// never wrong.
-    budget: u64,
+    /// Whether a forward declaration of the base was met by a struct or union written here. The base cannot change, so
+    /// that the graphs are then not equal; but its declaration stands for that type from then on.
+    pub(super) adjusts_base: bool,
 }
 
 impl Equivalence {
     pub(super) fn new(types: u32) -> Self {
         Self {
-            assumed: HashMap::new(),
+            assumed: vec![UNKNOWN; types as usize],
             order: Vec::new(),
             pending: Vec::new(),
-            shapes: [Vec::new(), Vec::new()],
-            children: [Vec::new(), Vec::new()],
-            budget: u64::from(types) * 256 + (1 << 20),
+            adjusts_base: false,
         }
     }
 
     /// The correspondences found by the last comparison that held: canonical type and candidate.
-    pub(super) fn pairs(&self) -> Vec<(u32, u32)> {
-        let pair = |canonical: &u32| {
-            self.assumed
-                .get(canonical)
-                .map(|candidate| (*canonical, *candidate))
-        };
-        self.order.iter().filter_map(pair).collect()
+    pub(super) fn pairs(&self) -> impl Iterator<Item = (u32, u32)> {
+        let candidate = |canonical: u32| self.assumed.get(canonical as usize).copied().unwrap_or(UNKNOWN);
+        self.order
+            .iter()
+            .map(move |canonical| (*canonical, candidate(*canonical)))
     }
 
-    /// Whether the budget is used up.
-    pub(super) fn is_exhausted(&self) -> bool {
-        self.budget == 0
-    }
-
-    /// Whether the graph from `candidate` agrees with that from `canonical`.
-    pub(super) fn holds(&mut self, types: &Builder, map: &Map, candidate: u32, canonical: u32) -> bool {
-        self.assumed.clear();
-        self.order.clear();
+    /// Whether the graph from `candidate` agrees with that from `canonical`. Each step takes one from the budget; when
+    /// that is used up, nothing agrees.
+    pub(super) fn holds(
+        &mut self,
+        types: &Types,
+        map: &Map,
+        candidate: u32,
+        canonical: u32,
+        budget: &mut u64,
+    ) -> bool {
+        for canonical in self.order.drain(..) {
+            if let Some(assumed) = self.assumed.get_mut(canonical as usize) {
+                *assumed = UNKNOWN;
+            }
+        }
+        self.adjusts_base = false;
         self.pending.clear();
         self.pending.push((candidate, canonical));
         while let Some((candidate, canonical)) = self.pending.pop() {
-            if !self.agrees(types, map, candidate, canonical) {
+            if !self.agrees(types, map, candidate, canonical, budget) {
                 return false;
             }
         }
@@ -70,23 +71,21 @@ impl Equivalence {
     }
 
     /// Compares two types by themselves, and puts what they refer to on the list.
-    fn agrees(&mut self, types: &Builder, map: &Map, candidate: u32, canonical: u32) -> bool {
-        let Some(budget) = self.budget.checked_sub(1) else {
-            return false;
-        };
-        self.budget = budget;
+    fn agrees(&mut self, types: &Types, map: &Map, candidate: u32, canonical: u32, budget: &mut u64) -> bool {
         if map.resolve(candidate) == map.resolve(canonical) {
             return true;
         }
         let canonical = resolve_forward(types, map, canonical);
-        if let Some(assumed) = self.assumed.get(&canonical) {
+        let Some(assumed) = self.assumed.get_mut(canonical as usize) else {
+            return false;
+        };
+        if *assumed != UNKNOWN {
             // Compilers write identical arrays and anonymous types several times over within one unit.
-            return *assumed == candidate
-                || identical(types, *assumed, candidate, IDENTICAL_DEPTH, &mut self.budget);
+            return *assumed == candidate || identical(types, *assumed, candidate, IDENTICAL_DEPTH, budget);
         }
-        self.assumed.insert(canonical, candidate);
+        *assumed = candidate;
         self.order.push(canonical);
-        let (ours, theirs) = (words(types, candidate), words(types, canonical));
+        let (ours, theirs) = (types.record(candidate), types.record(canonical));
         if ours.first() != theirs.first() {
             return false;
         }
@@ -94,7 +93,10 @@ impl Equivalence {
         if kind != other {
             return match (forward_kind(ours), forward_kind(theirs)) {
                 (Some(declared), None) => declared == other,
-                (None, Some(declared)) => declared == kind,
+                (None, Some(declared)) => {
+                    self.adjusts_base |= declared == kind && canonical < types.first_own;
+                    declared == kind
+                }
                 _ => kind.is_enumeration() && enums_are_compatible(ours, theirs),
             };
         }
@@ -103,21 +105,53 @@ impl Equivalence {
             Kind::VAR | Kind::DATASEC | Kind::DECL_TAG => return false,
             _ => {}
         }
-        let [our_shape, their_shape] = &mut self.shapes;
-        let [our_children, their_children] = &mut self.children;
-        shape(ours, our_shape, Some(our_children));
-        shape(theirs, their_shape, Some(their_children));
-        if our_shape != their_shape {
+        same_shape(ours, theirs) && self.enter(types, map, ours, theirs, budget)
+    }
+
+    /// Puts what two records of the same shape refer to on the list, unless it is the same already. False if some of it
+    /// cannot agree.
+    fn enter(&mut self, types: &Types, map: &Map, ours: &[u32], theirs: &[u32], budget: &mut u64) -> bool {
+        let first = self.pending.len();
+        for_each_type(ours, |candidate| self.pending.push((candidate, 0)));
+        let Some(new) = self.pending.get_mut(first..) else {
             return false;
+        };
+        let Some(left) = budget.checked_sub(1 + new.len() as u64) else {
+            return false;
+        };
+        *budget = left;
+        let mut pairs = new.iter_mut();
+        for_each_type(theirs, |canonical| {
+            if let Some(pair) = pairs.next() {
+                pair.1 = canonical;
+            }
+        });
+        let (mut kept, mut agrees) = (0, true);
+        for at in 0..new.len() {
+            let Some((candidate, canonical)) = new.get(at).copied() else {
+                break;
+            };
+            if map.resolve(candidate) == map.resolve(canonical) {
+                continue;
+            }
+            // Whatever else, names must be the same.
+            agrees &= types.name(candidate) == types.name(canonical);
+            if let Some(place) = new.get_mut(kept) {
+                *place = (candidate, canonical);
+            }
+            kept += 1;
         }
-        let children = our_children.iter().copied().zip(their_children.iter().copied());
-        self.pending.extend(children.rev());
-        true
+        // The first goes on top.
+        if let Some(new) = new.get_mut(..kept) {
+            new.reverse();
+        }
+        self.pending.truncate(first + kept);
+        agrees
     }
 }
 
 /// Whether two types are written the same way all the way down.
-fn identical(types: &Builder, a: u32, b: u32, depth: usize, budget: &mut u64) -> bool {
+fn identical(types: &Types, a: u32, b: u32, depth: usize, budget: &mut u64) -> bool {
     if a == b {
         return true;
     }
@@ -125,7 +159,7 @@ fn identical(types: &Builder, a: u32, b: u32, depth: usize, budget: &mut u64) ->
         return false;
     };
     *budget = left;
-    let (a, b) = (words(types, a), words(types, b));
+    let (a, b) = (types.record(a), types.record(b));
     if kind(a) != kind(b) {
         return false;
     }
@@ -134,67 +168,21 @@ fn identical(types: &Builder, a: u32, b: u32, depth: usize, budget: &mut u64) ->
         Kind::VAR | Kind::DATASEC | Kind::DECL_TAG => return false,
         _ => {}
     }
-    let [mut shapes, mut children] = [[Vec::new(), Vec::new()], [Vec::new(), Vec::new()]];
-    for ((words, to), children) in [a, b].into_iter().zip(&mut shapes).zip(&mut children) {
-        shape(words, to, Some(children));
+    if !same_shape(a, b) {
+        return false;
     }
-    let [a, b] = shapes;
-    let [ours, theirs] = children;
-    a == b
-        && ours
-            .into_iter()
-            .zip(theirs)
-            .all(|(a, b)| identical(types, a, b, depth, budget))
-}
-
-/// Writes the record without the ids in it to `to`, and the ids to `children`.
-pub(super) fn shape(words: &[u32], to: &mut Vec<u32>, children: Option<&mut Vec<u32>>) {
-    to.clear();
-    to.extend_from_slice(words);
-    let mut none = Vec::new();
-    let children = children.unwrap_or(&mut none);
-    children.clear();
-    let take = |reference, word: &mut u32| {
-        if reference == Reference::Type {
-            children.push(core::mem::take(word));
-        }
-        Ok::<(), ()>(())
-    };
-    let _ = record::visit(to, take);
-}
-
-/// Whether enumerations are equal, or one has a name only and it is the other's.
-pub(super) fn enums_are_compatible(a: &[u32], b: &[u32]) -> bool {
-    let has_name_only = vlen(a) == 0 || vlen(b) == 0;
-    a == b || has_name_only && a.first() == b.first()
-}
-
-fn words(types: &Builder, id: u32) -> &[u32] {
-    types.record(TypeId(id)).unwrap_or_default()
-}
-
-fn kind(words: &[u32]) -> Kind {
-    words.get(1).map_or(Kind::VOID, |info| record::kind_of(*info))
-}
-
-fn forward_kind(words: &[u32]) -> Option<Kind> {
-    let union = if words.get(1)? >> 31 == 0 {
-        Kind::STRUCT
-    } else {
-        Kind::UNION
-    };
-    (kind(words) == Kind::FWD).then_some(union)
+    let [mut ours, mut theirs] = [Vec::new(), Vec::new()];
+    for_each_type(a, |id| ours.push(id));
+    for_each_type(b, |id| theirs.push(id));
+    let mut pairs = ours.into_iter().zip(theirs);
+    pairs.all(|(a, b)| identical(types, a, b, depth, budget))
 }
 
 /// What a forward declaration was found to declare; else the type itself.
-fn resolve_forward(types: &Builder, map: &Map, id: u32) -> u32 {
-    if kind(words(types, id)) != Kind::FWD {
+fn resolve_forward(types: &Types, map: &Map, id: u32) -> u32 {
+    if types.kind(id) != Kind::FWD {
         return id;
     }
     let to = map.resolve(id);
-    if kind(words(types, to)) == Kind::FWD {
-        id
-    } else {
-        to
-    }
+    if types.kind(to) == Kind::FWD { id } else { to }
 }

@@ -2,14 +2,16 @@
 
 mod equivalence;
 mod table;
+mod types;
 
-use alloc::vec::Vec;
+use alloc::{vec, vec::Vec};
 
 use hashbrown::HashMap;
 
 use self::{
     equivalence::Equivalence,
-    table::{Buckets, Table},
+    table::Table,
+    types::{Types, enums_are_compatible, for_each_type, forward_kind, same_shape, vlen},
 };
 use crate::{
     Builder, Error, ErrorKind, Kind, TypeId,
@@ -21,7 +23,7 @@ use crate::{
 pub struct Deduplicated {
     /// The types that are left.
     pub builder: Builder,
-    /// For each old id, by number, the id of the type that stands for it now.
+    /// For each old id, by number, the id of the type that stands for it now. Those of a base are among them.
     pub ids: Vec<TypeId>,
 }
 
@@ -30,6 +32,8 @@ impl Builder {
     /// equal; structs, unions and typedefs whose whole graphs of referenced types agree, a forward declaration agreeing
     /// with what it declares; forward declarations with the only struct or union of their name; then whatever refers
     /// to the same types in the same way. Variables and sections stay as they are.
+    ///
+    /// Split BTF is compared with its base too, which stays as it is: types that the base has are left out here.
     ///
     /// ```
     /// use bpfld_btf::{Builder, IntEncoding, TypeId};
@@ -47,45 +51,54 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// When this is split BTF, a type refers to one that does not exist, or types other than structs and unions contain
-    /// each other in a circle.
+    /// When a type refers to one that does not exist, or types other than structs and unions contain each other in a
+    /// circle.
     pub fn dedup(&self) -> Result<Deduplicated, Error> {
-        if self.first_id() != TypeId(1) {
-            return Err(Error::new(ErrorKind::TypeId(self.first_id()), 0));
-        }
+        let types = Types::new(self)?;
         let mut pass = Pass {
-            builder: self.clone(),
-            map: Map::new(self.len()),
+            map: Map::new(types.len(), types.first_own),
+            table: Table::new(types.len()),
+            // Compilers' types need a few steps each. When these are used up, nothing more is found equal, which is
+            // never wrong.
+            budget: u64::from(types.len()) * 256 + (1 << 20),
+            types,
         };
-        pass.check_references()?;
+        pass.enter_base();
         pass.merge_primitives();
         pass.merge_graphs();
         pass.resolve_forwards();
         pass.merge_references()?;
-        pass.compact()
+        pass.compact(self)
     }
 }
 
 /// For each type the one that stands for it, or will: itself, or one further along.
 #[derive(Debug)]
-struct Map(Vec<Option<u32>>);
+struct Map(Vec<u32>);
+
+/// Nothing is known of this type yet.
+const UNSET: u32 = u32::MAX;
+/// What this type refers to is being looked at.
+const OPEN: u32 = u32::MAX - 1;
 
 impl Map {
-    fn new(len: u32) -> Self {
-        let mut map = alloc::vec![None; len as usize];
-        if let Some(void) = map.first_mut() {
-            *void = Some(0);
-        }
-        Self(map)
+    /// All own types are open questions; `void` and the types of the base stand for themselves.
+    fn new(len: u32, first_own: u32) -> Self {
+        let own = core::iter::repeat_n(UNSET, len.saturating_sub(first_own) as usize);
+        Self((0..first_own.min(len)).chain(own).collect())
+    }
+
+    fn at(&self, id: u32) -> u32 {
+        self.0.get(id as usize).copied().unwrap_or(UNSET)
     }
 
     fn is_set(&self, id: u32) -> bool {
-        self.0.get(id as usize).is_some_and(Option::is_some)
+        self.at(id) < OPEN
     }
 
     fn set(&mut self, id: u32, to: u32) {
         if let Some(entry) = self.0.get_mut(id as usize) {
-            *entry = Some(to);
+            *entry = to;
         }
     }
 
@@ -94,148 +107,120 @@ impl Map {
         let mut at = id;
         // Chains have no circles; but nothing hangs on it.
         for _ in 0..self.0.len() {
-            match self.0.get(at as usize) {
-                Some(Some(next)) if *next != at => at = *next,
-                _ => break,
+            let next = self.at(at);
+            if next == at || next >= OPEN {
+                break;
             }
+            at = next;
         }
         at
     }
 }
 
 struct Pass {
-    builder: Builder,
+    types: Types,
     map: Map,
+    table: Table,
+    budget: u64,
 }
 
 impl Pass {
+    /// The types that are written here and not in the base.
     fn ids(&self) -> core::ops::Range<u32> {
-        1..self.builder.len()
+        self.types.first_own..self.types.len()
     }
 
-    fn words(&self, id: u32) -> &[u32] {
-        self.builder.record(TypeId(id)).unwrap_or_default()
-    }
-
-    fn kind(&self, id: u32) -> Kind {
-        self.words(id)
-            .get(1)
-            .map_or(Kind::VOID, |info| record::kind_of(*info))
-    }
-
-    fn check_references(&self) -> Result<(), Error> {
-        let len = self.builder.len();
-        let mut words = Vec::new();
-        for id in self.ids() {
-            words.clear();
-            words.extend_from_slice(self.words(id));
-            record::visit(&mut words, |reference, word| match reference {
-                Reference::Type if *word >= len => Err(Error::new(ErrorKind::TypeId(TypeId(*word)), 0)),
-                _ => Ok(()),
-            })?;
+    /// Makes the types of the base known.
+    fn enter_base(&mut self) {
+        for id in 1..self.types.first_own {
+            let words = self.types.record(id);
+            let hash = match self.types.kind(id) {
+                Kind::VAR | Kind::DATASEC => continue,
+                Kind::STRUCT | Kind::UNION | Kind::TYPEDEF => types::shape_hash(words),
+                kind if kind.is_enumeration() => enum_hash(words),
+                _ => types::hash(words),
+            };
+            self.table.insert(hash, id);
         }
-        Ok(())
     }
 
     /// Types that refer to no other. An enumeration without values stands for any of its name.
     fn merge_primitives(&mut self) {
-        let mut table = Table::new();
-        // By name: the latest one, and the one without values.
-        let mut enums = HashMap::new();
-        let mut empty_enums = HashMap::new();
         for id in self.ids() {
-            let words = self.builder.record(TypeId(id)).unwrap_or_default();
-            match self.kind(id) {
+            let Self {
+                types,
+                map,
+                table,
+                budget,
+            } = self;
+            let words = types.record(id);
+            let (hash, same) = match types.kind(id) {
                 Kind::INT | Kind::FLOAT | Kind::FWD => {
-                    let same = table.find(words, |other| self.words(other) == words);
-                    if same.is_none() {
-                        table.insert(words, id);
-                    }
-                    self.map.set(id, same.unwrap_or(id));
+                    let hash = types::hash(words);
+                    (
+                        hash,
+                        table.find(hash, budget, |other, _| types.record(other) == words),
+                    )
                 }
                 Kind::ENUM | Kind::ENUM64 => {
-                    let name = words.first().copied().unwrap_or(0);
-                    let equal = table.find(words, |other| self.words(other) == words);
-                    let of_name = enums.get(&name).copied();
-                    let to = match (equal, of_name) {
-                        (Some(other), _) => other,
-                        (None, Some(other)) if vlen(words) == 0 => other,
-                        _ => id,
-                    };
-                    if to == id {
-                        table.insert(words, id);
-                        enums.insert(name, id);
-                        if vlen(words) == 0 {
-                            empty_enums.insert(name, id);
-                        } else if let Some(empty) = empty_enums.get(&name) {
-                            self.map.set(*empty, id);
+                    let hash = enum_hash(words);
+                    let is_same = |other, _: &mut u64| {
+                        let known = types.record(other);
+                        if !types.kind(other).is_enumeration() || !enums_are_compatible(known, words) {
+                            return false;
                         }
-                    }
-                    self.map.set(id, to);
+                        if known == words || vlen(words) == 0 {
+                            return true;
+                        }
+                        // The known one has no values: this one stands for it.
+                        map.set(other, id);
+                        false
+                    };
+                    (hash, table.find(hash, budget, is_same))
                 }
-                Kind::VAR | Kind::DATASEC => self.map.set(id, id),
-                _ => {}
+                Kind::VAR | Kind::DATASEC => {
+                    map.set(id, id);
+                    continue;
+                }
+                _ => continue,
+            };
+            map.set(id, same.unwrap_or(id));
+            if same.is_none() {
+                table.insert(hash, id);
             }
         }
     }
 
     /// Structs, unions and typedefs, each with the graph of all it refers to.
     fn merge_graphs(&mut self) {
-        let mut table = Buckets::new();
-        let mut equivalence = Equivalence::new(self.builder.len());
-        let mut shapes = [Vec::new(), Vec::new()];
+        let mut equivalence = Equivalence::new(self.types.len());
         for id in self.ids() {
-            let kind = self.kind(id);
+            let kind = self.types.kind(id);
             if !kind.is_composite() && kind != Kind::TYPEDEF || self.map.is_set(id) {
                 continue;
             }
-            let [shape, other_shape] = &mut shapes;
-            equivalence::shape(self.words(id), shape, None);
-            let bucket = table.of(shape);
-            let mut same = None;
-            for other in bucket.iter().rev().copied() {
-                if equivalence.is_exhausted() {
-                    break;
+            let Self {
+                types,
+                map,
+                table,
+                budget,
+            } = self;
+            let words = types.record(id);
+            let hash = types::shape_hash(words);
+            let same = table.find(hash, budget, |other, budget| {
+                if !same_shape(words, types.record(other))
+                    || !equivalence.holds(types, map, id, other, budget)
+                {
+                    return false;
                 }
-                equivalence::shape(self.words(other), other_shape, None);
-                if shape == other_shape && equivalence.holds(&self.builder, &self.map, id, other) {
-                    same = Some(other);
-                    break;
+                for (canonical, candidate) in equivalence.pairs() {
+                    merge_pair(types, map, canonical, candidate, equivalence.adjusts_base);
                 }
-            }
-            match same {
-                Some(other) => {
-                    for (canonical, candidate) in equivalence.pairs() {
-                        self.merge_pair(canonical, candidate);
-                    }
-                    self.map.set(id, other);
-                }
-                None => {
-                    self.map.set(id, id);
-                    // Where nothing more can be found equal, nothing more need be looked at.
-                    if !equivalence.is_exhausted() {
-                        bucket.push(id);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Notes what the equivalence of two graphs says of two types in them.
-    fn merge_pair(&mut self, canonical: u32, candidate: u32) {
-        let (canonical, candidate) = (self.map.resolve(canonical), self.map.resolve(candidate));
-        if canonical == candidate {
-            return;
-        }
-        let (kind, candidate_kind) = (self.kind(canonical), self.kind(candidate));
-        match (kind == Kind::FWD, candidate_kind == Kind::FWD) {
-            (true, false) => self.map.set(canonical, candidate),
-            (false, true) => self.map.set(candidate, canonical),
-            _ => {
-                let is_settled = self.map.is_set(canonical) && !self.map.is_set(candidate);
-                if candidate_kind.is_composite() && is_settled {
-                    self.map.set(candidate, canonical);
-                }
+                !equivalence.adjusts_base
+            });
+            map.set(id, same.unwrap_or(id));
+            if same.is_none() {
+                table.insert(hash, id);
             }
         }
     }
@@ -244,8 +229,8 @@ impl Pass {
     fn resolve_forwards(&mut self) {
         let mut by_name = HashMap::new();
         for id in self.ids() {
-            let name = self.words(id).first().copied().unwrap_or(0);
-            if self.kind(id).is_composite() && self.map.resolve(id) == id && name != 0 {
+            let name = self.types.name(id);
+            if name != 0 && self.types.kind(id).is_composite() && self.map.at(id) == id {
                 by_name
                     .entry(name)
                     .and_modify(|only| *only = None)
@@ -253,19 +238,11 @@ impl Pass {
             }
         }
         for id in self.ids() {
-            let [name, info, ..] = *self.words(id) else {
+            let Some(wanted) = forward_kind(self.types.record(id)).filter(|_| self.map.at(id) == id) else {
                 continue;
             };
-            if record::kind_of(info) != Kind::FWD || self.map.resolve(id) != id {
-                continue;
-            }
-            let wanted = if info >> 31 == 0 {
-                Kind::STRUCT
-            } else {
-                Kind::UNION
-            };
-            match by_name.get(&name) {
-                Some(Some(only)) if self.kind(*only) == wanted => self.map.set(id, *only),
+            match by_name.get(&self.types.name(id)) {
+                Some(Some(only)) if self.types.kind(*only) == wanted => self.map.set(id, *only),
                 _ => {}
             }
         }
@@ -273,48 +250,50 @@ impl Pass {
 
     /// All other types: those that refer to the same types in the same way.
     fn merge_references(&mut self) -> Result<(), Error> {
-        let mut table = Table::new();
         let mut stack = Vec::new();
-        let mut is_open = alloc::vec![false; self.builder.len() as usize];
         for root in self.ids() {
+            if self.map.is_set(root) {
+                continue;
+            }
             stack.push(root);
             while let Some(id) = stack.last().copied() {
-                if self.map.is_set(id) {
+                let Self {
+                    types,
+                    map,
+                    table,
+                    budget,
+                } = self;
+                if map.is_set(id) {
                     stack.pop();
                     continue;
                 }
-                let Some(open) = is_open.get_mut(id as usize) else {
-                    break;
-                };
-                let is_second_visit = core::mem::replace(open, true);
-                let mut words = self.words(id).to_vec();
                 let waiting = stack.len();
-                // Taken out of the closure's sight below.
-                let map = &self.map;
-                record::visit(&mut words, |reference, word| {
-                    if reference == Reference::Type {
-                        let to = map.resolve(*word);
-                        if map.is_set(to) {
-                            *word = to;
-                        } else if is_second_visit {
-                            return Err(Error::new(ErrorKind::Depth(TypeId(id)), 0));
-                        } else {
-                            stack.push(to);
-                        }
+                for_each_type(types.record(id), |target| {
+                    let to = map.resolve(target);
+                    if !map.is_set(to) {
+                        stack.push(to);
                     }
-                    Ok(())
-                })?;
+                });
                 if stack.len() > waiting {
+                    if map.at(id) == OPEN {
+                        return Err(Error::new(ErrorKind::Depth(TypeId(id)), 0));
+                    }
+                    map.set(id, OPEN);
                     continue;
                 }
                 stack.pop();
-                let same = table.find(&words, |other| self.words(other) == words);
-                self.map.set(id, same.unwrap_or(id));
-                if let Some(record) = self.builder.record_mut(TypeId(id)) {
-                    record.copy_from_slice(&words);
-                }
+                record::visit(types.record_mut(id), |reference, word| {
+                    if reference == Reference::Type {
+                        *word = map.resolve(*word);
+                    }
+                    Ok::<(), Error>(())
+                })?;
+                let words = types.record(id);
+                let hash = types::hash(words);
+                let same = table.find(hash, budget, |other, _| types.record(other) == words);
+                map.set(id, same.unwrap_or(id));
                 if same.is_none() {
-                    table.insert(&words, id);
+                    table.insert(hash, id);
                 }
             }
         }
@@ -322,45 +301,81 @@ impl Pass {
     }
 
     /// Leaves out all that something else stands for, and numbers the rest anew.
-    fn compact(self) -> Result<Deduplicated, Error> {
-        let is_kept = |id: u32| self.map.resolve(id) == id;
-        let mut ids = alloc::vec![TypeId::VOID; self.builder.len() as usize];
-        let mut next = 1;
-        for id in self.ids().filter(|id| is_kept(*id)) {
+    fn compact(mut self, source: &Builder) -> Result<Deduplicated, Error> {
+        let mut ids: Vec<TypeId> = (0..self.types.len()).map(TypeId).collect();
+        let mut next = self.types.first_own;
+        for id in self.ids().filter(|id| self.map.at(*id) == *id) {
             if let Some(new) = ids.get_mut(id as usize) {
                 *new = TypeId(next);
                 next += 1;
             }
         }
-        for id in self.ids() {
-            let new = ids
-                .get(self.map.resolve(id) as usize)
-                .copied()
-                .unwrap_or_default();
-            if let Some(entry) = ids.get_mut(id as usize) {
+        // Chains end in types that stay, so that these are not disturbed by what is written here.
+        for id in 1..self.types.len() {
+            let to = self.map.resolve(id);
+            let new = ids.get(to as usize).copied().unwrap_or_default();
+            if let Some(entry) = ids.get_mut(id as usize).filter(|_| to != id) {
                 *entry = new;
             }
         }
-        let mut builder = Builder::new();
-        for id in self.ids().filter(|id| is_kept(*id)) {
-            let mut words = self.words(id).to_vec();
-            record::visit(&mut words, |reference, word| {
-                *word = match reference {
-                    Reference::Type => ids.get(*word as usize).map_or(0, |id| id.0),
+        let mut builder = source.empty_like();
+        let first = builder.first_string();
+        // Where each string is now, by where it was; zero if nothing is known.
+        let mut strings = vec![0; source.string_len()];
+        for id in self.ids() {
+            if self.map.at(id) != id {
+                continue;
+            }
+            let words = self.types.record_mut(id);
+            record::visit(words, |reference, word| {
+                match reference {
+                    Reference::Type => *word = ids.get(*word as usize).map_or(0, |id| id.0),
                     Reference::String => {
-                        let string = self.builder.string_at(*word);
+                        // The base's strings stay where they are.
+                        let Some(own) = word.checked_sub(first).filter(|_| *word != 0) else {
+                            return Ok(());
+                        };
                         let missing = || Error::new(ErrorKind::StringOffset(*word), 0);
-                        builder.string_bytes(string.ok_or_else(missing)?)?
+                        let place = strings.get_mut(own as usize).ok_or_else(missing)?;
+                        if *place == 0 {
+                            *place = builder.string_bytes(source.string_at(*word).ok_or_else(missing)?)?;
+                        }
+                        *word = *place;
                     }
-                };
+                }
                 Ok::<(), Error>(())
             })?;
-            builder.push(&words)?;
+            builder.push(words)?;
         }
         Ok(Deduplicated { builder, ids })
     }
 }
 
-fn vlen(words: &[u32]) -> u32 {
-    words.get(1).map_or(0, |info| info & record::MAX_VLEN)
+/// Notes what the equivalence of two graphs says of two types in them.
+fn merge_pair(types: &Types, map: &mut Map, canonical: u32, candidate: u32, adjusts_base: bool) {
+    let (canonical, candidate) = (map.resolve(canonical), map.resolve(candidate));
+    if canonical == candidate {
+        return;
+    }
+    let (kind, candidate_kind) = (types.kind(canonical), types.kind(candidate));
+    match (kind == Kind::FWD, candidate_kind == Kind::FWD) {
+        (true, false) => map.set(canonical, candidate),
+        _ if adjusts_base => {}
+        (false, true) => map.set(candidate, canonical),
+        _ => {
+            let is_settled = map.is_set(canonical) && !map.is_set(candidate);
+            if candidate_kind.is_composite() && is_settled {
+                map.set(candidate, canonical);
+            }
+        }
+    }
+}
+
+/// The hash of an enumeration: of its name, since one without values is to be found too; of all of it if it has none.
+fn enum_hash(words: &[u32]) -> u32 {
+    match words.first() {
+        Some(0) => types::hash(words),
+        Some(name) => types::hash(&[*name]),
+        None => 0,
+    }
 }

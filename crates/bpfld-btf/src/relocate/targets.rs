@@ -138,7 +138,6 @@ mod tests {
     use crate::Builder;
 
     #[test]
-    #[expect(clippy::unwrap_used, reason = "a failure is a failure")]
     fn modules_without_the_name_are_not_indexed() {
         let mut local = Builder::new();
         let id = local.structure("wanted___mine", 4, &[]).unwrap();
