@@ -37,6 +37,15 @@ impl Cgroup {
         &self.path
     }
 
+    /// The group's id, as programs get it from `bpf_get_current_cgroup_id`.
+    ///
+    /// # Panics
+    ///
+    /// If the directory is gone.
+    pub fn id(&self) -> u64 {
+        std::os::unix::fs::MetadataExt::ino(&fs::metadata(&self.path).unwrap())
+    }
+
     /// Runs a closure with the calling thread inside the group, and takes it out again, also when the closure panics.
     ///
     /// # Panics

@@ -22,6 +22,7 @@ const VETH_INFO_PEER: u16 = 1;
 const IFA_ADDRESS: u16 = 1;
 const IFA_LOCAL: u16 = 2;
 const IFF_UP: u32 = 1;
+const TCA_KIND: u16 = 1;
 
 /// Sets a device up.
 pub(crate) fn set_up(name: &str) -> io::Result<()> {
@@ -56,6 +57,45 @@ pub(crate) fn add_address(name: &str, address: [u8; 4]) -> io::Result<()> {
         .bytes(&index.to_ne_bytes())
         .attribute(IFA_LOCAL, &address)
         .attribute(IFA_ADDRESS, &address)
+        .send()
+}
+
+/// Removes a device, and with it its peer.
+pub(crate) fn remove(name: &str) -> io::Result<()> {
+    let index = if_nametoindex(name)?;
+    Request::new(libc::RTM_DELLINK, 0).link_header(index, 0).send()
+}
+
+/// Removes a queueing discipline that hangs where those for incoming packets do.
+pub(crate) fn remove_qdisc(name: &str, kind: &str) -> io::Result<()> {
+    qdisc(libc::RTM_DELQDISC, name, kind)
+}
+
+/// Whether a device has such a queueing discipline.
+pub(crate) fn has_qdisc(name: &str, kind: &str) -> io::Result<bool> {
+    // Making it again only succeeds where it is missing.
+    match qdisc(libc::RTM_NEWQDISC, name, kind) {
+        Ok(()) => remove_qdisc(name, kind).map(|()| false),
+        Err(error) if error.raw_os_error() == Some(libc::EEXIST) => Ok(true),
+        Err(error) => Err(error),
+    }
+}
+
+fn qdisc(request: u16, name: &str, kind: &str) -> io::Result<()> {
+    let index = if_nametoindex(name)?;
+    let flags = if request == libc::RTM_NEWQDISC {
+        libc::NLM_F_CREATE | libc::NLM_F_EXCL
+    } else {
+        0
+    };
+    // family, device, handle, parent, more
+    Request::new(request, flags)
+        .bytes(&[0; 4])
+        .bytes(&index.to_ne_bytes())
+        .bytes(&0xffff_0000u32.to_ne_bytes())
+        .bytes(&0xffff_fff1u32.to_ne_bytes())
+        .bytes(&[0; 4])
+        .text(TCA_KIND, kind)
         .send()
 }
 

@@ -109,6 +109,33 @@ impl Room {
         (if_nametoindex(name).unwrap(), if_nametoindex(peer).unwrap())
     }
 
+    /// Removes a device.
+    ///
+    /// # Panics
+    ///
+    /// If the kernel refuses.
+    pub fn remove(&self, name: &str) {
+        netlink::remove(name).unwrap();
+    }
+
+    /// Whether a device has a queueing discipline of traffic control, `clsact` or `ingress`.
+    ///
+    /// # Panics
+    ///
+    /// If the kernel refuses.
+    pub fn has_qdisc(&self, name: &str, kind: &str) -> bool {
+        netlink::has_qdisc(name, kind).unwrap()
+    }
+
+    /// Removes a queueing discipline.
+    ///
+    /// # Panics
+    ///
+    /// If it is not there.
+    pub fn remove_qdisc(&self, name: &str, kind: &str) {
+        netlink::remove_qdisc(name, kind).unwrap();
+    }
+
     /// Sends datagrams of `size` bytes to a port of loopback where nobody listens to what they say; they have arrived when
     /// this returns.
     ///

@@ -21,8 +21,8 @@ pub use bpfld_features as features;
 pub use bpfld_insn as insn;
 pub use bpfld_object::{self as object, Object};
 pub use bpfld_sys::{
-    AttachType, CgroupIterOrder, ElemFlags, Errno, LinkDetails, LinkType, MapFlags, MapType, NetfilterFlags,
-    NetfilterHook, ProgFlags, ProgramType, TestRunFlags, perf,
+    AttachFlags, AttachType, CgroupIterOrder, ElemFlags, Errno, LinkDetails, LinkType, MapFlags, MapType,
+    NetfilterFlags, NetfilterHook, ProgFlags, ProgramType, TestRunFlags, perf,
 };
 pub use error::{Difference, Error, ErrorKind, Failure, Result, Subject};
 pub use kernel_btf::{KernelBtf, ModuleBtf};

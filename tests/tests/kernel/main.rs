@@ -17,3 +17,4 @@ mod sections;
 mod sys;
 mod trampolines;
 mod usdt;
+mod without_links;

@@ -10,7 +10,12 @@ use bpfld_sys::{
     socket::SocketProgram,
 };
 
-use super::{Order, handle::Hold, order::Neighbour, order::Side};
+use super::{
+    Order,
+    command::{CommandHold, CommandTarget},
+    handle::Hold,
+    order::{Neighbour, Side},
+};
 use crate::{Error, Link, Program, Result};
 
 /// Attaches a program with a link.
@@ -144,16 +149,55 @@ pub(crate) fn by_command(
     words: impl Into<String>,
 ) -> Result<Link> {
     let words = words.into();
-    let held = duplicate(program, target, &words)?;
-    let mut attach = sys::ProgAttach::new(program.as_fd(), Target::Fd(target), attach_type);
-    attach.flags = flags;
-    sys::prog_attach(&attach).map_err(|source| refused(program, &words, source, None))?;
-    let hold = Hold::Command {
-        target: held,
-        program: program.clone(),
-        attach_type,
-    };
-    Ok(Link::new(hold, words))
+    let target = CommandTarget::Fd(duplicate(program, target, &words)?);
+    command(program, target, attach_type, flags, words)
+}
+
+/// Attaches by command to the network namespace of this thread.
+pub(crate) fn here_by_command(
+    program: &Program,
+    attach_type: AttachType,
+    words: &'static str,
+) -> Result<Link> {
+    let target = CommandTarget::own_namespace()
+        .map_err(|source| Error::io(program.subject(), "find its network namespace", source))?;
+    command(program, target, attach_type, AttachFlags::empty(), words.into())
+}
+
+fn command(
+    program: &Program,
+    target: CommandTarget,
+    attach_type: AttachType,
+    flags: AttachFlags,
+    words: String,
+) -> Result<Link> {
+    match CommandHold::attach(program, target, attach_type, flags) {
+        Ok(hold) => Ok(Link::new(Hold::Command(hold), words)),
+        Err(source) => Err(refused(program, &words, source, None)),
+    }
+}
+
+/// Attaches by netlink; `hold` does it.
+pub(crate) fn by_netlink(
+    program: &Program,
+    words: String,
+    hold: impl FnOnce() -> std::io::Result<Hold>,
+) -> Result<Link> {
+    match hold() {
+        Ok(hold) => Ok(Link::new(hold, words)),
+        Err(source) => {
+            let taken = matches!(
+                source.raw_os_error().map(Errno),
+                Some(Errno::EEXIST | Errno::EBUSY)
+            );
+            let error = Error::io(program.subject(), format!("attach to {words}"), source);
+            Err(if taken {
+                error.with_hint("something is attached there already")
+            } else {
+                error
+            })
+        }
+    }
 }
 
 /// Attaches to a raw tracepoint by name, or to what a program was loaded for.
@@ -237,7 +281,7 @@ pub(crate) fn on_perf_event(
         Err(source) if source.errno() == Errno::EINVAL => {
             event.set_bpf(program).map_err(failed)?;
             event.enable().map_err(failed)?;
-            Hold::PerfEvent(OwnedFd::from(event))
+            Hold::PerfEvent(OwnedFd::from(event), program.clone())
         }
         Err(source) => return Err(refused(program, &words, source, None)),
     };
@@ -256,7 +300,12 @@ pub(crate) fn socket(
         let source = std::io::Error::from_raw_os_error(errno.0);
         Error::io(program.subject(), format!("attach to {words}"), source)
     })?;
-    Ok(Link::new(Hold::Socket { socket: held, what }, words))
+    let hold = Hold::Socket {
+        socket: held,
+        what,
+        program: program.clone(),
+    };
+    Ok(Link::new(hold, words))
 }
 
 fn duplicate(program: &Program, fd: BorrowedFd<'_>, words: &str) -> Result<OwnedFd> {

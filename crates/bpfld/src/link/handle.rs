@@ -2,15 +2,18 @@
 
 use std::{
     fmt, io,
-    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    os::{
+        fd::{AsFd, BorrowedFd, OwnedFd},
+        unix::fs::MetadataExt,
+    },
     path::{Path, PathBuf},
 };
 
-use bpfld_sys::{self as sys, AttachType, Errno, socket::SocketProgram};
+use bpfld_sys::{self as sys, AttachType, Errno, LinkDetails, LinkType, link, socket::SocketProgram};
 
-use super::LinkInfo;
+use super::{LinkInfo, command::CommandHold, filter::FilterHold, xdp::XdpHold};
 use crate::{
-    Error, Map, Program, Result, Subject,
+    Error, Map, Program, Result, Subject, TcxDirection,
     info::{Kind, check_kind},
     program::UsdtRecords,
 };
@@ -18,8 +21,8 @@ use crate::{
 /// A program attached to something.
 ///
 /// Dropping a link detaches the program, unless the link was [pinned](Link::pin) or [kept](Link::forget) on purpose.
-/// Attachments that are no links to the kernel (socket filters; perf events before 5.15; cgroups before 5.7) are the
-/// same type; what they cannot do says so.
+/// Attachments that are no links to the kernel (socket filters; filters of traffic control; perf events before 5.15; XDP before 5.9;
+/// cgroups before 5.7) are the same type; what they cannot do says so.
 ///
 /// ```no_run
 /// # fn example(link: bpfld::Link) -> Result<(), bpfld::Error> {
@@ -47,15 +50,19 @@ pub(crate) enum Hold {
     /// A link in the kernel: detached when the last descriptor and pin are gone.
     Link(OwnedFd),
     /// A perf event with a program set by ioctl: detached when the event is closed.
-    PerfEvent(OwnedFd),
+    PerfEvent(OwnedFd, Program),
     /// A program attached to a cgroup, socket map or device by command: detached by command.
-    Command {
-        target: OwnedFd,
-        program: Program,
-        attach_type: AttachType,
-    },
+    Command(CommandHold),
+    /// XDP put on an interface by netlink.
+    Xdp(XdpHold),
+    /// A filter of traffic control.
+    Filter(FilterHold),
     /// A filter on a socket: taken off by a socket option.
-    Socket { socket: OwnedFd, what: SocketProgram },
+    Socket {
+        socket: OwnedFd,
+        what: SocketProgram,
+        program: Program,
+    },
     /// A table of functions that the kernel uses as long as its map has it.
     StructOps(Map),
     /// Several that belong together.
@@ -186,10 +193,32 @@ impl Link {
     }
 
     fn replace(&self, old: Option<&Program>, new: &Program) -> Result<()> {
-        let mut update = sys::LinkUpdate::new(new.as_fd());
-        update.old = old.map(AsFd::as_fd);
-        sys::link_update(self.fd("updated")?, &update)
-            .map_err(|source| self.failed(format!("change to program '{}'", new.name()), source))
+        let change = |update: &dyn Fn() -> io::Result<()>, attached: Program| {
+            let result = match old {
+                Some(old) if old.info()?.id() != attached.info()?.id() => {
+                    Err(io::Error::from_raw_os_error(Errno::EPERM.0))
+                }
+                _ => update(),
+            };
+            result.map_err(|source| {
+                Error::io(
+                    self.subject(),
+                    format!("change to program '{}'", new.name()),
+                    source,
+                )
+            })
+        };
+        match &self.hold {
+            Hold::Command(hold) => change(&|| hold.update(new), hold.program()),
+            Hold::Xdp(hold) => change(&|| hold.update(new), hold.program()),
+            Hold::Filter(hold) => change(&|| hold.update(new), hold.program()),
+            _ => {
+                let mut update = sys::LinkUpdate::new(new.as_fd());
+                update.old = old.map(AsFd::as_fd);
+                sys::link_update(self.fd("updated")?, &update)
+                    .map_err(|source| self.failed(format!("change to program '{}'", new.name()), source))
+            }
+        }
     }
 
     /// Detaches now, for all holders of the link, and tells whether it worked.
@@ -222,10 +251,11 @@ impl Link {
     /// stay for as long as what they are attached to.
     pub fn forget(mut self) {
         match std::mem::replace(&mut self.hold, Hold::Released) {
-            Hold::Link(fd) | Hold::PerfEvent(fd) => std::mem::forget(fd),
+            Hold::Link(fd) | Hold::PerfEvent(fd, _) => std::mem::forget(fd),
             Hold::StructOps(map) => std::mem::forget(map),
             Hold::Many(links) => links.into_iter().for_each(Link::forget),
-            Hold::Command { .. } | Hold::Socket { .. } | Hold::Released => {}
+            // They stay by themselves.
+            Hold::Command(_) | Hold::Xdp(_) | Hold::Filter(_) | Hold::Socket { .. } | Hold::Released => {}
         }
         std::mem::forget(self.records.take());
     }
@@ -257,20 +287,109 @@ impl Link {
         }
     }
 
-    /// What the kernel says about the link (5.8).
+    /// What the kernel says about the link (5.8); what is known of attachments that are no links to the kernel, which have
+    /// no id.
     ///
     /// # Errors
     ///
-    /// When the attachment is no link to the kernel, or the kernel cannot tell.
+    /// When the kernel cannot tell.
     pub fn info(&self) -> Result<LinkInfo> {
-        LinkInfo::of(self.fd("asked for its description")?).map_err(|source| self.failed("describe", source))
+        match &self.hold {
+            Hold::Link(fd) => LinkInfo::of(fd.as_fd()).map_err(|source| self.failed("describe", source)),
+            Hold::PerfEvent(_, program) | Hold::Socket { program, .. } => {
+                LinkInfo::without_link(program, LinkType::UNSPEC, LinkDetails::Unknown)
+            }
+            Hold::Command(hold) => self.command_info(hold),
+            Hold::Xdp(hold) => {
+                let mut xdp = link::Xdp::default();
+                xdp.ifindex = hold.ifindex();
+                LinkInfo::without_link(&hold.program(), LinkType::XDP, LinkDetails::Xdp(xdp))
+            }
+            Hold::Filter(hold) => {
+                let mut filter = link::Tcx::default();
+                filter.ifindex = hold.ifindex();
+                filter.attach_type = match hold.direction() {
+                    TcxDirection::Ingress => AttachType::TCX_INGRESS,
+                    TcxDirection::Egress => AttachType::TCX_EGRESS,
+                };
+                LinkInfo::without_link(&hold.program(), LinkType::TCX, LinkDetails::Tcx(filter))
+            }
+            Hold::Many(links) => match links.first() {
+                Some(first) => Ok(first.info()?.of_many()),
+                None => Err(self.no_link("asked for its description")),
+            },
+            Hold::StructOps(map) => {
+                let mut table = link::StructOps::default();
+                table.map_id = map.info()?.id();
+                Ok(LinkInfo::from_parts(
+                    LinkType::STRUCT_OPS,
+                    0,
+                    LinkDetails::StructOps(table),
+                ))
+            }
+            Hold::Released => Err(self.no_link("asked for its description")),
+        }
+    }
+
+    /// Priority and handle of a filter of traffic control, which the kernel chose where nothing was said.
+    #[must_use]
+    pub fn filter_place(&self) -> Option<(u16, u32)> {
+        match &self.hold {
+            Hold::Filter(hold) => Some((hold.place().priority, hold.place().handle)),
+            _ => None,
+        }
+    }
+
+    fn command_info(&self, hold: &CommandHold) -> Result<LinkInfo> {
+        let attach_type = hold.attach_type();
+        let (link_type, details) = match (hold.namespace(), hold.target_fd()) {
+            (Some(inode), _) => {
+                let mut netns = link::Netns::default();
+                // The kernel keeps no more of it either.
+                netns.netns_ino = inode as u32;
+                netns.attach_type = attach_type;
+                (LinkType::NETNS, LinkDetails::Netns(netns))
+            }
+            (None, Some(fd))
+                if matches!(
+                    attach_type,
+                    AttachType::SK_MSG_VERDICT
+                        | AttachType::SK_SKB_STREAM_PARSER
+                        | AttachType::SK_SKB_STREAM_VERDICT
+                        | AttachType::SK_SKB_VERDICT
+                ) =>
+            {
+                let mut sockmap = link::Sockmap::default();
+                sockmap.map_id = sys::map_info(fd)
+                    .map_err(|source| self.failed("describe", source))?
+                    .id;
+                sockmap.attach_type = attach_type;
+                (LinkType::SOCKMAP, LinkDetails::Sockmap(sockmap))
+            }
+            (None, Some(_)) if attach_type == AttachType::LIRC_MODE2 => {
+                (LinkType::UNSPEC, LinkDetails::Unknown)
+            }
+            (None, Some(fd)) => {
+                let mut cgroup = link::Cgroup::default();
+                let metadata = fd.try_clone().and_then(|fd| std::fs::File::from(fd).metadata());
+                cgroup.cgroup_id = metadata
+                    .map_err(|source| Error::io(self.subject(), "describe", source))?
+                    .ino();
+                cgroup.attach_type = attach_type;
+                (LinkType::CGROUP, LinkDetails::Cgroup(cgroup))
+            }
+            (None, None) => (LinkType::UNSPEC, LinkDetails::Unknown),
+        };
+        LinkInfo::without_link(&hold.program(), link_type, details)
     }
 
     pub(crate) fn fd(&self, what: &str) -> Result<BorrowedFd<'_>> {
-        self.link_fd().ok_or_else(|| {
-            let message = format!("this attachment is no link to the kernel and cannot be {what}");
-            Error::invalid(self.subject(), message)
-        })
+        self.link_fd().ok_or_else(|| self.no_link(what))
+    }
+
+    fn no_link(&self, what: &str) -> Error {
+        let message = format!("this attachment is no link to the kernel and cannot be {what}");
+        Error::invalid(self.subject(), message)
     }
 
     pub(crate) fn subject(&self) -> Subject {
@@ -295,20 +414,11 @@ impl Link {
     /// Lets go of what keeps the program attached.
     fn release(&mut self) -> io::Result<()> {
         match std::mem::replace(&mut self.hold, Hold::Released) {
-            Hold::Link(_) | Hold::PerfEvent(_) | Hold::Released => Ok(()),
-            Hold::Command {
-                target,
-                program,
-                attach_type,
-            } => {
-                let target = sys::Target::Fd(target.as_fd());
-                Ok(sys::prog_detach(&sys::ProgDetach::new(
-                    Some(program.as_fd()),
-                    target,
-                    attach_type,
-                ))?)
-            }
-            Hold::Socket { socket, what } => {
+            Hold::Link(_) | Hold::PerfEvent(..) | Hold::Released => Ok(()),
+            Hold::Command(hold) => hold.detach(),
+            Hold::Xdp(hold) => hold.detach(),
+            Hold::Filter(hold) => hold.detach(),
+            Hold::Socket { socket, what, .. } => {
                 sys::socket::detach(socket, what).map_err(|errno| io::Error::from_raw_os_error(errno.0))
             }
             Hold::StructOps(map) => Ok(sys::map_delete_elem(map.map_fd(), &0u32.to_ne_bytes())?),

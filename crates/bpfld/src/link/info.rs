@@ -4,10 +4,15 @@ use std::{fmt, os::fd::BorrowedFd};
 
 use bpfld_sys::{self as sys, LinkBuffers, LinkDetails, LinkType, PerfEventKind};
 
+use crate::{Program, Result};
+
 /// What the kernel says about a link (5.8).
 #[derive(Clone, Debug)]
 pub struct LinkInfo {
-    raw: sys::LinkInfo,
+    id: u32,
+    link_type: LinkType,
+    program_id: u32,
+    details: LinkDetails,
     name: Option<String>,
     addresses: Vec<u64>,
     ref_counters: Vec<u64>,
@@ -21,14 +26,11 @@ const NAME_BYTES: usize = 4096;
 const MOST_PLACES: usize = 1 << 20;
 
 impl LinkInfo {
-    pub(crate) fn of(fd: BorrowedFd<'_>) -> Result<LinkInfo, sys::Error> {
+    pub(crate) fn of(fd: BorrowedFd<'_>) -> std::result::Result<LinkInfo, sys::Error> {
         let raw = sys::link_info(fd)?;
         let mut info = LinkInfo {
-            raw,
-            name: None,
-            addresses: vec![],
-            ref_counters: vec![],
-            cookies: vec![],
+            id: raw.id,
+            ..LinkInfo::from_parts(raw.link_type, raw.program_id, raw.details)
         };
         let places = match raw.details {
             LinkDetails::KprobeMulti(multi) => multi.count as usize,
@@ -60,35 +62,63 @@ impl LinkInfo {
             info.ref_counters = vec![0; places];
             buffers.ref_ctr_offsets = &mut info.ref_counters;
         }
-        info.raw = sys::link_info_with(fd, &mut buffers)?;
+        info.details = sys::link_info_with(fd, &mut buffers)?.details;
         info.name = has_name
             .then(|| crate::info::name(&name))
             .filter(|name| !name.is_empty());
         Ok(info)
     }
 
-    /// Id, unique on the machine for as long as the link lives.
+    /// What is known of an attachment that is no link to the kernel.
+    pub(crate) fn from_parts(link_type: LinkType, program_id: u32, details: LinkDetails) -> LinkInfo {
+        LinkInfo {
+            id: 0,
+            link_type,
+            program_id,
+            details,
+            name: None,
+            addresses: vec![],
+            ref_counters: vec![],
+            cookies: vec![],
+        }
+    }
+
+    /// As [`from_parts`](Self::from_parts), for a program.
+    pub(crate) fn without_link(
+        program: &Program,
+        link_type: LinkType,
+        details: LinkDetails,
+    ) -> Result<LinkInfo> {
+        Ok(LinkInfo::from_parts(link_type, program.info()?.id(), details))
+    }
+
+    /// One of several that are one for the user.
+    pub(crate) fn of_many(self) -> LinkInfo {
+        LinkInfo { id: 0, ..self }
+    }
+
+    /// Id, unique on the machine for as long as the link lives; 0 for attachments that are no links to the kernel.
     #[must_use]
     pub fn id(&self) -> u32 {
-        self.raw.id
+        self.id
     }
 
     /// Kind of the link.
     #[must_use]
     pub fn link_type(&self) -> LinkType {
-        self.raw.link_type
+        self.link_type
     }
 
     /// Id of the attached program.
     #[must_use]
     pub fn program_id(&self) -> u32 {
-        self.raw.program_id
+        self.program_id
     }
 
     /// What links of this kind have: interface, cgroup id, hook, cookie, missed runs …
     #[must_use]
     pub fn details(&self) -> &LinkDetails {
-        &self.raw.details
+        &self.details
     }
 
     /// Name of the tracepoint, function, iterator or binary that it is attached to, for kinds that have one.
@@ -119,7 +149,7 @@ impl LinkInfo {
     /// tell (it does since 6.9 for perf events, 6.17 for tracing and raw tracepoints).
     #[must_use]
     pub fn cookie(&self) -> Option<u64> {
-        match &self.raw.details {
+        match &self.details {
             LinkDetails::RawTracepoint(link) => Some(link.cookie),
             LinkDetails::Tracing(link) => Some(link.cookie),
             LinkDetails::PerfUprobe(link) => Some(link.cookie),
@@ -135,7 +165,7 @@ impl LinkInfo {
 impl fmt::Display for LinkInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = self.name().unwrap_or("?");
-        match &self.raw.details {
+        match &self.details {
             LinkDetails::RawTracepoint(_) => write!(f, "raw tracepoint {name}"),
             LinkDetails::Tracing(link) => write!(f, "{} of type {}", link.attach_type, link.target_btf_id),
             LinkDetails::Cgroup(link) => write!(f, "{} of cgroup {}", link.attach_type, link.cgroup_id),
@@ -172,7 +202,7 @@ impl fmt::Display for LinkInfo {
             LinkDetails::Tcx(link) => write!(f, "{} of interface {}", link.attach_type, link.ifindex),
             LinkDetails::Netkit(link) => write!(f, "{} of interface {}", link.attach_type, link.ifindex),
             LinkDetails::Sockmap(link) => write!(f, "{} of map {}", link.attach_type, link.map_id),
-            _ => write!(f, "link of type {}", self.raw.link_type),
+            _ => write!(f, "link of type {}", self.link_type),
         }
     }
 }

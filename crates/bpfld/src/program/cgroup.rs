@@ -2,13 +2,16 @@
 
 use std::os::fd::AsFd;
 
-use bpfld_sys::AttachType;
+use bpfld_sys::{AttachFlags, AttachType};
 
 use super::{
     CgroupDevice, CgroupSkb, CgroupSock, CgroupSockAddr, CgroupSockopt, CgroupSysctl, LsmCgroup, Program,
     ProgramKind, SockOps,
 };
-use crate::{Error, Link, Order, Result, link::create::cgroup};
+use crate::{
+    Error, Link, Order, Result,
+    link::create::{by_command, cgroup},
+};
 
 /// On which way packets of a cgroup's processes are looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -53,6 +56,22 @@ macro_rules! cgroup_kinds {
             /// As [`attach`](Self::attach); EINVAL when the program was loaded for another attach type.
             pub fn attach_as(&self, attach_type: AttachType, cgroup: impl AsFd, order: Order<'_>) -> Result<Link> {
                 self::cgroup(self.program(), cgroup.as_fd(), attach_type, order)
+            }
+
+            /// Attaches to a cgroup by command (4.10), where [`attach`](Self::attach) makes a link: to be replaced by programs of
+            /// cgroups below it ([`AttachFlags::ALLOW_OVERRIDE`]), along with others ([`AttachFlags::ALLOW_MULTI`], 4.15), or alone.
+            ///
+            /// Dropping the link detaches it; after [`Link::forget`] it stays, also when this process ends.
+            ///
+            /// # Errors
+            ///
+            /// As [`attach`](Self::attach); EPERM where the cgroup, or one above it, has programs with other flags.
+            pub fn attach_without_link(&self, cgroup: impl AsFd, flags: AttachFlags) -> Result<Link> {
+                let attach_type: Option<AttachType> = $attach_type;
+                let Some(attach_type) = attach_type.or(self.program().attach_type()) else {
+                    return Err(unknown(self.program()));
+                };
+                by_command(self.program(), cgroup.as_fd(), attach_type, flags, attach_type.to_string())
             }
         }
     )* };
@@ -101,6 +120,33 @@ impl CgroupSkb {
             CgroupDirection::Egress => AttachType::CGROUP_INET_EGRESS,
         };
         self::cgroup(self.program(), cgroup.as_fd(), attach_type, order)
+    }
+
+    /// Attaches to a cgroup by command (4.10), where [`attach`](Self::attach) makes a link: to be replaced by programs of
+    /// cgroups below it ([`AttachFlags::ALLOW_OVERRIDE`]), along with others ([`AttachFlags::ALLOW_MULTI`], 4.15), or alone.
+    ///
+    /// Dropping the link detaches it; after [`Link::forget`] it stays, also when this process ends.
+    ///
+    /// # Errors
+    ///
+    /// As [`attach`](Self::attach); EPERM where the cgroup, or one above it, has programs with other flags.
+    pub fn attach_without_link(
+        &self,
+        cgroup: impl AsFd,
+        direction: CgroupDirection,
+        flags: AttachFlags,
+    ) -> Result<Link> {
+        let attach_type = match direction {
+            CgroupDirection::Ingress => AttachType::CGROUP_INET_INGRESS,
+            CgroupDirection::Egress => AttachType::CGROUP_INET_EGRESS,
+        };
+        by_command(
+            self.program(),
+            cgroup.as_fd(),
+            attach_type,
+            flags,
+            attach_type.to_string(),
+        )
     }
 }
 

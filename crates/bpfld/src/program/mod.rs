@@ -13,6 +13,7 @@ mod tracefs;
 mod usdt_table;
 
 mod cgroup;
+mod filter;
 mod iter;
 mod kprobe;
 mod kprobe_multi;
@@ -35,6 +36,7 @@ pub(crate) use self::{
 pub use self::{
     builder::ProgramBuilder,
     cgroup::CgroupDirection,
+    filter::FilterOptions,
     handle::Program,
     info::{ProgramInfo, Tag},
     interface::{Interface, ToInterface},
@@ -45,5 +47,5 @@ pub use self::{
     net::{NetfilterFamily, NetkitSide, TcxDirection},
     uprobe::{UprobeOptions, UprobePoint},
     usdt::UsdtOptions,
-    xdp::XdpMode,
+    xdp::{XdpMode, XdpReplace},
 };

@@ -2,14 +2,14 @@
 
 use std::{fmt, fs::File, os::fd::AsFd};
 
-use bpfld_sys::{AttachFlags, AttachType, LinkKind, NetfilterFlags, NetfilterHook, Target};
+use bpfld_sys::{AttachFlags, AttachType, Errno, LinkKind, NetfilterFlags, NetfilterHook, Target};
 
 use super::{
     FlowDissector, Netfilter, ProgramKind, SchedCls, SkLookup, SkMsg, SkSkb, interface::ToInterface,
 };
 use crate::{
     Error, Link, Map, Order, Result,
-    link::create::{by_command, link, ordered, socket_map},
+    link::create::{by_command, here_by_command, link, ordered, socket_map},
 };
 
 /// On which way through an interface a packet is looked at.
@@ -170,13 +170,30 @@ impl FlowDissector {
         )
     }
 
-    /// Attaches to the network namespace of this thread.
+    /// Attaches to the network namespace of this thread: with a link (5.7), or before that without.
     ///
     /// # Errors
     ///
     /// As [`attach`](Self::attach).
     pub fn attach_here(&self) -> Result<Link> {
-        self.attach(own_namespace(self)?)
+        match self.attach(own_namespace(self)?) {
+            // What kernels say that do not know links.
+            Err(error) if error.errno() == Some(Errno::EINVAL) => {
+                self.attach_here_without_link().map_err(|_| error)
+            }
+            attached => attached,
+        }
+    }
+
+    /// Attaches to the network namespace of this thread by command (4.20), in place of another that is there (5.1). It must be detached
+    /// by a thread in the same namespace: dropped elsewhere, it stays for as long as the namespace.
+    ///
+    /// # Errors
+    ///
+    /// EEXIST when the namespace has one with a link, or the initial namespace has one.
+    pub fn attach_here_without_link(&self) -> Result<Link> {
+        let words = "flow dissector of network namespace";
+        here_by_command(self.program(), AttachType::FLOW_DISSECTOR, words)
     }
 }
 
@@ -241,6 +258,23 @@ impl SkSkb {
         self.attach_as(map, attach_type)
     }
 
+    /// Attaches to a socket map by command (4.14), in place of another that is there, also where the kernel has links for it. Dropping the
+    /// link detaches it; after [`Link::forget`] it stays for as long as the map.
+    ///
+    /// # Errors
+    ///
+    /// As [`attach`](Self::attach).
+    pub fn attach_without_link(&self, map: &Map, attach_type: AttachType) -> Result<Link> {
+        let words = format!("{attach_type} of map '{}'", map.name());
+        by_command(
+            self.program(),
+            map.as_fd(),
+            attach_type,
+            AttachFlags::empty(),
+            words,
+        )
+    }
+
     /// Attaches to a socket map as a stream parser, stream verdict or verdict.
     ///
     /// # Errors
@@ -260,6 +294,23 @@ impl SkMsg {
     /// When the kernel refuses.
     pub fn attach(&self, map: &Map) -> Result<Link> {
         to_socket_map(self, map, AttachType::SK_MSG_VERDICT)
+    }
+
+    /// Attaches to a socket map by command (4.17), as [`SkSkb::attach_without_link`].
+    ///
+    /// # Errors
+    ///
+    /// As [`attach`](Self::attach).
+    pub fn attach_without_link(&self, map: &Map) -> Result<Link> {
+        let attach_type = AttachType::SK_MSG_VERDICT;
+        let words = format!("{attach_type} of map '{}'", map.name());
+        by_command(
+            self.program(),
+            map.as_fd(),
+            attach_type,
+            AttachFlags::empty(),
+            words,
+        )
     }
 }
 

@@ -1,9 +1,17 @@
 //! Attaching to the earliest place on a network interface.
 
-use bpfld_sys::{AttachType, LinkKind, Target, XdpFlags};
+use bpfld_sys::{AttachType, Errno, LinkKind, Target, XdpFlags};
 
-use super::{ProgramKind, Xdp, interface::ToInterface};
-use crate::{Link, Result, link::create::with_flags};
+use super::{Interface, Program, ProgramKind, Xdp, interface::ToInterface};
+use crate::{
+    Error, Link, Result, Subject, XdpPrograms,
+    link::{
+        create::{by_netlink, with_flags},
+        handle::Hold,
+        route::RouteSocket,
+        xdp::{Expect, XdpHold},
+    },
+};
 
 /// In which way an XDP program hangs on an interface.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -32,8 +40,21 @@ impl XdpMode {
     }
 }
 
+/// What XDP without a link does with a program that is on the interface already.
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub enum XdpReplace<'a> {
+    /// Leaves it there and fails.
+    #[default]
+    Never,
+    /// Replaces it if it is this one (5.7), and fails if not.
+    Only(&'a Program),
+    /// Replaces it, whichever it is.
+    Any,
+}
+
 impl Xdp {
-    /// Attaches to an interface, given by name or index, with a link (5.9).
+    /// Attaches to an interface, given by name or index, with a link (5.9). Before that, without one.
     ///
     /// ```no_run
     /// use bpfld::{Xdp, XdpMode};
@@ -52,13 +73,64 @@ impl Xdp {
         let interface = interface.interface()?;
         let target = format!("XDP of {interface}");
         let (place, flags) = (Target::Ifindex(interface.index()), mode.flags().bits());
-        with_flags(
+        let attached = with_flags(
             self.program(),
             place,
             AttachType::XDP,
             flags,
             LinkKind::Plain,
             target,
-        )
+        );
+        match attached {
+            // What kernels say that do not know such links.
+            Err(error) if error.errno() == Some(Errno::EINVAL) => self
+                .attach_without_link(interface, mode, XdpReplace::Never)
+                .map_err(|_| error),
+            attached => attached,
+        }
+    }
+
+    /// Attaches to an interface, given by name or index, by netlink (4.8; modes 4.12).
+    ///
+    /// Dropping the link takes the program off, unless others have replaced it. Unlike a program with a link, it stays on the
+    /// interface when the process ends otherwise, or after [`Link::forget`].
+    ///
+    /// # Errors
+    ///
+    /// When there is no such interface in this network namespace; EEXIST or EBUSY when it has another XDP program, as `replace` says, or
+    /// one in another mode; EOPNOTSUPP when the driver cannot do the mode.
+    pub fn attach_without_link(
+        &self,
+        interface: impl ToInterface,
+        mode: XdpMode,
+        replace: XdpReplace<'_>,
+    ) -> Result<Link> {
+        let interface = interface.interface()?;
+        let expect = match replace {
+            XdpReplace::Never => Expect::Nothing,
+            XdpReplace::Only(program) => Expect::Program(program),
+            XdpReplace::Any => Expect::Anything,
+        };
+        by_netlink(self.program(), format!("XDP of {interface}"), || {
+            XdpHold::attach(self.program(), interface.index(), mode.flags(), expect).map(Hold::Xdp)
+        })
+    }
+}
+
+impl Interface {
+    /// The XDP programs on the interface, with or without a link (4.12).
+    ///
+    /// # Errors
+    ///
+    /// When there is no such interface in this network namespace.
+    pub fn xdp_programs(&self) -> Result<XdpPrograms> {
+        let programs = RouteSocket::open().and_then(|socket| XdpPrograms::of(&socket, self.index()));
+        programs.map_err(|source| {
+            Error::io(
+                Subject::Link(self.to_string()),
+                "ask for its XDP programs",
+                source,
+            )
+        })
     }
 }

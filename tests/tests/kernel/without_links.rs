@@ -1,0 +1,353 @@
+//! Attachments that are no links to the kernel: XDP and traffic control by netlink, cgroups, socket maps and the flow
+//! dissector by command. For the user they are links.
+
+use std::{
+    fs::File,
+    io::{Read, Write},
+    net::{TcpListener, TcpStream},
+    os::fd::AsRawFd,
+    thread,
+};
+
+use bpfld::{
+    AttachFlags, AttachType, CgroupDirection, CgroupSkb, ElemFlags, Errno, FilterOptions, FlowDissector,
+    Interface, LinkDetails, LinkType, Map, MapType, ProgramKind, ProgramType, SchedCls, SkMsg, SkSkb,
+    TcxDirection, Xdp, XdpMode, XdpReplace,
+};
+use bpfld_tests::{Cgroup, Need, require, sandbox};
+
+use crate::counter::{Counter, since};
+
+const PASS: i32 = 2;
+/// Traffic control goes on with the next filter.
+const NEXT: i32 = -1;
+
+fn id(counter: &Counter) -> u32 {
+    counter.program.info().unwrap().id()
+}
+
+#[test]
+fn prg_06_xdp_by_netlink() {
+    require!(Need::Root, Need::Linux(4, 12));
+    sandbox(|room| {
+        let load = || Counter::new(ProgramType::XDP, None, PASS);
+        let (one, two) = (load(), load());
+        let (first, second) = (
+            Xdp::try_from(&one.program).unwrap(),
+            Xdp::try_from(&two.program).unwrap(),
+        );
+        let send = || room.send(9, 3, 100);
+        let lo = Interface::by_name("lo").unwrap();
+        let attach = |program: &Xdp, mode, replace| program.attach_without_link(&lo, mode, replace);
+
+        // Loopback has neither a card nor a driver that could.
+        attach(&first, XdpMode::Offload, XdpReplace::Never).unwrap_err();
+        let error = attach(&first, XdpMode::Driver, XdpReplace::Never).unwrap_err();
+        assert_eq!(error.errno(), Some(Errno::EOPNOTSUPP), "{error}");
+        let link = attach(&first, XdpMode::Auto, XdpReplace::Never).unwrap();
+        assert!(!link.is_kernel_link());
+        assert_eq!(one.runs_in(send), 3);
+        assert_eq!(lo.xdp_programs().unwrap().generic, Some(id(&one)));
+        let info = link.info().unwrap();
+        assert_eq!(
+            (info.id(), info.link_type(), info.program_id()),
+            (0, LinkType::XDP, id(&one))
+        );
+        assert!(matches!(info.details(), LinkDetails::Xdp(xdp) if xdp.ifindex == lo.index()));
+
+        let error = attach(&second, XdpMode::Auto, XdpReplace::Never).unwrap_err();
+        assert!(
+            matches!(error.errno(), Some(Errno::EEXIST | Errno::EBUSY)),
+            "{error}"
+        );
+        assert_eq!(error.hint(), Some("something is attached there already"));
+        if since(5, 7) {
+            let error = attach(&second, XdpMode::Auto, XdpReplace::Only(&two.program)).unwrap_err();
+            assert_eq!(error.errno(), Some(Errno::EEXIST), "{error}");
+            let error = link.update_if(&two.program, &one.program).unwrap_err();
+            assert_eq!(error.errno(), Some(Errno::EPERM), "{error}");
+            link.update_if(&one.program, &two.program).unwrap();
+            assert_eq!((one.runs_in(send), two.runs_in(send)), (0, 3));
+            link.update(&one.program).unwrap();
+        }
+        // Another takes over; the first link then has nothing to detach.
+        let other = attach(&second, XdpMode::Generic, XdpReplace::Any).unwrap();
+        link.detach().unwrap();
+        assert_eq!(two.runs_in(send), 3);
+        drop(other);
+        assert_eq!((one.runs_in(send), two.runs_in(send)), (0, 0));
+        assert_eq!(lo.xdp_programs().unwrap(), bpfld::XdpPrograms::default());
+
+        // It stays when forgotten, and can be taken over.
+        attach(&first, XdpMode::Generic, XdpReplace::Never)
+            .unwrap()
+            .forget();
+        assert_eq!(one.runs_in(send), 3);
+        attach(&second, XdpMode::Generic, XdpReplace::Any)
+            .unwrap()
+            .detach()
+            .unwrap();
+        assert_eq!(lo.xdp_programs().unwrap(), bpfld::XdpPrograms::default());
+
+        // A link is undone in the namespace where it was made, wherever it is dropped.
+        let link = attach(&first, XdpMode::Auto, XdpReplace::Never).unwrap();
+        thread::scope(|scope| {
+            scope.spawn(move || sandbox(|_| drop(link)));
+        });
+        assert_eq!(lo.xdp_programs().unwrap(), bpfld::XdpPrograms::default());
+    });
+}
+
+#[test]
+fn prg_07_xdp_of_interfaces_that_go() {
+    require!(Need::Root, Need::Linux(4, 14));
+    sandbox(|room| {
+        let (left, right) = room.veth("left", "right");
+        let counter = Counter::new(ProgramType::XDP, None, PASS);
+        let program: Xdp = (&counter.program).try_into().unwrap();
+        let attach = |index: u32, mode| {
+            program
+                .attach_without_link(index, mode, XdpReplace::Never)
+                .unwrap()
+        };
+        let links = [attach(left, XdpMode::Driver), attach(right, XdpMode::Generic)];
+        // Removing a program in the mode of the other would leave it there.
+        let programs = |index: u32| Interface::from(index).xdp_programs().unwrap();
+        assert_eq!(programs(left).driver, Some(id(&counter)));
+        assert_eq!(programs(right).generic, Some(id(&counter)));
+        drop(links);
+        assert_eq!(programs(left), bpfld::XdpPrograms::default());
+        assert_eq!(programs(right), bpfld::XdpPrograms::default());
+
+        let links = [attach(left, XdpMode::Driver), attach(right, XdpMode::Driver)];
+        room.remove("left");
+        // Gone with the interface, which is as good.
+        for link in links {
+            link.detach().unwrap();
+        }
+        Interface::from(left).xdp_programs().unwrap_err();
+    });
+}
+
+#[test]
+fn filters_of_traffic_control() {
+    require!(
+        Need::Root,
+        Need::Config("CONFIG_NET_CLS_BPF"),
+        Need::Config("CONFIG_NET_SCH_INGRESS")
+    );
+    sandbox(|room| {
+        let load = |verdict| {
+            let counter = Counter::new(ProgramType::SCHED_CLS, None, verdict);
+            (SchedCls::try_from(&counter.program).unwrap(), counter)
+        };
+        let ((one, first), (two, second), (three, third)) = (load(NEXT), load(NEXT), load(0));
+        let send = || room.send(9, 2, 100);
+        let attach =
+            |program: &SchedCls, options| program.attach_filter("lo", TcxDirection::Ingress, options);
+        assert!(!room.has_qdisc("lo", "clsact"));
+
+        let link = attach(&one, FilterOptions::new().priority(20)).unwrap();
+        assert!(room.has_qdisc("lo", "clsact"));
+        assert!(!link.is_kernel_link());
+        assert_eq!(first.runs_in(send), 2);
+        let (priority, handle) = link.filter_place().unwrap();
+        assert_eq!((priority, handle), (20, 1));
+        let info = link.info().unwrap();
+        assert_eq!(
+            (info.id(), info.link_type(), info.program_id()),
+            (0, LinkType::TCX, id(&first))
+        );
+        assert!(
+            matches!(info.details(), LinkDetails::Tcx(filter) if filter.attach_type == AttachType::TCX_INGRESS)
+        );
+
+        // Lower priorities first; a verdict stops the row.
+        let before = attach(&three, FilterOptions::new().priority(10).handle(7)).unwrap();
+        assert_eq!(before.filter_place(), Some((10, 7)));
+        let (a, b) = (first.runs(), third.runs());
+        send();
+        assert_eq!((first.runs(), third.runs()), (a, b + 2));
+        let error = attach(&two, FilterOptions::new().priority(10).handle(7)).unwrap_err();
+        assert_eq!(error.errno(), Some(Errno::EEXIST), "{error}");
+        assert!(error.hint().is_some());
+
+        // Replaced by us, by update; and by others, whose filter then is not ours to remove.
+        let error = before.update_if(&first.program, &second.program).unwrap_err();
+        assert_eq!(error.errno(), Some(Errno::EPERM), "{error}");
+        before.update(&second.program).unwrap();
+        let (a, b, c) = (first.runs(), second.runs(), third.runs());
+        send();
+        assert_eq!((first.runs(), second.runs(), third.runs()), (a + 2, b + 2, c));
+        let other = attach(&three, FilterOptions::new().priority(10).handle(7).replace()).unwrap();
+        before.detach().unwrap();
+        assert_eq!(third.runs_in(send), 2);
+        drop(other);
+
+        // The queueing discipline goes with the link that made it, but not while others use it.
+        let egress = two
+            .attach_filter("lo", TcxDirection::Egress, FilterOptions::new())
+            .unwrap();
+        assert_eq!(second.runs_in(send), 2);
+        link.detach().unwrap();
+        assert!(room.has_qdisc("lo", "clsact"));
+        drop(egress);
+        assert_eq!((first.runs_in(send), second.runs_in(send)), (0, 0));
+        room.remove_qdisc("lo", "clsact");
+        let link = attach(&one, FilterOptions::new()).unwrap();
+        assert!(room.has_qdisc("lo", "clsact"));
+        drop(link);
+        assert!(!room.has_qdisc("lo", "clsact"));
+
+        // Gone with the interface.
+        room.veth("left", "right");
+        let link = one
+            .attach_filter("left", TcxDirection::Egress, FilterOptions::new())
+            .unwrap();
+        room.remove("left");
+        link.detach().unwrap();
+        let error = one
+            .attach_filter("nosuch", TcxDirection::Egress, FilterOptions::new())
+            .unwrap_err();
+        assert!(error.to_string().contains("interface nosuch"), "{error}");
+        // Whatever the kernel has.
+        let link = one.attach("lo", TcxDirection::Ingress).unwrap();
+        assert_eq!(first.runs_in(send), 2);
+        drop(link);
+        assert_eq!(first.runs_in(send), 0);
+    });
+}
+
+#[test]
+fn cgroups_by_command() {
+    require!(Need::Root, Need::Linux(4, 15));
+    sandbox(|room| {
+        let cgroup = Cgroup::new().unwrap();
+        let directory = File::open(cgroup.path()).unwrap();
+        let load = || Counter::new(ProgramType::CGROUP_SKB, Some(AttachType::CGROUP_INET_EGRESS), 1);
+        let (one, two) = (load(), load());
+        let send = || cgroup.run(|| room.send(9, 2, 100));
+        let attach = |counter: &Counter, flags| {
+            CgroupSkb::try_from(&counter.program)
+                .unwrap()
+                .attach_without_link(&directory, CgroupDirection::Egress, flags)
+        };
+        // Several at once.
+        let link = attach(&one, AttachFlags::ALLOW_MULTI).unwrap();
+        let both = attach(&two, AttachFlags::ALLOW_MULTI).unwrap();
+        let (a, b) = (one.runs(), two.runs());
+        send();
+        assert_eq!((one.runs(), two.runs()), (a + 2, b + 2));
+        let info = link.info().unwrap();
+        assert_eq!(
+            (info.id(), info.link_type(), info.program_id()),
+            (0, LinkType::CGROUP, id(&one))
+        );
+        assert!(matches!(info.details(), LinkDetails::Cgroup(link) if link.cgroup_id == cgroup.id()));
+        // Not along with one that allows no others.
+        attach(&one, AttachFlags::ALLOW_OVERRIDE).unwrap_err();
+        drop(both);
+        if since(5, 6) {
+            link.update_if(&one.program, &two.program).unwrap();
+            assert_eq!((one.runs_in(send), two.runs_in(send)), (0, 2));
+        }
+        link.detach().unwrap();
+        assert_eq!((one.runs_in(send), two.runs_in(send)), (0, 0));
+
+        // One alone, replaced by the next.
+        let link = attach(&one, AttachFlags::ALLOW_OVERRIDE).unwrap();
+        assert_eq!(one.runs_in(send), 2);
+        link.update(&two.program).unwrap();
+        assert_eq!((one.runs_in(send), two.runs_in(send)), (0, 2));
+        drop(link);
+        assert_eq!(two.runs_in(send), 0);
+
+        // Forgotten, it stays; the cgroup lets it go.
+        attach(&one, AttachFlags::empty()).unwrap().forget();
+        assert_eq!(one.runs_in(send), 2);
+    });
+}
+
+#[test]
+fn socket_maps_by_command() {
+    require!(Need::Root, Need::Config("CONFIG_BPF_STREAM_PARSER"));
+    sandbox(|_room| {
+        let map = Map::builder(MapType::SOCKHASH, "sockets")
+            .key_size(4)
+            .value_size(4)
+            .max_entries(2)
+            .create()
+            .unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (mut server, _) = listener.accept().unwrap();
+        let parser = Counter::with(
+            ProgramType::SK_SKB,
+            Some(AttachType::SK_SKB_STREAM_PARSER),
+            5,
+            &[],
+        );
+        let verdict = Counter::new(ProgramType::SK_SKB, Some(AttachType::SK_SKB_STREAM_VERDICT), 1);
+        let message = Counter::new(ProgramType::SK_MSG, Some(AttachType::SK_MSG_VERDICT), 1);
+        let stream = |counter: &Counter, attach_type| {
+            SkSkb::try_from(&counter.program)
+                .unwrap()
+                .attach_without_link(&map, attach_type)
+                .unwrap()
+        };
+        let links = [
+            stream(&parser, AttachType::SK_SKB_STREAM_PARSER),
+            stream(&verdict, AttachType::SK_SKB_STREAM_VERDICT),
+            SkMsg::try_from(&message.program)
+                .unwrap()
+                .attach_without_link(&map)
+                .unwrap(),
+        ];
+        let set = |key: u32, fd: i32| {
+            map.update(&key.to_ne_bytes(), &fd.to_ne_bytes(), ElemFlags::empty())
+                .unwrap()
+        };
+        set(0, server.as_raw_fd());
+        set(1, client.as_raw_fd());
+        client.write_all(b"hello").unwrap();
+        let mut buffer = [0; 5];
+        server.read_exact(&mut buffer).unwrap();
+        assert_eq!(&buffer, b"hello");
+        assert!(parser.runs() > 0);
+        assert_eq!((verdict.runs(), message.runs()), (1, 1));
+        for (link, counter) in links.into_iter().zip([&parser, &verdict, &message]) {
+            let info = link.info().unwrap();
+            assert_eq!(
+                (info.id(), info.link_type(), info.program_id()),
+                (0, LinkType::SOCKMAP, id(counter))
+            );
+            link.detach().unwrap();
+        }
+    });
+}
+
+#[test]
+fn flow_dissectors_by_command() {
+    require!(Need::Root, Need::Linux(5, 5));
+    sandbox(|_room| {
+        let load = || Counter::new(ProgramType::FLOW_DISSECTOR, Some(AttachType::FLOW_DISSECTOR), 0);
+        let (one, two) = (load(), load());
+        let dissector: FlowDissector = (&one.program).try_into().unwrap();
+        let link = dissector.attach_here_without_link().unwrap();
+        let info = link.info().unwrap();
+        assert_eq!(
+            (info.id(), info.link_type(), info.program_id()),
+            (0, LinkType::NETNS, id(&one))
+        );
+        link.update(&two.program).unwrap();
+        // With a link it does not go where one is.
+        if since(5, 7) {
+            let error = dissector.attach_here().unwrap_err();
+            assert_eq!(error.errno(), Some(Errno::EEXIST), "{error}");
+        }
+        link.detach().unwrap();
+        let link = dissector.attach_here().unwrap();
+        assert_eq!(dissector.program().name(), "counter");
+        drop(link);
+    });
+}
