@@ -15,7 +15,7 @@ use super::{LinkInfo, command::CommandHold, filter::FilterHold, xdp::XdpHold};
 use crate::{
     Error, Map, Program, Result, Subject, TcxDirection,
     info::{Kind, check_kind},
-    program::UsdtRecords,
+    program::{TracefsEvent, UsdtRecords},
 };
 
 /// A program attached to something.
@@ -40,8 +40,15 @@ pub struct Link {
     hold: Hold,
     target: String,
     pins: Vec<PathBuf>,
-    /// What the program looks up for as long as it is attached; given back when it is not.
+    /// What the program needs for as long as it is attached; given back when it is not.
+    needs: Needs,
+}
+
+/// What goes after the program is detached.
+#[derive(Debug, Default)]
+struct Needs {
     records: Option<UsdtRecords>,
+    event: Option<TracefsEvent>,
 }
 
 /// What keeps the program attached.
@@ -77,7 +84,7 @@ impl Link {
             hold,
             target: target.into(),
             pins: Vec::new(),
-            records: None,
+            needs: Needs::default(),
         }
     }
 
@@ -97,7 +104,12 @@ impl Link {
 
     /// Keeps records for as long as the program is attached.
     pub(crate) fn keep(&mut self, records: Option<UsdtRecords>) {
-        self.records = records;
+        self.needs.records = records;
+    }
+
+    /// Keeps the event in tracefs for as long as the program is attached.
+    pub(crate) fn keep_event(&mut self, event: TracefsEvent) {
+        self.needs.event = Some(event);
     }
 
     /// Takes over the descriptor of a link, asking the kernel what it is.
@@ -257,7 +269,7 @@ impl Link {
             // They stay by themselves.
             Hold::Command(_) | Hold::Xdp(_) | Hold::Filter(_) | Hold::Socket { .. } | Hold::Released => {}
         }
-        std::mem::forget(self.records.take());
+        std::mem::forget(std::mem::take(&mut self.needs));
     }
 
     /// What the program is attached to, in words.
@@ -436,8 +448,8 @@ impl Drop for Link {
         // A drop cannot tell; who wants to know calls `detach`.
         let _ = self.release();
         if !self.pins.is_empty() {
-            // Still attached, so the program still looks them up.
-            std::mem::forget(self.records.take());
+            // Still attached, so they are still needed.
+            std::mem::forget(std::mem::take(&mut self.needs));
         }
     }
 }

@@ -10,6 +10,7 @@ mod kind;
 mod mapping;
 mod section;
 mod tracefs;
+mod tracefs_event;
 mod usdt_table;
 
 mod cgroup;
@@ -31,6 +32,7 @@ mod xdp;
 pub(crate) use self::{
     auto::says_where,
     handle::ProgramMeta,
+    tracefs_event::TracefsEvent,
     usdt_table::{ADDRESSES as USDT_ADDRESSES, SPECS as USDT_SPECS, UsdtRecords, UsdtTable},
 };
 pub use self::{
@@ -42,7 +44,7 @@ pub use self::{
     interface::{Interface, ToInterface},
     iter::{IterLink, IterReader, IterTarget},
     kind::*,
-    kprobe::KprobeOptions,
+    kprobe::{KprobeOptions, ProbeWay},
     kprobe_multi::MultiOptions,
     net::{NetfilterFamily, NetkitSide, TcxDirection},
     uprobe::{UprobeOptions, UprobePoint},

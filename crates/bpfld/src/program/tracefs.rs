@@ -55,6 +55,11 @@ impl Tracefs {
         })
     }
 
+    /// A file in it.
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
     pub(super) fn read(&self, name: &str) -> io::Result<String> {
         fs::read_to_string(self.path.join(name))
     }

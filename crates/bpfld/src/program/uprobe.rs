@@ -9,7 +9,12 @@ use std::{
 use bpfld_object::Executable;
 use bpfld_sys::perf;
 
-use super::{Program, ProgramKind, Uprobe, binary, tracefs::ProbeSource};
+use super::{
+    Program, ProgramKind, Uprobe, binary,
+    kprobe::{Event, ProbeWay, no_source},
+    tracefs::ProbeSource,
+    tracefs_event::EventList,
+};
 use crate::{Error, Link, Result, link::create::perf_event};
 
 /// A place in a binary.
@@ -60,6 +65,7 @@ pub struct UprobeOptions {
     pub(super) cookie: u64,
     pub(super) process: Option<u32>,
     pub(super) counter: u64,
+    pub(super) way: ProbeWay,
 }
 
 impl UprobeOptions {
@@ -97,10 +103,17 @@ impl UprobeOptions {
         self.counter = file_offset;
         self
     }
+
+    /// Through perf events or tracefs.
+    #[must_use]
+    pub fn way(mut self, way: ProbeWay) -> Self {
+        self.way = way;
+        self
+    }
 }
 
 impl Uprobe {
-    /// Attaches to the entry of a function of a binary (4.17), or to an offset in it, in all processes.
+    /// Attaches to the entry of a function of a binary, or to an offset in it, in all processes.
     ///
     /// The binary is a path, or a name: a library (`libc.so.6`) is searched among the libraries, else a program among the
     /// programs.
@@ -124,7 +137,7 @@ impl Uprobe {
         )
     }
 
-    /// Attaches to the return of a function of a binary (4.17), in all processes.
+    /// Attaches to the return of a function of a binary, in all processes.
     ///
     /// # Errors
     ///
@@ -142,7 +155,7 @@ impl Uprobe {
         )
     }
 
-    /// Attaches to a place in a binary as options say (4.17).
+    /// Attaches to a place in a binary as options say.
     ///
     /// # Errors
     ///
@@ -183,20 +196,33 @@ pub(super) fn attach(
         UprobePoint::Symbol { name, offset: 0 } => format!("{place}{name} of {}", path.display()),
         UprobePoint::Symbol { name, offset } => format!("{place}{name}+{offset:#x} of {}", path.display()),
     };
-    let source = ProbeSource::read("uprobe").map_err(|source| match source.kind() {
-        io::ErrorKind::NotFound => {
-            let feature = "user probes as perf events (CONFIG_UPROBE_EVENTS)";
-            Error::unsupported(program.subject(), feature, Some("4.17"), None)
-        }
-        _ => Error::io(program.subject(), format!("attach to {target}"), source),
-    })?;
-    let config = source.config(options.at_return) | options.counter << 32;
-    let c_path = crate::pin::c_path(&path)?;
-    let attr = perf::Attr::uprobe(source.perf_type, config, &c_path, offset);
     let scope = match options.process {
         Some(id) => perf::Scope::Process(id),
         None => perf::Scope::Cpu(0),
     };
+    let source = match options.way {
+        ProbeWay::Tracefs => None,
+        ProbeWay::Auto | ProbeWay::PerfEvent => match ProbeSource::read("uprobe") {
+            Ok(source) => Some(source),
+            Err(error) if error.kind() == io::ErrorKind::NotFound && options.way == ProbeWay::Auto => None,
+            Err(error) => return Err(no_source(program, error, "user probes as perf events", &target)),
+        },
+    };
+    let Some(source) = source else {
+        let counter = match options.counter {
+            0 => String::new(),
+            counter => format!("({counter:#x})"),
+        };
+        let event = Event {
+            list: EventList::Uprobe,
+            place: &format!("{}:{offset:#x}{counter}", path.display()),
+            at_return: options.at_return,
+        };
+        return event.attach(program, scope, options.cookie, target);
+    };
+    let config = source.config(options.at_return) | options.counter << 32;
+    let c_path = crate::pin::c_path(&path)?;
+    let attr = perf::Attr::uprobe(source.perf_type, config, &c_path, offset);
     perf_event(program, &attr, scope, options.cookie, target)
 }
 
