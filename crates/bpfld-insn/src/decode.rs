@@ -64,14 +64,13 @@ impl Row {
         high: None,
     };
 
-    const fn of(number: usize) -> Self {
+    const fn of(op: Op) -> Self {
         const fn mask(field: Field, mask: u64, shift: u32) -> u64 {
             match field {
                 Field::Exactly(_) => mask << shift,
                 Field::Register | Field::Any => 0,
             }
         }
-        let op = Op::ALL[number];
         let Pattern {
             dst,
             src,
@@ -117,25 +116,29 @@ const fn table(internal: bool) -> Table {
         start: [0; 257],
         registers: Registers::table(if internal { 11 } else { 10 }),
     };
-    let (mut opcode, mut count) = (0, 0);
-    while opcode < 256 {
-        table.start[opcode] = count as u8;
-        let mut op = 0;
-        while op < ROWS {
-            let row = Row::of(op);
-            let wanted = internal || !matches!(row.op.pattern().support, Support::Internal);
-            if wanted && row.value & 0xff == opcode as u64 {
-                if count == table.start[opcode] as usize {
-                    table.first[opcode] = row;
-                }
-                table.rows[count] = row;
-                count += 1;
+    let mut op = 0;
+    while op < ROWS {
+        let row = Row::of(Op::ALL[op]);
+        if internal || !matches!(row.op.pattern().support, Support::Internal) {
+            // moves those of higher opcodes up by one
+            let opcode = (row.value & 0xff) as usize;
+            let mut at = table.start[256] as usize;
+            while at > table.start[opcode + 1] as usize {
+                table.rows[at] = table.rows[at - 1];
+                at -= 1;
             }
-            op += 1;
+            if at == table.start[opcode] as usize {
+                table.first[opcode] = row;
+            }
+            table.rows[at] = row;
+            let mut later = opcode + 1;
+            while later <= 256 {
+                table.start[later] += 1;
+                later += 1;
+            }
         }
-        opcode += 1;
+        op += 1;
     }
-    table.start[256] = count as u8;
     table
 }
 

@@ -321,53 +321,58 @@ impl Op {
     /// An operation that the GNU assembler calls so: of those that differ only in their operands, any.
     #[cfg(feature = "alloc")]
     pub(crate) fn from_mnemonic(word: &str) -> Option<Self> {
-        let found = BY_MNEMONIC.binary_search_by(|op| {
-            let (stem, suffix) = op.mnemonic();
-            stem.bytes().chain(suffix.bytes()).cmp(word.bytes())
-        });
-        BY_MNEMONIC.get(found.ok()?).copied()
+        let word = Mnemonic::new(word, "")?;
+        let found = BY_MNEMONIC.binary_search_by_key(&word.0, |(mnemonic, _)| mnemonic.0);
+        BY_MNEMONIC.get(found.ok()?).map(|(_, op)| *op)
     }
 
     /// Every operation that decodes, in the order of the table.
     pub const ALL: &'static [Self] = &all();
 }
 
-/// The operations by their mnemonics.
+/// A mnemonic as a number, so that comparing is one instruction: its bytes.
 #[cfg(feature = "alloc")]
-static BY_MNEMONIC: [Op; COUNT] = by_mnemonic();
+#[derive(Clone, Copy)]
+struct Mnemonic(u128);
 
-/// Does the mnemonic of one operation come before that of another?
 #[cfg(feature = "alloc")]
-const fn precedes(a: Op, b: Op) -> bool {
-    const fn byte((stem, suffix): (&str, &str), at: usize) -> Option<u8> {
-        let (stem, suffix) = (stem.as_bytes(), suffix.as_bytes());
-        if at < stem.len() {
-            Some(stem[at])
-        } else if at < stem.len() + suffix.len() {
-            Some(suffix[at - stem.len()])
-        } else {
-            None
+impl Mnemonic {
+    /// `None` if it is longer than any.
+    const fn new(stem: &str, suffix: &str) -> Option<Self> {
+        if stem.len() + suffix.len() > 16 {
+            return None;
         }
-    }
-    let (a, b) = (a.mnemonic(), b.mnemonic());
-    let mut at = 0;
-    loop {
-        match (byte(a, at), byte(b, at)) {
-            (Some(a), Some(b)) if a == b => at += 1,
-            (Some(a), Some(b)) => return a < b,
-            (None, Some(_)) => return true,
-            (_, None) => return false,
+        let mut number = 0;
+        let mut words = [stem.as_bytes(), suffix.as_bytes()];
+        while let [[first, rest @ ..], _] | [[], [first, rest @ ..]] = words {
+            number = number << 8 | *first as u128;
+            words = if words[0].is_empty() {
+                [&[], rest]
+            } else {
+                [rest, words[1]]
+            };
         }
+        Some(Self(number))
     }
 }
 
+/// The operations by their mnemonics.
 #[cfg(feature = "alloc")]
-const fn by_mnemonic() -> [Op; COUNT] {
-    let mut sorted = all();
-    let mut end = 1;
+static BY_MNEMONIC: [(Mnemonic, Op); COUNT] = by_mnemonic();
+
+#[cfg(feature = "alloc")]
+const fn by_mnemonic() -> [(Mnemonic, Op); COUNT] {
+    let ops = all();
+    let mut sorted = [(Mnemonic(0), Op::Exit); COUNT];
+    let mut end = 0;
     while end < COUNT {
+        let (stem, suffix) = ops[end].mnemonic();
+        let Some(mnemonic) = Mnemonic::new(stem, suffix) else {
+            panic!("a mnemonic has more than 16 bytes");
+        };
+        sorted[end] = (mnemonic, ops[end]);
         let mut at = end;
-        while at > 0 && precedes(sorted[at], sorted[at - 1]) {
+        while at > 0 && sorted[at].0.0 < sorted[at - 1].0.0 {
             (sorted[at], sorted[at - 1]) = (sorted[at - 1], sorted[at]);
             at -= 1;
         }

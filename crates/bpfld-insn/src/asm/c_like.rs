@@ -140,10 +140,10 @@ impl<'a> Parser<'a> {
     /// The operator that stands here, together with an `s` before it.
     pub(super) fn operator(&self) -> Option<&'a str> {
         match self.token.kind {
-            Kind::Punct => Some(self.text()),
+            Kind::Punct(_) => Some(self.text()),
             Kind::Name if self.text() == "s" => {
                 let (next, _) = self.peek();
-                let joined = next.kind == Kind::Punct && next.span.start == self.token.span.end;
+                let joined = matches!(next.kind, Kind::Punct(_)) && next.span.start == self.token.span.end;
                 joined.then(|| self.lexer.text(self.token.span.to(next.span)))
             }
             _ => None,
@@ -251,7 +251,7 @@ impl<'a> Parser<'a> {
         }
         let start = self.token.span;
         match self.token.kind {
-            Kind::Punct => match self.text() {
+            Kind::Punct(_) => match self.text() {
                 "*" => return self.load(width, dst, span),
                 "&" => return self.percpu(width, dst),
                 "-" if is_register(self.peek().1) => {

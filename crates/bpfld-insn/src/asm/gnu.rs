@@ -42,15 +42,17 @@ impl Parser<'_> {
         if self.token.kind != Kind::Name {
             return Ok(false);
         }
-        if let Some((op, size)) = swap(word) {
+        if let Some(op) = op_of(word) {
             self.advance();
-            let dst = self.register()?;
-            self.emit(Insn::Swap { op, size, dst })?;
+            self.operands(op)?;
             return Ok(true);
         }
-        let Some(op) = op_of(word) else { return Ok(false) };
+        let Some((op, size)) = swap(word) else {
+            return Ok(false);
+        };
         self.advance();
-        self.operands(op)?;
+        let dst = self.register()?;
+        self.emit(Insn::Swap { op, size, dst })?;
         Ok(true)
     }
 

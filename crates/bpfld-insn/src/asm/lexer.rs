@@ -13,8 +13,8 @@ pub(super) enum Kind {
     Number(u64),
     /// A reference to a numbered label: `1f`, `1b`.
     Local { number: u64, forward: bool },
-    /// An operator or a bracket.
-    Punct,
+    /// An operator or a bracket: its [`punct`].
+    Punct(u32),
     /// A `#` between two words without blanks: `bpf_map_lookup_elem#1`.
     Hash,
     /// The end of a line.
@@ -56,6 +56,39 @@ pub(super) struct Token {
     pub(super) span: Span,
 }
 
+/// The bytes of an operator or bracket as one number, so that comparing is one instruction.
+#[inline(always)]
+pub(super) const fn punct(text: &str) -> u32 {
+    match *text.as_bytes() {
+        [a] => a as u32,
+        [a, b] => a as u32 | (b as u32) << 8,
+        [a, b, c] => a as u32 | (b as u32) << 8 | (c as u32) << 16,
+        _ => 0,
+    }
+}
+
+/// What a byte can be part of.
+static CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        if is_name(byte as u8) {
+            classes[byte] |= NAME;
+        }
+        if matches!(byte as u8, b' ' | b'\t' | b'\r') {
+            classes[byte] |= BLANK;
+        }
+        if (byte as u8).is_ascii_alphanumeric() || byte as u8 == b'_' {
+            classes[byte] |= DIGIT;
+        }
+        byte += 1;
+    }
+    classes
+};
+const NAME: u8 = 1;
+const BLANK: u8 = 2;
+const DIGIT: u8 = 4;
+
 /// Reads tokens. Cheap to copy: a copy is a bookmark.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Lexer<'a> {
@@ -91,7 +124,8 @@ impl<'a> Lexer<'a> {
     /// What is left of this line.
     pub(super) fn rest_of_line(&self) -> &'a str {
         let rest = self.text.get(self.at..).unwrap_or_default();
-        rest.split('\n').next().unwrap_or_default()
+        let end = rest.bytes().position(|byte| byte == b'\n');
+        rest.get(..end.unwrap_or(rest.len())).unwrap_or_default()
     }
 
     /// Goes on this many bytes later.
@@ -104,14 +138,20 @@ impl<'a> Lexer<'a> {
         self.skip(self.rest_of_line().len());
     }
 
-    fn skip_while(&mut self, mut condition: impl FnMut(u8) -> bool) {
-        while self.byte(0).is_some_and(&mut condition) {
-            self.at += 1;
-        }
+    /// Skips bytes of this class.
+    #[inline(always)]
+    fn skip_class(&mut self, class: u8) {
+        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+        let end = rest
+            .iter()
+            .position(|byte| CLASSES[usize::from(*byte)] & class == 0);
+        self.at += end.unwrap_or(rest.len());
     }
 
-    fn blanks(&mut self) {
-        self.skip_while(|byte| matches!(byte, b' ' | b'\t' | b'\r'));
+    /// Skips blanks.
+    #[inline(always)]
+    pub(super) fn blanks(&mut self) {
+        self.skip_class(BLANK);
     }
 
     /// Reads a token.
@@ -158,7 +198,7 @@ impl<'a> Lexer<'a> {
                 b'\'' => self.character(),
                 b'0'..=b'9' => self.number(),
                 _ if is_name_start(byte) => {
-                    self.skip_while(is_name);
+                    self.skip_class(NAME);
                     Kind::Name
                 }
                 _ => self.punct(byte),
@@ -221,7 +261,7 @@ impl<'a> Lexer<'a> {
 
     fn number(&mut self) -> Kind {
         let start = self.at;
-        self.skip_while(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        self.skip_class(DIGIT);
         let text = self.text.get(start..self.at).unwrap_or_default();
         parse_number(text)
     }
@@ -251,8 +291,9 @@ impl<'a> Lexer<'a> {
                 return Kind::Bad(Bad::Char);
             }
         };
+        let start = self.at;
         self.at += length;
-        Kind::Punct
+        Kind::Punct(punct(self.text.get(start..self.at).unwrap_or_default()))
     }
 }
 
@@ -272,6 +313,17 @@ pub(super) const fn unescape(escape: u8) -> Option<u8> {
 
 fn parse_number(text: &str) -> Kind {
     let bytes = text.as_bytes();
+    let plain = match bytes {
+        [b'0'..=b'9'] => true,
+        [b'1'..=b'9', rest @ ..] => rest.len() < 18 && rest.iter().all(u8::is_ascii_digit),
+        _ => false,
+    };
+    if plain {
+        let value = bytes
+            .iter()
+            .fold(0, |value, digit| value * 10 + u64::from(digit - b'0'));
+        return Kind::Number(value);
+    }
     if let Some((number, direction)) = text.split_at_checked(text.len().saturating_sub(1))
         && matches!(direction, "f" | "b")
         && !number.is_empty()
@@ -341,7 +393,7 @@ mod tests {
                 }
                 Kind::Bad(bad) => alloc::format!("{bad:?}"),
                 Kind::Hash => "HASH".to_string(),
-                Kind::Name | Kind::Quoted | Kind::Punct => lexer.text(token.span).to_string(),
+                Kind::Name | Kind::Quoted | Kind::Punct(_) => lexer.text(token.span).to_string(),
             };
             write!(found, "{separator}{shown}").expect("a string takes everything");
         }

@@ -168,10 +168,9 @@ impl<'a> Parser<'a> {
     fn binary(&mut self, least: u8) -> Parse<Number> {
         let mut left = self.unary()?;
         loop {
-            let operator = if self.token.kind == Kind::Punct {
-                self.text()
-            } else {
-                ""
+            let operator = match self.token.kind {
+                Kind::Punct(_) => self.text(),
+                _ => return Ok(left),
             };
             let strength = match operator {
                 "|" => 1,
@@ -227,7 +226,7 @@ impl<'a> Parser<'a> {
                     span: start,
                 });
             }
-            Kind::Punct => self.text(),
+            Kind::Punct(_) => self.text(),
             _ => return Err(self.expected("a number or a constant")),
         };
         if !matches!(operator, "-" | "+" | "~" | "(") {
@@ -409,7 +408,7 @@ impl<'a> Parser<'a> {
             }
             Kind::Name => Target::Name(self.name("a label")?),
             Kind::Number(_) => Target::Distance(self.expression()?.value),
-            Kind::Punct if self.is("+") || self.is("-") => Target::Distance(self.expression()?.value),
+            Kind::Punct(_) if self.is("+") || self.is("-") => Target::Distance(self.expression()?.value),
             _ => return Err(self.expected("a label or a distance")),
         };
         let span = start.to(Span {

@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 
 use super::Assembler;
 use super::error::{Diagnostic, Errors, nearest};
-use super::lexer::{Kind, Lexer, Token};
+use super::lexer::{Kind, Lexer, Token, punct};
 use super::output::{Binding, ExternDeclaration, MapDeclaration, Section, SymbolKind};
 use super::span::Span;
 use crate::insn::Insn;
@@ -207,8 +207,9 @@ impl<'a> Parser<'a> {
         (token, self.lexer.text(token.span))
     }
 
-    pub(super) fn is(&self, punct: &str) -> bool {
-        self.token.kind == Kind::Punct && self.text() == punct
+    #[inline(always)]
+    pub(super) fn is(&self, text: &str) -> bool {
+        self.token.kind == Kind::Punct(punct(text))
     }
 
     pub(super) fn is_name(&self, name: &str) -> bool {
@@ -220,6 +221,7 @@ impl<'a> Parser<'a> {
         matches!(self.token.kind, Kind::Newline | Kind::End) || self.is(";")
     }
 
+    #[inline(always)]
     pub(super) fn eat(&mut self, punct: &str) -> bool {
         let found = self.is(punct);
         if found {
@@ -236,6 +238,7 @@ impl<'a> Parser<'a> {
         found
     }
 
+    #[inline(always)]
     pub(super) fn expect(&mut self, punct: &'static str) -> Parse<()> {
         if self.eat(punct) {
             Ok(())
@@ -276,9 +279,7 @@ impl<'a> Parser<'a> {
     /// no instructions.
     fn line_start(&mut self) {
         self.listing = false;
-        let blanks = |text: &str| text.len() - text.trim_start_matches([' ', '\t', '\r']).len();
-        let rest = self.lexer.rest_of_line();
-        self.lexer.skip(blanks(rest));
+        self.lexer.blanks();
         let line = self.lexer.rest_of_line();
         if line.starts_with(';') {
             self.lexer.skip_line();
@@ -311,6 +312,9 @@ impl<'a> Parser<'a> {
                 self.listing = true;
                 at = raw.unwrap_or(after);
             }
+        } else if let Some(raw) = skip_bytes(bytes, 0) {
+            self.listing = true;
+            at = raw;
         }
         if let Some([b'(', high, low, b')']) = bytes.get(at..at + 4)
             && let (Some(high), Some(low)) = (char::from(*high).to_digit(16), char::from(*low).to_digit(16))
@@ -325,7 +329,9 @@ impl<'a> Parser<'a> {
 
     /// A statement: labels, then a directive, an instruction, or nothing.
     fn statement(&mut self) -> Parse<()> {
-        while matches!(self.token.kind, Kind::Name | Kind::Quoted) && self.peek().1 == ":" {
+        while matches!(self.token.kind, Kind::Name | Kind::Quoted)
+            && self.peek().0.kind == Kind::Punct(punct(":"))
+        {
             let span = self.token.span;
             let name = self.name("a label")?;
             self.define(name, span)?;
@@ -356,7 +362,7 @@ impl<'a> Parser<'a> {
         let word = self.text();
         match self.token.kind {
             Kind::Name => {}
-            Kind::Punct if matches!(word, "%" | "*") => {}
+            Kind::Punct(_) if matches!(word, "%" | "*") => {}
             _ => return Err(self.expected("an instruction, label or directive")),
         }
         if self.c_like(word)? || self.gnu(word)? {
@@ -439,8 +445,10 @@ impl<'a> Parser<'a> {
         if !section.data.is_empty() {
             return Err(Diagnostic::new(span, "instructions in a section of data"));
         }
-        section.slots.extend_from_slice(slots);
-        section.spans.extend(slots.iter().map(|_| span));
+        for slot in slots {
+            section.slots.push(*slot);
+            section.spans.push(span);
+        }
         Ok(())
     }
 
@@ -461,7 +469,10 @@ impl<'a> Parser<'a> {
 /// The name in a line that is only a heading: `<L0>:` and `0000000000000000 <main>:` of object dumps, and the prototypes
 /// that bpftool prints: `int main(struct xdp_md * ctx):`.
 fn heading(line: &str) -> Option<&str> {
-    let line = line.trim_end();
+    let line = line.trim_end_matches([' ', '\t', '\r']);
+    if !line.ends_with(':') {
+        return None;
+    }
     if let Some(rest) = line.strip_suffix(">:") {
         let (address, name) = rest.split_once('<')?;
         return address
