@@ -5,6 +5,7 @@ use std::io;
 use std::process::ExitCode;
 
 use bpfld::{Errno, Failure};
+use bpfld_object::TextError;
 
 /// The end of `bpfld --help`.
 pub(crate) const HELP: &str = "\
@@ -12,7 +13,7 @@ Exit status:
   0  all is well
   1  the answer is no: a program does not load or fit a kernel, a name is not found, types differ
   2  the command line makes no sense
-  3  a file cannot be read, or is no BPF object
+  3  a file cannot be read, or is no BPF object or assembly with mistakes
   4  this process may not do it; the message says which capability is missing
   5  anything else failed";
 
@@ -48,6 +49,7 @@ impl ExitStatus {
         }
         if cause.is::<bpfld::object::Error>()
             || cause.is::<bpfld_features::RecordError>()
+            || cause.is::<TextError>()
             || cause.is::<io::Error>()
         {
             return Some(ExitStatus::File);
@@ -84,6 +86,11 @@ impl From<ExitStatus> for ExitCode {
     fn from(status: ExitStatus) -> ExitCode {
         ExitCode::from(status as u8)
     }
+}
+
+/// The mistakes in assembly, if it is these that an error is about.
+pub(crate) fn text_error(error: &anyhow::Error) -> Option<&TextError> {
+    error.chain().find_map(|cause| cause.downcast_ref::<TextError>())
 }
 
 /// Whether the reader of our output went away, which is its good right.

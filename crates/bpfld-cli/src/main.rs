@@ -3,6 +3,7 @@
 mod bytes;
 mod commands;
 mod exit;
+mod highlight;
 mod output;
 mod select;
 mod values;
@@ -15,7 +16,8 @@ use clap::{Parser, Subcommand};
 use crate::exit::ExitStatus;
 use crate::output::Output;
 
-/// Look at BPF objects, load them into the kernel, run their programs, and ask what the kernel can do.
+/// Look at BPF objects, load them into the kernel, run their programs, and ask what the kernel can do. Wherever an object
+/// is taken, so is assembly.
 #[derive(Parser)]
 #[command(name = "bpfld", version, arg_required_else_help = true, after_help = exit::HELP)]
 struct Cli {
@@ -29,6 +31,8 @@ enum Command {
     Verify(commands::verify::Args),
     Run(commands::run::Args),
     Features(commands::features::Args),
+    Asm(commands::asm::Args),
+    Disasm(commands::disasm::Args),
     Btf(commands::btf::Args),
     Core(commands::core::Args),
     Map(commands::map::Args),
@@ -44,6 +48,8 @@ fn main() -> ExitCode {
         Command::Verify(args) => commands::verify::run(&args, &mut output),
         Command::Run(args) => commands::run::run(&args, &mut output),
         Command::Features(args) => commands::features::run(&args, &mut output),
+        Command::Asm(args) => commands::asm::run(&args, &mut output),
+        Command::Disasm(args) => commands::disasm::run(&args, &mut output),
         Command::Btf(args) => commands::btf::run(&args, &mut output),
         Command::Core(args) => commands::core::run(&args, &mut output),
         Command::Map(args) => commands::map::run(&args, &mut output),
@@ -56,7 +62,10 @@ fn main() -> ExitCode {
         Err(error) if exit::is_broken_pipe(&error) => ExitStatus::Ok,
         Err(error) => {
             // nowhere is left to say that standard error cannot be written
-            let _ = writeln!(io::stderr(), "bpfld: {error:#}");
+            let _ = match exit::text_error(&error) {
+                Some(mistakes) => write!(io::stderr(), "{mistakes:#}"),
+                None => writeln!(io::stderr(), "bpfld: {error:#}"),
+            };
             ExitStatus::of(&error)
         }
     };

@@ -7,6 +7,8 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{Attribute, Cell, CellAlignment, ContentArrangement, Table};
 use serde::Serialize;
 
+use crate::highlight::is_allowed;
+
 /// The form of a result.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
@@ -20,17 +22,21 @@ pub(crate) enum Format {
 /// The one way out for results.
 pub(crate) struct Output {
     writer: Box<dyn Write>,
-    styled: bool,
+    is_terminal: bool,
 }
 
 impl Output {
     /// Results go to standard output, with colour if that is a terminal.
     pub(crate) fn stdout() -> Output {
-        let styled = io::stdout().is_terminal();
         Output {
             writer: Box::new(BufWriter::new(io::stdout())),
-            styled,
+            is_terminal: io::stdout().is_terminal(),
         }
+    }
+
+    /// Whether a person reads along.
+    pub(crate) fn is_terminal(&self) -> bool {
+        self.is_terminal
     }
 
     /// Write one value as a line of JSON.
@@ -50,7 +56,7 @@ impl Output {
         table
             .load_preset(NOTHING)
             .set_content_arrangement(ContentArrangement::Disabled);
-        if !self.styled {
+        if !self.is_terminal || !is_allowed() {
             table.force_no_tty();
         }
         table.set_header(

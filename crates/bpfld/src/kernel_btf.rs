@@ -250,20 +250,6 @@ fn read_vmlinux() -> Result<Btf, Error> {
     Btf::parse(bytes).map_err(|error| Error::new(subject(), ErrorKind::Btf(error)))
 }
 
-/// The types of the BTF object with an id (4.18): those of a program or map.
-pub(crate) fn by_id(id: u32) -> Result<Btf, Error> {
-    let subject = || Subject::KernelBtf(format!("id {id}"));
-    let read = || {
-        let fd = sys::btf_get_fd_by_id(id, None)?;
-        let size = sys::btf_data(&fd, &mut [])?;
-        let mut bytes = vec![0; size as usize];
-        sys::btf_data(&fd, &mut bytes)?;
-        Ok(bytes)
-    };
-    let bytes = read().map_err(|source| Error::kernel(subject(), "read", source))?;
-    Btf::parse(bytes).map_err(|error| Error::new(subject(), ErrorKind::Btf(error)))
-}
-
 /// Walks over all BTF objects of the system to the one of a module.
 fn find_module_fd(name: &str) -> Result<OwnedFd, Error> {
     let subject = || Subject::KernelBtf(name.to_owned());

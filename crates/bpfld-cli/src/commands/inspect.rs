@@ -10,6 +10,7 @@ use anyhow::{Context, Result};
 use bpfld_object::Object;
 use comfy_table::Cell;
 
+pub(super) use self::code::Notes;
 use self::report::Report;
 use crate::exit::ExitStatus;
 use crate::output::{Format, Output};

@@ -1,7 +1,9 @@
 //! One file per subcommand: its arguments, and a `run` that asks the libraries and writes the answer.
 
+pub(crate) mod asm;
 pub(crate) mod btf;
 pub(crate) mod core;
+pub(crate) mod disasm;
 pub(crate) mod features;
 pub(crate) mod inspect;
 pub(crate) mod link;

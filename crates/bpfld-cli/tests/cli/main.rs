@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed assumption is a failed test")]
 
+mod asm;
 mod btf;
 mod core;
 mod exit;

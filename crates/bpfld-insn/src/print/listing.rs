@@ -352,7 +352,10 @@ impl Marks {
                 Insn::decode(rest)
             };
             let width = insn.map_or(1, Insn::width);
-            if let Some((target, function)) = insn.ok().and_then(|insn| target(at, insn)).filter(|_| labels)
+            // what a relocation will fill in leads nowhere yet
+            let is_named = || printer.notes.is_some_and(|notes| notes.symbol(at).is_some());
+            let target = insn.ok().and_then(|insn| target(at, insn));
+            if let Some((target, function)) = target.filter(|_| labels && !is_named())
                 && let Some(mark) = marks.get_mut(target)
             {
                 *mark |= if function { Self::FUNCTION } else { Self::JUMP };

@@ -1,6 +1,7 @@
 //! From a text to an object file, with all that is wrong in it.
 
 use alloc::boxed::Box;
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -133,11 +134,61 @@ impl ObjectAssembler {
         let mut object = write::Object::new(&assembly, text, &self.name, self.endian);
         let bytes = object.write(before.is_empty());
         let errors = before.into_iter().chain(object.into_errors()).collect();
+        self.outcome(text, errors, bytes, assembly.warnings)
+    }
+
+    /// Makes a flat file of a text: its instructions and nothing else. They must all be in one section, and refer to
+    /// nothing outside of it.
+    ///
+    /// ```
+    /// use bpfld_insn::Endian;
+    /// use bpfld_object::ObjectAssembler;
+    ///
+    /// let file = ObjectAssembler::new().endian(Endian::Little).assemble_flat("r0 = XDP_PASS\nexit")?;
+    /// assert_eq!(file.bytes, [0xb7, 0, 0, 0, 2, 0, 0, 0, 0x95, 0, 0, 0, 0, 0, 0, 0]);
+    /// # Ok::<(), bpfld_object::TextError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong in the text, each with its place.
+    pub fn assemble_flat(&self, text: &str) -> Result<Assembled, TextError> {
+        let (assembly, errors) = self.assembler.assemble_partly(text);
+        let mut errors = errors.map_or_else(Vec::new, |errors| errors.diagnostics().to_vec());
+        let mut bytes = Vec::new();
+        for section in assembly
+            .sections
+            .iter()
+            .filter(|section| !section.slots.is_empty())
+        {
+            let span = |at: usize| section.spans.get(at).copied().unwrap_or_default();
+            if !bytes.is_empty() {
+                let error = Diagnostic::new(span(0), "a flat file has one section of instructions only");
+                errors.push(*error);
+            }
+            for relocation in &section.relocations {
+                let symbol = assembly.symbols.get(relocation.symbol);
+                let name = symbol.map_or("", |symbol| &symbol.name);
+                let error = Diagnostic::new(
+                    span(relocation.at),
+                    format!("a flat file cannot refer to `{name}`"),
+                );
+                errors.push(*error.help("make an object file instead"));
+            }
+            bytes.extend(section.slots.iter().flat_map(|slot| slot.to_bytes(self.endian)));
+        }
+        self.outcome(text, errors, bytes, assembly.warnings)
+    }
+
+    fn outcome(
+        &self,
+        text: &str,
+        errors: Vec<Diagnostic>,
+        bytes: Vec<u8>,
+        warnings: Vec<Diagnostic>,
+    ) -> Result<Assembled, TextError> {
         match Errors::from_list(errors, text) {
-            None => Ok(Assembled {
-                bytes,
-                warnings: assembly.warnings,
-            }),
+            None => Ok(Assembled { bytes, warnings }),
             Some(errors) => Err(TextError(Box::new(Inner {
                 errors,
                 text: text.into(),

@@ -8,7 +8,7 @@ use bpfld_sys::{self as sys, AttachType};
 
 use super::options::Target;
 use crate::error::{Error, Subject};
-use crate::kernel_btf::{self, KernelBtf, KernelType, ModuleBtf};
+use crate::kernel_btf::{KernelBtf, KernelType, ModuleBtf};
 use crate::program::Program;
 
 /// What a program is tied to.
@@ -120,7 +120,7 @@ fn in_program(subject: &Subject, program: &Program, function: &str) -> Result<At
         );
         return Err(Error::invalid(subject.clone(), message));
     }
-    let btf = kernel_btf::by_id(info.btf_id)?;
+    let btf = KernelBtf::by_id(info.btf_id)?;
     let id = btf.find(function, Kind::FUNC).ok_or_else(|| {
         let what = format!("function {function} in program '{}'", program.name());
         Error::not_found(subject.clone(), what)

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use bpfld_btf::{Btf, InputError, RenderError, Style, TypeId};
 
 use super::Map;
-use crate::{KernelBtf, Result, kernel_btf};
+use crate::{KernelBtf, Result};
 
 /// The types of a map's keys and values. Made by [`Map::types`].
 #[derive(Clone, Debug)]
@@ -49,7 +49,7 @@ impl Map {
         }
         let Some(id) = info.btf_id() else { return Ok(None) };
         Ok(Some(MapTypes {
-            btf: Arc::new(kernel_btf::by_id(id)?),
+            btf: KernelBtf::by_id(id)?,
             key: some(raw.btf_key_type_id),
             value: some(raw.btf_value_type_id),
         }))

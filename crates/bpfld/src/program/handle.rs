@@ -10,7 +10,7 @@ use bpfld_insn::Slot;
 use bpfld_object::ProgramSpec;
 use bpfld_sys::{self as sys, AttachType, ProgramType};
 
-use super::{ProgramBuilder, ProgramInfo, UsdtTable, auto};
+use super::{ProgramBuilder, ProgramInfo, Translated, UsdtTable, auto};
 use crate::{
     Error, Link, ModuleBtf, Result, Subject,
     info::{Kind, check_kind},
@@ -155,6 +155,15 @@ impl Program {
     /// On kernels that cannot tell.
     pub fn info(&self) -> Result<ProgramInfo> {
         ProgramInfo::of(self.as_fd()).map_err(|source| self.failed("describe", source))
+    }
+
+    /// The instructions as the kernel runs them: after the verifier's changes, before they become machine code (4.13).
+    ///
+    /// # Errors
+    ///
+    /// When this process may not see them: this needs CAP_SYS_ADMIN, and that the kernel does not hide its addresses.
+    pub fn translated(&self) -> Result<Translated> {
+        Translated::of(self)
     }
 
     /// Attaches the program to what its section name says, as `tracepoint/sched/sched_switch`.

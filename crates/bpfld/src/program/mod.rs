@@ -11,6 +11,7 @@ mod mapping;
 mod section;
 mod tracefs;
 mod tracefs_event;
+mod translated;
 mod usdt_table;
 
 mod cgroup;
@@ -47,6 +48,7 @@ pub use self::{
     kprobe::{KprobeOptions, ProbeWay},
     kprobe_multi::MultiOptions,
     net::{NetfilterFamily, NetkitSide, TcxDirection},
+    translated::Translated,
     uprobe::{UprobeOptions, UprobePoint},
     usdt::UsdtOptions,
     xdp::{XdpMode, XdpReplace},

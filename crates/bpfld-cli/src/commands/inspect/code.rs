@@ -18,7 +18,7 @@ pub(super) fn lines(object: &Object, linked: &LinkedProgram) -> Vec<String> {
 }
 
 /// What the object knows about each instruction.
-struct Notes<'a> {
+pub(in crate::commands) struct Notes<'a> {
     functions: Vec<(u32, &'a str)>,
     symbols: Vec<(u32, String)>,
     comments: Vec<(u32, String)>,
@@ -26,7 +26,7 @@ struct Notes<'a> {
 }
 
 impl<'a> Notes<'a> {
-    fn new(object: &'a Object, linked: &LinkedProgram) -> Notes<'a> {
+    pub(in crate::commands) fn new(object: &'a Object, linked: &LinkedProgram) -> Notes<'a> {
         let mut notes = Notes {
             functions: Vec::new(),
             symbols: Vec::new(),
@@ -68,6 +68,16 @@ impl<'a> Notes<'a> {
         notes.symbols.sort_by_key(|(at, _)| *at);
         notes.comments.sort_by_key(|(at, _)| *at);
         notes
+    }
+}
+
+impl Notes<'_> {
+    /// The functions: where each begins, and its name.
+    pub(in crate::commands) fn functions(&self) -> Vec<(usize, &str)> {
+        self.functions
+            .iter()
+            .map(|(at, name)| (*at as usize, *name))
+            .collect()
     }
 }
 

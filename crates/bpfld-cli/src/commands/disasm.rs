@@ -1,0 +1,247 @@
+//! `bpfld disasm`: instructions as text: of an object, of bytes, or of a program in the kernel.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use bpfld::{Program, Translated};
+use bpfld_insn::flow::Flow;
+use bpfld_insn::{Annotate, Dialect, Endian, Printer, Slot, print, slots_from_bytes};
+use bpfld_object::Object;
+use clap::ValueEnum;
+
+use super::asm::Order;
+use super::inspect::Notes;
+use crate::exit::{ExitStatus, Usage};
+use crate::highlight::{Color, highlight};
+use crate::output::Output;
+
+/// Print the instructions of an object file, of bytes, or of a program in the kernel
+///
+/// The text of an object or of bytes is what `bpfld asm` takes back. Programs in the kernel are shown as they are run,
+/// with the names and source lines that the kernel knows.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// An object file, a file of bare instructions, instructions in hexadecimal, or the id of a program in the kernel
+    #[arg(value_name = "FILE|HEX|ID")]
+    what: String,
+    /// Only this program of the object, with the subprograms it reaches
+    #[arg(long, value_name = "NAME")]
+    program: Option<String>,
+    /// The way to write instructions
+    #[arg(long, value_enum, default_value_t)]
+    dialect: Style,
+    /// Also print the bytes of each instruction
+    #[arg(long)]
+    raw: bool,
+    /// Also print source lines, where known
+    #[arg(long)]
+    lines: bool,
+    /// Draw the control flow instead, for Graphviz
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    cfg: Option<Drawing>,
+    /// The byte order of bare instructions; this machine's unless given
+    #[arg(long, value_enum)]
+    endian: Option<Order>,
+    /// When to use colours; `auto` is on a terminal unless NO_COLOR is set
+    #[arg(long, value_enum, default_value_t)]
+    color: Color,
+}
+
+/// A dialect.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Style {
+    /// `r0 = *(u32 *)(r1 + 4)`
+    #[default]
+    Llvm,
+    /// As in the verifier's log: `(61) r0 = *(u32 *)(r1 +4)`
+    Kernel,
+    /// `ldxw %r0,[%r1+4]`
+    Gnu,
+}
+
+/// A language for drawings.
+#[derive(Copy, Clone, Debug, ValueEnum)]
+enum Drawing {
+    /// That of Graphviz
+    Dot,
+}
+
+impl From<Style> for Dialect {
+    fn from(style: Style) -> Dialect {
+        match style {
+            Style::Llvm => Dialect::Llvm,
+            Style::Kernel => Dialect::Kernel,
+            Style::Gnu => Dialect::Gnu,
+        }
+    }
+}
+
+/// What there is to print.
+enum Source {
+    Object(Box<Object>),
+    Bare(Vec<Slot>),
+    Kernel(Translated),
+}
+
+/// Find out what is meant, and print it.
+pub(crate) fn run(args: &Args, output: &mut Output) -> Result<ExitStatus> {
+    let source = source(args)?;
+    let text = match (&source, args.cfg) {
+        (Source::Object(object), None) if args.program.is_none() => whole(args, object),
+        (Source::Object(object), _) => programs(args, object)?,
+        (_, _) if args.program.is_some() => {
+            return Err(Usage("`--program` is for object files".to_owned()).into());
+        }
+        (Source::Bare(slots), None) => listing(args, print(slots), Order::endian(args.endian)),
+        (Source::Bare(slots), Some(Drawing::Dot)) => dot(args, slots, &[]),
+        (Source::Kernel(translated), None) => kernel(args, translated),
+        (Source::Kernel(translated), Some(Drawing::Dot)) => {
+            let functions: Vec<(usize, &str)> = translated.functions().collect();
+            dot(args, translated.insns(), &functions)
+        }
+    };
+    if args.cfg.is_none() && args.color.is_wanted(output.is_terminal()) {
+        write!(output, "{}", highlight(&text))?;
+    } else {
+        write!(output, "{text}")?;
+    }
+    Ok(ExitStatus::Ok)
+}
+
+fn source(args: &Args) -> Result<Source> {
+    let what = &*args.what;
+    let path = Path::new(what);
+    if path.exists() {
+        let bytes = fs::read(path).with_context(|| what.to_owned())?;
+        if is_bare(&bytes) {
+            let (slots, _) = slots_from_bytes(&bytes, Order::endian(args.endian));
+            return Ok(Source::Bare(slots.collect()));
+        }
+        let object = Object::options().allow_undefined().open(path);
+        return Ok(Source::Object(Box::new(object.with_context(|| what.to_owned())?)));
+    }
+    if let Ok(id) = what.parse() {
+        return Ok(Source::Kernel(Program::from_id(id)?.translated()?));
+    }
+    let bytes = hexadecimal(what).with_context(|| format!("{what} is no file, no id and no instructions"))?;
+    let (slots, _) = slots_from_bytes(&bytes, Order::endian(args.endian));
+    Ok(Source::Bare(slots.collect()))
+}
+
+/// Whether a file holds instructions alone: whole ones, and neither ELF nor text.
+fn is_bare(bytes: &[u8]) -> bool {
+    let is_text = std::str::from_utf8(bytes).is_ok_and(|text| !text.contains('\0'));
+    bytes.len().is_multiple_of(8) && !bytes.starts_with(b"\x7fELF") && !is_text
+}
+
+/// Whole instructions, in hexadecimal digits with or without blanks between bytes.
+fn hexadecimal(text: &str) -> Result<Vec<u8>, Usage> {
+    let digits: Option<Vec<u8>> = text
+        .chars()
+        .filter(|char| !char.is_ascii_whitespace())
+        .map(|char| char.to_digit(16).map(|digit| digit as u8))
+        .collect();
+    let digits = digits.ok_or_else(|| Usage("not hexadecimal".to_owned()))?;
+    let (pairs, rest) = digits.as_chunks::<2>();
+    if !rest.is_empty() || pairs.is_empty() || !pairs.len().is_multiple_of(8) {
+        return Err(Usage(format!(
+            "{} hexadecimal digits; an instruction has 16",
+            digits.len()
+        )));
+    }
+    Ok(pairs.iter().map(|[high, low]| high << 4 | low).collect())
+}
+
+/// All of an object.
+fn whole(args: &Args, object: &Object) -> String {
+    let mut text = object.to_assembly().dialect(args.dialect.into());
+    if args.raw {
+        text = text.raw();
+    }
+    if args.lines {
+        text = text.lines();
+    }
+    text.to_string()
+}
+
+/// One program of an object, or all of them one by one.
+fn programs(args: &Args, object: &Object) -> Result<String> {
+    let wanted = |name: &str| args.program.as_deref().is_none_or(|wanted| wanted == name);
+    let mut text = String::new();
+    for program in object.programs().iter().filter(|program| wanted(&program.name)) {
+        let linked = object.link(program)?;
+        let notes = Notes::new(object, &linked);
+        text += &match args.cfg {
+            Some(Drawing::Dot) => dot(args, &linked.insns, &notes.functions()),
+            None if args.lines => listing(args, print(&linked.insns).annotate(&notes), object.endian()),
+            None => {
+                let names = Names(&notes);
+                listing(args, print(&linked.insns).annotate(&names), object.endian())
+            }
+        };
+    }
+    if text.is_empty() {
+        let names: Vec<&str> = object.programs().iter().map(|program| &*program.name).collect();
+        let wanted = args.program.as_deref().unwrap_or_default();
+        let message = format!(
+            "{} has no program '{wanted}'; it has {}",
+            args.what,
+            names.join(", ")
+        );
+        return Err(Usage(message).into());
+    }
+    Ok(text)
+}
+
+fn kernel(args: &Args, translated: &Translated) -> String {
+    let printer = print(translated.insns()).dump();
+    let names = Names(translated);
+    match args.lines {
+        true => listing(args, printer.annotate(translated), Endian::NATIVE),
+        false => listing(args, printer.annotate(&names), Endian::NATIVE),
+    }
+}
+
+fn listing(args: &Args, printer: Printer<'_>, endian: Endian) -> String {
+    let printer = printer.dialect(args.dialect.into());
+    match args.raw {
+        true => printer.indices(true).raw(endian).to_string(),
+        false => printer.to_string(),
+    }
+}
+
+fn dot(args: &Args, slots: &[Slot], functions: &[(usize, &str)]) -> String {
+    let starts: Vec<usize> = functions.iter().map(|(start, _)| *start).collect();
+    let name = |at| {
+        functions
+            .iter()
+            .find(|(start, _)| *start == at)
+            .map(|(_, name)| *name)
+    };
+    Flow::with_functions(slots, &starts)
+        .dot(slots, args.dialect.into(), name)
+        .to_string()
+}
+
+/// Notes without source lines.
+struct Names<'a>(&'a dyn Annotate);
+
+impl Annotate for Names<'_> {
+    fn function(&self, at: usize) -> Option<&str> {
+        self.0.function(at)
+    }
+
+    fn symbol(&self, at: usize) -> Option<bpfld_insn::Symbol<'_>> {
+        self.0.symbol(at)
+    }
+
+    fn kernel_function(&self, btf_id: u32, module: i16) -> Option<&str> {
+        self.0.kernel_function(btf_id, module)
+    }
+
+    fn comment(&self, at: usize) -> Option<&str> {
+        self.0.comment(at)
+    }
+}
