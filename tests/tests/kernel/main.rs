@@ -7,6 +7,7 @@ mod features;
 mod fixtures;
 mod links;
 mod load;
+mod machine;
 mod map_kinds;
 mod maps;
 mod probes;

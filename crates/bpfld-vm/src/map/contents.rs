@@ -191,11 +191,13 @@ impl Map {
             }
             MapType::ARENA => {
                 let pages = spec.max_entries as usize;
-                bounded(pages.checked_mul(PAGE))?;
-                let bytes = vec![0; pages * PAGE];
+                // its first page is never given out: what is at zero is a null pointer
+                bounded(pages.checked_add(1).and_then(|pages| pages.checked_mul(PAGE)))?;
+                let bytes = vec![0; (pages + 1) * PAGE];
+                let end = bytes.len();
                 let id = region(RegionKind::Arena, Rights::ReadWrite, Shape::Plain, bytes);
                 if let Some(region) = memory.region_mut(id) {
-                    region.set_window(0, 0);
+                    region.set_window(PAGE, end);
                 }
                 (
                     id,

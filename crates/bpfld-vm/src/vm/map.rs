@@ -133,14 +133,14 @@ impl<'v> Map<'v> {
         Ok(Some(values.collect()))
     }
 
-    /// The value of a key as bytes; of maps with a value for each CPU, that of the first.
+    /// The values of a key as bytes: one for each CPU that has its own; none if the key is not there.
     ///
     /// # Errors
     ///
     /// The key has another size.
-    pub fn get_bytes(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>, MapError> {
-        let values = self.values(key)?;
-        Ok(values.and_then(|values| values.first().map(|value| value.to_vec())))
+    pub fn get_bytes(&mut self, key: &[u8]) -> Result<Vec<Vec<u8>>, MapError> {
+        let values = self.values(key)?.unwrap_or_default();
+        Ok(values.into_iter().map(<[u8]>::to_vec).collect())
     }
 
     /// The value of a key; of maps with a value for each CPU, that of the first.

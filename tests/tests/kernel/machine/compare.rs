@@ -1,0 +1,325 @@
+//! One object in both engines: its programs run one after the other, and maps are compared after each.
+
+use std::collections::BTreeMap;
+
+use bpfld::{KernelBtf, Loaded, Loader, MapType, Program, ProgramType, RingBuf};
+use bpfld_features::{Config, ConfigValue};
+use bpfld_insn::Helper;
+use bpfld_object::{ExternKind, Object, Pinning, Relocation, Target};
+use bpfld_vm::{Arguments, Bytes, Fault, FaultKind, Setting, Skb, Uninitialised, Vm, Xdp};
+
+/// What came of one program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// The same from both.
+    Agrees,
+    /// The kernel does not run it on made-up input, or did not load it.
+    NotInKernel(String),
+    /// The machine lacks something: a helper, a kernel function, a CO-RE answer.
+    NotHere(String),
+    /// It asks for the time, chance or the kernel's own memory: no two runs are the same.
+    Unsteady,
+    /// Not the same.
+    Differs(String),
+}
+
+/// What a program returned and left in its packet or context.
+#[derive(Debug, PartialEq, Eq)]
+struct Left {
+    value: u32,
+    data: Vec<u8>,
+}
+
+/// Packets of several kinds.
+fn packets() -> Vec<Vec<u8>> {
+    let mut udp = vec![0; 14];
+    udp[12] = 0x08;
+    udp.extend([
+        0x45, 0, 0, 46, 0, 1, 0, 0, 64, 17, 0, 0, 127, 0, 0, 1, 127, 0, 0, 2,
+    ]);
+    udp.extend([0x04, 0xd2, 0x00, 0x35, 0, 26, 0, 0]);
+    udp.extend(0..18);
+    let mut tcp = vec![0x33; 12];
+    tcp.extend([0x86, 0xdd, 0x60, 0, 0, 0, 0, 40, 6, 64]);
+    tcp.extend([0; 15]);
+    tcp.push(1);
+    tcp.extend([0; 15]);
+    tcp.push(2);
+    tcp.extend([
+        0x1f, 0x90, 0x00, 0x50, 0, 0, 0, 1, 0, 0, 0, 0, 0x50, 2, 0x20, 0, 0, 0, 0, 0,
+    ]);
+    tcp.extend([7; 20]);
+    vec![vec![0; 64], udp, tcp]
+}
+
+fn is_packet(program_type: ProgramType) -> bool {
+    matches!(
+        program_type,
+        ProgramType::SCHED_CLS
+            | ProgramType::SCHED_ACT
+            | ProgramType::SOCKET_FILTER
+            | ProgramType::CGROUP_SKB
+    )
+}
+
+/// Helpers whose answers cannot be foreseen.
+const UNSTEADY: &[Helper] = &[
+    Helper::KTIME_GET_NS,
+    Helper::KTIME_GET_BOOT_NS,
+    Helper::KTIME_GET_COARSE_NS,
+    Helper::KTIME_GET_TAI_NS,
+    Helper::JIFFIES64,
+    Helper::GET_PRANDOM_U32,
+    Helper::GET_CURRENT_TASK,
+    Helper::GET_CURRENT_TASK_BTF,
+    Helper::GET_CURRENT_CGROUP_ID,
+    Helper::GET_LOCAL_STORAGE,
+    Helper::TIMER_START,
+];
+
+/// Compares all programs of an object, by name.
+pub(super) fn compare(object: &Object) -> BTreeMap<String, Verdict> {
+    let all = |verdict: &Verdict| {
+        let programs = object.programs().iter();
+        programs
+            .map(|program| (program.name.to_string(), verdict.clone()))
+            .collect()
+    };
+    let mut loader = Loader::new();
+    for map in object.maps().iter().filter(|map| map.pinning != Pinning::None) {
+        loader.map(&*map.name).no_pin();
+    }
+    let partial = match loader.load_partial(object) {
+        Ok(partial) => partial,
+        Err(error) => return all(&Verdict::NotInKernel(error.to_string())),
+    };
+    let mut vm = match machine(object) {
+        Ok(vm) => vm,
+        Err(error) => return all(&Verdict::NotHere(error)),
+    };
+    let mut verdicts = BTreeMap::new();
+    for program in object.programs() {
+        let name = &*program.name;
+        let verdict = match partial.loaded.program(name) {
+            Ok(kernel) => one(object, name, kernel, &partial.loaded, &mut vm),
+            Err(error) => Verdict::NotInKernel(error.to_string()),
+        };
+        verdicts.insert(name.to_owned(), verdict);
+    }
+    verdicts
+}
+
+fn machine(object: &Object) -> Result<Vm, String> {
+    let mut builder = Vm::builder();
+    builder.cpus(bpfld_sys::possible_cpus().unwrap());
+    builder.uninitialised(Uninitialised::Stale);
+    if let Ok(kernel) = KernelBtf::shared() {
+        builder.core_btf(kernel.vmlinux().clone());
+    }
+    for item in object.externs() {
+        if !matches!(item.kind, ExternKind::Kconfig { .. }) {
+            continue;
+        }
+        let setting = match Config::current().and_then(|config| config.get(&item.name)) {
+            Some(ConfigValue::Yes) => Setting::Yes,
+            Some(ConfigValue::Module) => Setting::Module,
+            Some(ConfigValue::No) => Setting::No,
+            Some(ConfigValue::Number(number)) => Setting::Number(number),
+            Some(ConfigValue::Text(text)) => Setting::Text(text.to_owned()),
+            _ if &*item.name == "LINUX_KERNEL_VERSION" => {
+                let release = bpfld_features::Release::current().unwrap();
+                Setting::Number(release.version_code().into())
+            }
+            _ => continue,
+        };
+        builder.kconfig(&*item.name, setting);
+    }
+    let mut vm = builder.load(object).map_err(|error| error.to_string())?;
+    let task = &mut vm.scenario_mut().task;
+    task.tgid = std::process::id();
+    task.pid = nix::unistd::gettid().as_raw() as u32;
+    task.comm = std::fs::read_to_string("/proc/thread-self/comm")
+        .unwrap()
+        .trim_end()
+        .to_owned();
+    Ok(vm)
+}
+
+fn one(object: &Object, name: &str, kernel: &Program, loaded: &Loaded, vm: &mut Vm) -> Verdict {
+    let program_type = kernel.program_type();
+    let linked = object.program(name).and_then(|program| object.link(program).ok());
+    let is_unsteady = linked.is_some_and(|linked| {
+        let calls = |helper: &Helper| {
+            linked
+                .insns
+                .iter()
+                .any(|slot| slot.is_helper_call() && slot.imm as u32 == helper.0)
+        };
+        let is_address =
+            |relocation: &Relocation| matches!(relocation.target, Target::Ksym(_) | Target::KfuncAddress(_));
+        // so are addresses of the kernel's, and those of arenas
+        let has_arena = object.maps().iter().any(|map| map.map_type == MapType::ARENA);
+        UNSTEADY.iter().any(calls) || linked.relocations.iter().any(is_address) || has_arena
+    });
+    let inputs = match program_type {
+        ProgramType::SYSCALL | ProgramType::RAW_TRACEPOINT => vec![vec![0; 96]],
+        _ => packets(),
+    };
+    for input in inputs {
+        // here first: what goes on to the kernel calls no function that the machine does not know
+        let ours = match run_here(vm, name, program_type, &input) {
+            Ok(left) => left,
+            Err(Failed::Other(problem)) => return Verdict::NotHere(problem),
+            Err(Failed::Fault(fault)) => match &fault.kind {
+                FaultKind::UnknownHelper(_) | FaultKind::UnknownKfunc(_) => {
+                    return Verdict::NotHere(fault.to_string());
+                }
+                _ if is_unsteady => return Verdict::Unsteady,
+                _ => return Verdict::Differs(format!("{fault:#}")),
+            },
+        };
+        let theirs = match run_there(kernel, &input) {
+            Ok(left) => left,
+            Err(error) => return Verdict::NotInKernel(error),
+        };
+        if is_unsteady {
+            return Verdict::Unsteady;
+        }
+        if ours != theirs {
+            return Verdict::Differs(format!("kernel {theirs:02x?}\nours   {ours:02x?}"));
+        }
+        if let Some(difference) = maps_differ(loaded, vm) {
+            return Verdict::Differs(difference);
+        }
+    }
+    Verdict::Agrees
+}
+
+enum Failed {
+    Fault(Fault),
+    Other(String),
+}
+
+impl From<Fault> for Failed {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+fn run_here(vm: &mut Vm, name: &str, program_type: ProgramType, input: &[u8]) -> Result<Left, Failed> {
+    let mut program = vm
+        .program(name)
+        .map_err(|error| Failed::Other(error.to_string()))?;
+    Ok(match program_type {
+        ProgramType::XDP => {
+            let outcome = program.run(Xdp::new(input))?;
+            let data = [outcome.context.metadata(), outcome.context.packet()].concat();
+            Left {
+                value: outcome.return_value(),
+                data,
+            }
+        }
+        _ if is_packet(program_type) => {
+            let outcome = program.run(Skb::new(input))?;
+            let mut data = outcome.context.packet().to_vec();
+            if !matches!(program_type, ProgramType::SCHED_CLS | ProgramType::SCHED_ACT) {
+                data.iter_mut().take(14).for_each(|byte| *byte = 0);
+            }
+            Left {
+                value: outcome.return_value(),
+                data,
+            }
+        }
+        ProgramType::RAW_TRACEPOINT => Left {
+            value: program.run(Arguments::new(&[0; 12]))?.return_value(),
+            data: Vec::new(),
+        },
+        ProgramType::SYSCALL => {
+            let outcome = program.run(Bytes::new(input))?;
+            Left {
+                value: outcome.return_value(),
+                data: outcome.context.bytes().to_vec(),
+            }
+        }
+        _ => {
+            return Err(Failed::Other(format!(
+                "programs of type {program_type} are not compared"
+            )));
+        }
+    })
+}
+
+fn run_there(program: &Program, input: &[u8]) -> Result<Left, String> {
+    let result = match program.program_type() {
+        ProgramType::SYSCALL | ProgramType::RAW_TRACEPOINT => program.test_run().context(input).run(),
+        _ => program.test_run().data(input).run(),
+    };
+    let result = result.map_err(|error| error.to_string())?;
+    Ok(Left {
+        value: result.return_value,
+        data: match program.program_type() {
+            ProgramType::SYSCALL => result.context,
+            ProgramType::RAW_TRACEPOINT => Vec::new(),
+            _ => result.data,
+        },
+    })
+}
+
+/// The first difference between the maps of both, in words.
+fn maps_differ(loaded: &Loaded, vm: &mut Vm) -> Option<String> {
+    for theirs in loaded.maps() {
+        let name = theirs.name();
+        let Ok(mut ours) = vm.map(name) else {
+            return Some(format!("map {name} is not there"));
+        };
+        match theirs.map_type() {
+            MapType::ARRAY
+            | MapType::PERCPU_ARRAY
+            | MapType::HASH
+            | MapType::PERCPU_HASH
+            | MapType::LRU_HASH
+            | MapType::LRU_PERCPU_HASH
+            | MapType::LPM_TRIE => {
+                let mut seen = 0;
+                let mut entries = theirs.entries();
+                while let Ok(Some((key, value))) = entries.lend() {
+                    seen += 1;
+                    let here = ours.get_bytes(key).unwrap();
+                    let stride = value.len() / here.len().max(1);
+                    let size = ours.spec().value_size as usize;
+                    let there: Vec<&[u8]> = value
+                        .chunks(stride.max(1))
+                        .map(|value| &value[..size.min(value.len())])
+                        .collect();
+                    if here != there {
+                        return Some(format!(
+                            "map {name}, key {key:02x?}: kernel {there:02x?}\nours   {here:02x?}"
+                        ));
+                    }
+                }
+                if !matches!(theirs.map_type(), MapType::ARRAY | MapType::PERCPU_ARRAY) && seen != ours.len()
+                {
+                    return Some(format!(
+                        "map {name} has {seen} keys in the kernel, {} here",
+                        ours.len()
+                    ));
+                }
+            }
+            MapType::RINGBUF => {
+                let mut ring = RingBuf::try_from(theirs).unwrap();
+                let mut there: Vec<Vec<u8>> = Vec::new();
+                while let Ok(Some(record)) = ring.read() {
+                    there.push(record.to_vec());
+                }
+                let here = ours.take_records();
+                if here != there {
+                    return Some(format!(
+                        "ring buffer {name}: kernel {there:02x?}\nours   {here:02x?}"
+                    ));
+                }
+            }
+            _ => {}
+        }
+    }
+    None
+}

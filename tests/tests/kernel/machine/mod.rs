@@ -1,0 +1,5 @@
+//! The userspace machine against the kernel: the same programs on the same input.
+
+mod compare;
+mod objects;
+mod random;
