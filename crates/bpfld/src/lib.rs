@@ -1,5 +1,6 @@
 //! Load compiled BPF objects into a Linux kernel, attach them, talk to their maps.
 
+mod adaptation;
 mod error;
 mod externs;
 mod info;
@@ -15,7 +16,9 @@ mod program;
 mod symbols;
 mod system;
 mod test_run;
+mod token;
 
+pub use adaptation::{Adaptation, Measure};
 pub use bpfld_btf as btf;
 pub use bpfld_features as features;
 pub use bpfld_insn as insn;
@@ -34,6 +37,7 @@ pub use owners::{Owners, Process};
 pub use program::*;
 pub use symbols::*;
 pub use test_run::{TestRun, TestRunResult};
+pub use token::Token;
 pub use zerocopy;
 
 #[cfg(feature = "asm")]

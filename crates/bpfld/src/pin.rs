@@ -15,25 +15,32 @@ use bpfld_sys as sys;
 
 use crate::{Error, Result, Subject};
 
-/// Pins `fd` at `path`, making the directories on the way; those made are removed again if the kernel refuses.
-pub(crate) fn pin(fd: BorrowedFd<'_>, path: &Path, subject: Subject) -> Result<()> {
+/// Pins `fd` at `path`, making the directories on the way; those made are removed again if the kernel refuses. Returns those that
+/// were made, the outermost first.
+pub(crate) fn pin<'a>(fd: BorrowedFd<'_>, path: &'a Path, subject: Subject) -> Result<Vec<&'a Path>> {
     let doing = format!("pin at {}", path.display());
     let missing = missing_parents(path);
     let made = make(&missing).map_err(|source| Error::io(subject.clone(), doing.clone(), source))?;
     let c_path = c_path(path)?;
-    sys::obj_pin(fd, &c_path).map_err(|source| {
-        for directory in made.iter().rev() {
-            // Somebody else may use it by now, then it stays.
-            let _ = std::fs::remove_dir(directory);
-        }
-        let error = Error::kernel(subject, doing, source);
-        match source.errno() {
-            sys::Errno::EINVAL | sys::Errno::EPERM => {
-                error.with_hint("the path must lie in a BPF file system, such as /sys/fs/bpf")
+    sys::obj_pin(fd, &c_path)
+        .map(|()| made.clone())
+        .map_err(|source| {
+            remove(&made);
+            let error = Error::kernel(subject, doing, source);
+            match source.errno() {
+                sys::Errno::EINVAL | sys::Errno::EPERM => {
+                    error.with_hint("the path must lie in a BPF file system, such as /sys/fs/bpf")
+                }
+                _ => error,
             }
-            _ => error,
-        }
-    })
+        })
+}
+
+/// Removes directories, the last one first. Those that somebody else uses by now stay.
+pub(crate) fn remove<P: AsRef<Path>>(directories: &[P]) {
+    for directory in directories.iter().rev() {
+        let _ = std::fs::remove_dir(directory);
+    }
 }
 
 /// Opens what is pinned at `path`.

@@ -1,5 +1,6 @@
 //! Making the BTF of an object fit for a kernel: what compilers leave open, and what old kernels do not know.
 
+mod context;
 mod downgrade;
 mod features;
 mod fixups;

@@ -16,6 +16,7 @@ use super::{
     handle::Hold,
     order::{Neighbour, Side},
 };
+use crate::adaptation::Measure;
 use crate::{Error, Link, Program, Result};
 
 /// Attaches a program with a link.
@@ -113,7 +114,9 @@ pub(crate) fn cgroup(
     match attached {
         // Before 5.7 the command to make links does not exist.
         Err(error) if error.errno() == Some(Errno::EINVAL) => {
-            by_command(program, cgroup, attach_type, AttachFlags::ALLOW_MULTI, words).map_err(|_| error)
+            by_command(program, cgroup, attach_type, AttachFlags::ALLOW_MULTI, words)
+                .map(|link| link.adapted(program, Measure::AttachedByCommand))
+                .map_err(|_| error)
         }
         attached => attached,
     }
@@ -134,7 +137,9 @@ pub(crate) fn socket_map(
         words.as_str(),
     ) {
         Err(error) if error.errno() == Some(Errno::EINVAL) => {
-            by_command(program, map, attach_type, AttachFlags::empty(), words).map_err(|_| error)
+            by_command(program, map, attach_type, AttachFlags::empty(), words)
+                .map(|link| link.adapted(program, Measure::AttachedByCommand))
+                .map_err(|_| error)
         }
         attached => attached,
     }
@@ -281,7 +286,8 @@ pub(crate) fn on_perf_event(
         Err(source) if source.errno() == Errno::EINVAL => {
             event.set_bpf(program).map_err(failed)?;
             event.enable().map_err(failed)?;
-            Hold::PerfEvent(OwnedFd::from(event), program.clone())
+            let hold = Hold::PerfEvent(OwnedFd::from(event), program.clone());
+            return Ok(Link::new(hold, words).adapted(program, Measure::PerfEventByIoctl));
         }
         Err(source) => return Err(refused(program, &words, source, None)),
     };

@@ -12,6 +12,7 @@ use std::{
 use bpfld_sys::{self as sys, AttachType, Errno, LinkDetails, LinkType, link, socket::SocketProgram};
 
 use super::{LinkInfo, command::CommandHold, filter::FilterHold, xdp::XdpHold};
+use crate::adaptation::{Adaptation, Measure};
 use crate::{
     Error, Map, Program, Result, Subject, TcxDirection,
     info::{Kind, check_kind},
@@ -42,6 +43,7 @@ pub struct Link {
     pins: Vec<PathBuf>,
     /// What the program needs for as long as it is attached; given back when it is not.
     needs: Needs,
+    adaptations: Vec<Adaptation>,
 }
 
 /// What goes after the program is detached.
@@ -85,7 +87,28 @@ impl Link {
             target: target.into(),
             pins: Vec::new(),
             needs: Needs::default(),
+            adaptations: Vec::new(),
         }
+    }
+
+    /// Puts down what was done because the kernel lacks something.
+    pub(crate) fn adapted(mut self, program: &Program, measure: Measure) -> Link {
+        self.adaptations.push(Adaptation {
+            subject: program.subject(),
+            measure,
+        });
+        self
+    }
+
+    /// What was done to attach because this kernel lacks something; empty on a kernel that has what was wanted.
+    #[must_use]
+    pub fn adaptations(&self) -> Vec<Adaptation> {
+        let mut all = self.adaptations.clone();
+        if let Hold::Many(links) = &self.hold {
+            all.extend(links.iter().flat_map(Link::adaptations));
+        }
+        all.dedup();
+        all
     }
 
     /// Several that are one for the user. A single one stays what it is for the kernel.

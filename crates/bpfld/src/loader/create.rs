@@ -9,14 +9,18 @@ use bpfld_sys::{self as sys, Errno, MapFd, MapFlags, MapType};
 
 use super::maps::MapPlan;
 use super::struct_ops::StructOps;
+use crate::adaptation::{Adaptations, Measure};
 use crate::error::{Error, ErrorKind};
 use crate::map::{Map, MapSpec};
-use crate::memlock;
+use crate::memlock::{self, Memlock};
 
 /// What making a map needs from elsewhere.
 #[derive(Clone, Copy)]
 pub(crate) struct Surroundings<'a> {
     pub(crate) probes: &'a Probes,
+    pub(crate) adaptations: &'a Adaptations,
+    pub(crate) token: Option<BorrowedFd<'a>>,
+    pub(crate) memlock: Memlock,
     /// The object's type information in the kernel.
     pub(crate) btf: Option<BorrowedFd<'a>>,
     /// For maps of maps, a map like those that will be in it.
@@ -47,7 +51,7 @@ pub(crate) fn create(plan: &MapPlan<'_>, around: Surroundings<'_>) -> Result<Opt
     };
     if is_played {
         if plan.def.is_global_data() && lacks(Feature::GlobalData) {
-            return Ok(None);
+            return Ok(maker.not_made());
         }
         form = maker.without_unknown(form);
     }
@@ -65,7 +69,7 @@ pub(crate) fn create(plan: &MapPlan<'_>, around: Surroundings<'_>) -> Result<Opt
             result = maker.attempt(form);
         }
         if result.is_err() && plan.def.is_global_data() && lacks(Feature::GlobalData) {
-            return Ok(None);
+            return Ok(maker.not_made());
         }
     }
     match result {
@@ -91,7 +95,25 @@ impl Maker<'_> {
         }
     }
 
+    fn note(&self, measure: Measure) {
+        self.around.adaptations.note(self.plan.subject(), measure);
+    }
+
+    fn not_made(&self) -> Option<Map> {
+        self.note(Measure::GlobalDataOmitted);
+        None
+    }
+
     fn finish(&self, fd: MapFd, form: Form) -> Map {
+        if !form.name && !self.plan.def.kernel_name.is_empty() {
+            self.note(Measure::NameOmitted);
+        }
+        if !form.types && self.takes_types() {
+            self.note(Measure::MapTypesOmitted);
+        }
+        if !form.mappable {
+            self.note(Measure::NotMapped);
+        }
         let flags = self.flags(form);
         Map::from_parts(
             fd,
@@ -167,7 +189,8 @@ impl Maker<'_> {
             request.btf_key_type_id = number(plan.def.key_type);
             request.btf_value_type_id = number(plan.def.value_type);
         }
-        memlock::within(|| sys::map_create(&request))
+        request.token = around.token;
+        memlock::within(around.memlock, || sys::map_create(&request))
     }
 
     /// What the kernel's refusal may mean.

@@ -104,6 +104,7 @@ impl<'a> Prepared<'a> {
             let mut wanted = Vec::new();
             self.maps_of(ready.maps(), &mut wanted);
             let is_wanted = |map: MapIndex| wanted.get(map.index()).copied().unwrap_or(false);
+            self.raise_memlock();
             let made = Made::make(self, is_wanted, Pinning::Never)?;
             let LoadedProgram { program, log, .. } = ready.load(self, &made)?;
             Ok(Alone { program, log })
@@ -146,6 +147,7 @@ impl<'a> Prepared<'a> {
     }
 
     fn load_ready(&self, ready: Vec<Ready<'a>>, on_failure: OnFailure) -> Result<(Loaded, Failures), Error> {
+        self.raise_memlock();
         let made = Made::make(self, |_| true, self.options.pinning)?;
         let stop = Mutex::new(false);
         let results = self.for_each(ready, |program| {
@@ -188,6 +190,7 @@ impl<'a> Prepared<'a> {
                 .collect(),
             variables: self.object.variables().to_vec(),
             tables,
+            adaptations: self.adaptations(),
         };
         Ok((loaded, failed))
     }

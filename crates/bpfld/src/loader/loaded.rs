@@ -4,6 +4,7 @@ use bpfld_object::{MapIndex, Variable};
 
 use super::program::LoadedProgram;
 use crate::Link;
+use crate::adaptation::Adaptation;
 use crate::error::{Error, Result, Subject};
 use crate::log::VerifierLog;
 use crate::map::{Global, Map, Plain};
@@ -22,6 +23,7 @@ pub struct Loaded {
     pub(super) variables: Vec<Variable>,
     /// The tables of struct_ops maps, complete.
     pub(super) tables: Vec<(MapIndex, Vec<u8>)>,
+    pub(super) adaptations: Vec<Adaptation>,
 }
 
 impl Loaded {
@@ -29,6 +31,21 @@ impl Loaded {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// What was done because this kernel lacks something: first for the object as a whole, then for maps, then for programs. Empty on
+    /// a kernel that has all that the object wants. What is done when programs are attached, their [links](Link::adaptations) tell.
+    ///
+    /// ```no_run
+    /// # fn example(loaded: &bpfld::Loaded) {
+    /// for adaptation in loaded.adaptations() {
+    ///     eprintln!("{adaptation}");
+    /// }
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn adaptations(&self) -> &[Adaptation] {
+        &self.adaptations
     }
 
     /// The map of this name; those behind global variables go by their section (`.bss`).

@@ -15,12 +15,14 @@ use crate::error::{Error, Subject};
 use crate::map::{Map, MapSpec};
 use crate::program::{USDT_ADDRESSES, USDT_SPECS, UsdtTable};
 
-/// Maps in the kernel. Dropped before [`commit`](Self::commit), pins made for them are removed again.
+/// Maps in the kernel. Dropped before [`commit`](Self::commit), pins made for them are removed again, with the directories.
 #[derive(Debug)]
 pub(crate) struct Made<'a> {
     prepared: &'a Prepared<'a>,
     maps: Vec<Option<Map>>,
     pinned: Vec<PathBuf>,
+    /// Directories made for them.
+    directories: Vec<PathBuf>,
     usdt: Option<UsdtTable>,
 }
 
@@ -35,6 +37,7 @@ impl<'a> Made<'a> {
             prepared,
             maps: Vec::with_capacity(prepared.maps.len()),
             pinned: Vec::new(),
+            directories: Vec::new(),
             usdt: None,
         };
         for (index, plan) in prepared.maps.iter().enumerate() {
@@ -69,6 +72,7 @@ impl<'a> Made<'a> {
     /// The maps are there to stay.
     pub(crate) fn commit(mut self) -> Vec<Option<Map>> {
         self.pinned.clear();
+        self.directories.clear();
         std::mem::take(&mut self.maps)
     }
 
@@ -97,7 +101,8 @@ impl<'a> Made<'a> {
     }
 
     fn pin(&mut self, plan: &MapPlan<'_>, map: &Map, path: &Path) -> Result<(), Error> {
-        crate::pin::pin(map.as_fd(), path, plan.subject())?;
+        let made = crate::pin::pin(map.as_fd(), path, plan.subject())?;
+        self.directories.extend(made.into_iter().map(Path::to_owned));
         self.pinned.push(path.to_owned());
         Ok(())
     }
@@ -107,6 +112,9 @@ impl<'a> Made<'a> {
         let btf = prepared.btf()?;
         let mut around = Surroundings {
             probes: &prepared.probes,
+            adaptations: &prepared.adaptations,
+            token: prepared.token(),
+            memlock: prepared.options.memlock,
             btf,
             inner: None,
             struct_ops: None,
@@ -201,5 +209,6 @@ impl Drop for Made<'_> {
             // What somebody else removed meanwhile is removed all the same.
             let _ = std::fs::remove_file(path);
         }
+        crate::pin::remove(&self.directories);
     }
 }

@@ -13,7 +13,9 @@ use bpfld_sys::{AttachType, MapFlags, ProgFlags, ProgramType};
 use zerocopy::{Immutable, IntoBytes};
 
 use crate::map::Map;
+use crate::memlock::Memlock;
 use crate::program::Program;
+use crate::token::Token;
 
 bitflags! {
     /// How much the verifier prints. Without any it prints only when it says no.
@@ -58,6 +60,8 @@ pub(crate) struct Options {
     pub(crate) kconfig: Option<String>,
     pub(crate) pin_root: Option<PathBuf>,
     pub(crate) pinning: Pinning,
+    pub(crate) token: Option<Token>,
+    pub(crate) memlock: Memlock,
     pub(crate) log_level: LogLevel,
     pub(crate) parallel: Option<NonZeroUsize>,
     pub(crate) only: Option<Vec<String>>,
@@ -150,6 +154,19 @@ impl Loader {
     /// Leaves all maps unpinned, whatever the object declares and other options say: for a look that leaves no trace.
     pub fn no_pins(&mut self) -> &mut Self {
         self.options.pinning = Pinning::Never;
+        self
+    }
+
+    /// Makes maps and loads type information and programs by the rights of a token (Linux 6.9).
+    pub fn token(&mut self, token: &Token) -> &mut Self {
+        self.options.token = Some(token.clone());
+        self
+    }
+
+    /// Leaves the limit of locked memory of this process as it is. By default it is raised where the kernel counts maps and
+    /// programs against it (before Linux 5.11) and refuses for that reason.
+    pub fn keep_memlock(&mut self) -> &mut Self {
+        self.options.memlock = Memlock::Keep;
         self
     }
 
@@ -325,6 +342,8 @@ impl fmt::Debug for Loader {
             kconfig,
             pin_root,
             pinning,
+            token,
+            memlock,
             log_level,
             parallel,
             only,
@@ -338,6 +357,8 @@ impl fmt::Debug for Loader {
             .field("kconfig", kconfig)
             .field("pin_root", pin_root)
             .field("pinning", pinning)
+            .field("token", token)
+            .field("memlock", memlock)
             .field("log_level", log_level)
             .field("parallel", parallel)
             .field("only", only)

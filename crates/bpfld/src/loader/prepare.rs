@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::ffi::CString;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bpfld_btf::{Module, Targets};
-use bpfld_features::Probes;
+use bpfld_features::{Feature, Probes};
 use bpfld_object::{
     ExternIndex, ExternKind, MapDef, MapIndex, MapKind, Object, Program as ObjectProgram, ProgramIndex,
     SlotValue,
@@ -14,12 +14,14 @@ use bpfld_object::{
 use bpfld_sys::ProgramType;
 
 use super::maps::MapPlan;
-use super::object_btf;
+use super::object_btf::{self, ObjectBtf};
 use super::options::{Loader, Options};
 use super::struct_ops::StructOps;
+use crate::adaptation::{Adaptation, Adaptations, Measure};
 use crate::error::{Error, ErrorKind, Subject};
 use crate::externs::{self, Resolution};
 use crate::kernel_btf::KernelBtf;
+use crate::memlock::{self, Memlock};
 
 /// An object together with everything that was learnt for it about this kernel.
 ///
@@ -50,7 +52,8 @@ pub struct Prepared<'a> {
     values: BTreeMap<MapIndex, Vec<u8>>,
     kernel: OnceLock<Arc<KernelBtf>>,
     targets: OnceLock<Targets>,
-    btf: OnceLock<Option<OwnedFd>>,
+    btf: OnceLock<ObjectBtf>,
+    pub(crate) adaptations: Adaptations,
     /// Why there is none, if the kernel refused it.
     btf_fault: OnceLock<String>,
     struct_ops: Mutex<BTreeMap<MapIndex, Arc<StructOps>>>,
@@ -100,6 +103,7 @@ impl<'a> Prepared<'a> {
             kernel: OnceLock::new(),
             targets: OnceLock::new(),
             btf: OnceLock::new(),
+            adaptations: Adaptations::default(),
             btf_fault: OnceLock::new(),
             struct_ops: Mutex::default(),
             externs: Mutex::default(),
@@ -235,23 +239,63 @@ impl<'a> Prepared<'a> {
 
     /// The object's type information in the kernel; `None` if it has none, or the kernel does not take it.
     pub(crate) fn btf(&self) -> Result<Option<BorrowedFd<'_>>, Error> {
-        if let Some(fd) = self.btf.get() {
-            return Ok(fd.as_ref().map(AsFd::as_fd));
+        Ok(self.object_btf()?.fd.as_ref().map(AsFd::as_fd))
+    }
+
+    /// The same with what was changed in it.
+    pub(crate) fn object_btf(&self) -> Result<&ObjectBtf, Error> {
+        if let Some(btf) = self.btf.get() {
+            return Ok(btf);
         }
         let needed = self
             .maps
             .iter()
             .any(|map| map.def.kind == MapKind::StructOps && map.create);
-        let fd = match object_btf::load(self.object, &self.probes) {
-            Ok(fd) => fd,
+        let request = object_btf::Request {
+            object: self.object,
+            probes: &self.probes,
+            token: self.token(),
+            memlock: self.options.memlock,
+            programs: self
+                .object
+                .programs()
+                .iter()
+                .filter_map(|program| self.program_type(program))
+                .collect(),
+            adaptations: &self.adaptations,
+        };
+        let btf = match object_btf::load(&request) {
+            Ok(btf) => btf,
             Err(error) if needed => return Err(error),
             // Most programs and maps do without; for those that do not, it is remembered why.
             Err(error) => {
                 let _ = self.btf_fault.set(error.to_string());
-                None
+                ObjectBtf::default()
             }
         };
-        Ok(self.btf.get_or_init(|| fd).as_ref().map(AsFd::as_fd))
+        Ok(self.btf.get_or_init(|| btf))
+    }
+
+    /// What allows to make maps and load programs, if the caller gave it.
+    pub(crate) fn token(&self) -> Option<BorrowedFd<'_>> {
+        self.options.token.as_ref().map(AsFd::as_fd)
+    }
+
+    /// A kernel that is played by a record may count locked memory where the one that runs does not.
+    pub(crate) fn raise_memlock(&self) {
+        let counts = || self.probes.probe(Feature::MemcgAccounting).is_no();
+        if self.options.memlock == Memlock::Raise && !self.probes.is_live() && counts() && memlock::raise() {
+            self.adaptations.note(Subject::Object, Measure::MemlockRaised);
+        }
+    }
+
+    /// What was done so far because this kernel lacks something.
+    #[must_use]
+    pub fn adaptations(&self) -> Vec<Adaptation> {
+        if memlock::was_raised() && self.options.memlock == Memlock::Raise {
+            self.adaptations.note(Subject::Object, Measure::MemlockRaised);
+        }
+        self.adaptations.all()
     }
 
     /// An error that may come from the lack of type information.

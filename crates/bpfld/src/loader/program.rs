@@ -1,7 +1,7 @@
 //! One program: linked and relocated for this kernel, then loaded.
 
 use std::collections::BTreeMap;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use bpfld_features::{Feature, why_not_permitted};
@@ -20,6 +20,7 @@ use super::options::{LogLevel, ProgramOptions, Target};
 use super::prepare::Prepared;
 use super::target::{self, AttachTarget};
 use super::verifier::{self, Refusal};
+use crate::adaptation::Measure;
 use crate::error::{Error, ErrorKind, Subject};
 use crate::externs::Resolution;
 use crate::log::{Poison, VerifierLog};
@@ -274,7 +275,8 @@ impl Ready<'_> {
             jump_tables: &jump_tables,
         };
         let modules = bind(&mut self.linked, &names)?;
-        let result = self.attempt(prepared, &modules);
+        let mut form = Form::default();
+        let result = self.attempt(prepared, &modules, &mut form);
         let (fd, log) = match result {
             Err(Attempt::Refused(refusal)) => {
                 return Err(prepared.with_btf_fault(self.explain(prepared, refusal)));
@@ -282,6 +284,7 @@ impl Ready<'_> {
             Err(Attempt::Other(error)) => return Err(error),
             Ok(loaded) => loaded,
         };
+        self.note(prepared, form);
         let meta = ProgramMeta {
             name: self.program.name.to_string(),
             program_type: self.program_type,
@@ -305,17 +308,17 @@ impl Ready<'_> {
         &mut self,
         prepared: &Prepared<'_>,
         modules: &[i32],
+        form: &mut Form,
     ) -> Result<(OwnedFd, Option<VerifierLog>), Attempt> {
-        let mut form = Form::default();
         if !prepared.probes.is_live() {
-            self.simplify(prepared, &mut form);
+            self.simplify(prepared, form);
         }
-        match self.request(prepared, modules, form) {
+        match self.request(prepared, modules, *form) {
             Err(Attempt::Refused(refusal)) if is_about_form(&refusal) => {
-                if !self.simplify(prepared, &mut form) {
+                if !self.simplify(prepared, form) {
                     return Err(Attempt::Refused(refusal));
                 }
-                self.request(prepared, modules, form)
+                self.request(prepared, modules, *form)
             }
             result => result,
         }
@@ -327,11 +330,18 @@ impl Ready<'_> {
         modules: &[i32],
         form: Form,
     ) -> Result<(OwnedFd, Option<VerifierLog>), Attempt> {
+        let btf = match form.info {
+            true => Some(prepared.object_btf()?),
+            false => None,
+        };
         let func_info: Vec<u32> = self
             .linked
             .func_info
             .iter()
-            .flat_map(|info| [info.slot, info.type_id.0])
+            .flat_map(|info| {
+                let function = btf.map_or(info.type_id, |btf| btf.function(self.program_type, info.type_id));
+                [info.slot, function.0]
+            })
             .collect();
         let line_info: Vec<u32> = self
             .linked
@@ -350,10 +360,8 @@ impl Ready<'_> {
         if form.attach_type {
             request.expected_attach_type = self.attach_type;
         }
-        if form.info
-            && let Some(btf) = prepared.btf()?
-        {
-            request.btf = Some(btf);
+        if let Some(fd) = btf.and_then(|btf| btf.fd.as_ref()) {
+            request.btf = Some(fd.as_fd());
             request.func_info = sys::Records {
                 record_size: 8,
                 bytes: func_info.as_bytes(),
@@ -373,7 +381,45 @@ impl Ready<'_> {
             request.attach_to = target.fd()?;
         }
         request.fd_array = modules;
-        verifier::load_program(&request, self.log_level).map_err(Attempt::Refused)
+        request.token = prepared.token();
+        verifier::load_program(&request, self.log_level, prepared.options.memlock).map_err(Attempt::Refused)
+    }
+
+    /// Puts down what was done for this kernel.
+    fn note(&self, prepared: &Prepared<'_>, form: Form) {
+        let note = |measure| prepared.adaptations.note(self.subject(), measure);
+        let Form {
+            name,
+            attach_type,
+            info,
+            readers,
+        } = form;
+        if !name {
+            note(Measure::NameOmitted);
+        }
+        if !attach_type {
+            note(Measure::AttachTypeOmitted);
+        }
+        if !info && prepared.object.btf().is_some() {
+            note(Measure::RecordsOmitted);
+        }
+        if !readers {
+            note(Measure::ProbeRead);
+        }
+        let is_copy = |btf: &super::object_btf::ObjectBtf| {
+            let mut functions = self.linked.func_info.iter();
+            functions.any(|info| btf.is_copy(self.program_type, info.type_id))
+        };
+        if info && prepared.object_btf().is_ok_and(is_copy) {
+            note(Measure::ContextByType);
+        }
+        let usdt = self.program.spec.as_ref().is_some_and(|spec| spec.flags.usdt);
+        if usdt
+            && self.attach_type != AttachType::TRACE_UPROBE_MULTI
+            && !prepared.probes.has(Feature::UprobeMulti)
+        {
+            note(Measure::SingleUprobes);
+        }
     }
 
     /// Leaves out what the kernel does not know. Returns whether anything changed.
@@ -391,15 +437,15 @@ impl Ready<'_> {
             form.attach_type &= !lacks(Feature::ExpectedAttachType);
         }
         let old_readers = self.linked.insns.iter().any(|insn| old_reader(*insn).is_some());
-        let rewritten = old_readers && lacks(Feature::ProbeReadKernel);
-        if rewritten {
+        if old_readers && lacks(Feature::ProbeReadKernel) {
+            form.readers = false;
             for insn in &mut self.linked.insns {
                 if let Some(helper) = old_reader(*insn) {
                     insn.imm = helper.0 as i32;
                 }
             }
         }
-        *form != before || rewritten
+        *form != before
     }
 
     /// From what the kernel answered to what it means.
@@ -485,6 +531,8 @@ struct Form {
     name: bool,
     attach_type: bool,
     info: bool,
+    /// Helpers that tell kernel memory from user memory.
+    readers: bool,
 }
 
 impl Default for Form {
@@ -493,6 +541,7 @@ impl Default for Form {
             name: true,
             attach_type: true,
             info: true,
+            readers: true,
         }
     }
 }

@@ -1,13 +1,13 @@
 //! Loading what the kernel checks, with a log of why it says no.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 use bpfld_sys::{self as sys, Errno};
 
 use super::options::LogLevel;
 use crate::error::{Error, ErrorKind, Subject};
 use crate::log::VerifierLog;
-use crate::memlock;
+use crate::memlock::{self, Memlock};
 
 /// The first buffer for a log, and the largest before Linux 5.2. Pages that the kernel does not write to cost nothing.
 const FIRST_LOG: usize = (16 << 20) - 1;
@@ -27,9 +27,11 @@ pub(crate) struct Refusal {
 pub(crate) fn load_program(
     request: &sys::ProgLoad<'_>,
     level: LogLevel,
+    memlock: Memlock,
 ) -> Result<(OwnedFd, Option<VerifierLog>), Refusal> {
-    let load =
-        |mut log: Option<&mut sys::Log<'_>>| memlock::within(|| sys::prog_load(request, log.as_deref_mut()));
+    let load = |mut log: Option<&mut sys::Log<'_>>| {
+        memlock::within(memlock, || sys::prog_load(request, log.as_deref_mut()))
+    };
     if level.is_empty() {
         return match retry(|| load(None)) {
             Ok(fd) => Ok((fd, None)),
@@ -64,8 +66,9 @@ pub(crate) fn load_program(
 }
 
 /// Loads type information.
-pub(crate) fn load_btf(bytes: &[u8]) -> Result<OwnedFd, Error> {
-    let request = sys::BtfLoad::new(bytes);
+pub(crate) fn load_btf(bytes: &[u8], token: Option<BorrowedFd<'_>>) -> Result<OwnedFd, Error> {
+    let mut request = sys::BtfLoad::new(bytes);
+    request.token = token;
     let load = |log: Option<&mut sys::Log<'_>>| sys::btf_load(&request, log);
     match retry(|| load(None)).or_else(|_| with_log(LogLevel::BASIC, load).map(|(fd, _)| fd)) {
         Ok(fd) => Ok(fd),

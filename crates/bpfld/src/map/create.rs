@@ -3,7 +3,8 @@
 use bpfld_sys::{self as sys, MapCreate, MapFlags, MapType};
 
 use super::{Map, MapSpec};
-use crate::{Error, Result, Subject, memlock};
+use crate::memlock::{self, Memlock};
+use crate::{Error, Result, Subject};
 
 /// A map that is to be made. Made by [`Map::builder`].
 #[derive(Clone, Debug)]
@@ -105,7 +106,7 @@ impl<'a> MapBuilder<'a> {
         create.map_extra = map_extra;
         create.inner_map = inner.map(std::os::fd::AsFd::as_fd);
         create.numa_node = numa_node;
-        let fd = memlock::within(|| sys::map_create(&create)).map_err(|source| {
+        let fd = memlock::within(Memlock::Raise, || sys::map_create(&create)).map_err(|source| {
             let doing = format!(
                 "create ({map_type}, keys of {key_size} bytes, values of {value_size} bytes, {max_entries} entries, \
                  flags {flags:?})"

@@ -7,7 +7,8 @@ use bpfld_sys::{self as sys, AttachType, Errno, Log, ProgFlags, ProgramType};
 use zerocopy::IntoBytes;
 
 use super::{Program, ProgramMeta};
-use crate::{Error, ErrorKind, Result, Subject, VerifierLog, memlock};
+use crate::memlock::{self, Memlock};
+use crate::{Error, ErrorKind, Result, Subject, VerifierLog};
 
 /// Bytes of the verifier's log of a program that is refused.
 const LOG_BYTES: usize = 1 << 20;
@@ -88,7 +89,7 @@ impl<'a> ProgramBuilder<'a> {
         wanted.expected_attach_type = self.attach_type.unwrap_or_default();
         wanted.attach_btf_id = self.attach_btf_id;
         wanted.flags = self.flags;
-        match memlock::within(|| sys::prog_load(&wanted, None)) {
+        match memlock::within(Memlock::Raise, || sys::prog_load(&wanted, None)) {
             Ok(fd) => Ok(Program::from_parts(
                 fd,
                 ProgramMeta {

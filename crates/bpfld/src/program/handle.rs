@@ -120,7 +120,7 @@ impl Program {
     /// When something is at the path already, or it lies in no BPF file system.
     #[doc(alias = "BPF_OBJ_PIN")]
     pub fn pin(&self, path: impl AsRef<Path>) -> Result<()> {
-        crate::pin::pin(self.as_fd(), path.as_ref(), self.subject())
+        crate::pin::pin(self.as_fd(), path.as_ref(), self.subject()).map(drop)
     }
 
     /// Name of the program, as the object spelt it or, for programs opened from elsewhere, as the kernel keeps it.

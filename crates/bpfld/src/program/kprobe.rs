@@ -7,6 +7,7 @@ use super::{
     tracefs::ProbeSource,
     tracefs_event::{EventList, TracefsEvent},
 };
+use crate::adaptation::Measure;
 use crate::{
     Error, Link, Result,
     link::create::{c_string, perf_event},
@@ -243,7 +244,7 @@ impl Event<'_> {
             target.clone(),
         )?;
         link.keep_event(event);
-        Ok(link)
+        Ok(link.adapted(program, Measure::ProbeInTracefs))
     }
 }
 

@@ -1,0 +1,157 @@
+//! What the loader does for kernels that lack something, played on this one, and how it tells.
+
+use bpfld::features::{Capabilities, Capability, Feature, Probes, Release};
+use bpfld::{Error, Loaded, Loader, Measure, Object, Subject};
+use bpfld_btf::BtfFeature;
+use bpfld_tests::{Need, fixture, require, sandbox};
+
+fn object(name: &str) -> Object {
+    Object::open(fixture(name)).unwrap()
+}
+
+fn load(name: &str, probes: Probes) -> Result<Loaded, Error> {
+    Loader::new().probes(probes).load(&object(name))
+}
+
+/// The measures for one subject; for the object's type information with an empty name.
+fn measures(loaded: &Loaded, name: &str) -> Vec<Measure> {
+    let is_wanted = |subject: &Subject| match subject {
+        Subject::Map(found) | Subject::Program(found) => found == name,
+        _ => name.is_empty(),
+    };
+    let wanted = loaded.adaptations().iter().filter(|a| is_wanted(&a.subject));
+    wanted.map(|a| a.measure).collect()
+}
+
+fn run(loaded: &Loaded, program: &str) -> u32 {
+    let program = loaded.program(program).unwrap();
+    program.test_run().data(&[0; 64]).run().unwrap().return_value
+}
+
+#[test]
+fn nothing_is_done_where_nothing_is_missing() {
+    require!(
+        Need::Root,
+        Feature::ArgCtx,
+        Feature::BtfEnum64,
+        Feature::ArrayMmap
+    );
+    let loaded = load("old_kernels", Probes::live()).unwrap();
+    assert_eq!(loaded.adaptations(), []);
+    assert_eq!(run(&loaded, "pass"), 2);
+}
+
+#[test]
+fn each_missing_feature_has_its_measure() {
+    require!(
+        Need::Root,
+        Feature::ArgCtx,
+        Feature::BtfEnum64,
+        Feature::ArrayMmap
+    );
+    #[track_caller]
+    fn check(missing: Feature, name: &str, expected: Measure) {
+        let loaded = load("old_kernels", Probes::without(&[missing])).unwrap();
+        assert_eq!(measures(&loaded, name), [expected], "{:?}", loaded.adaptations());
+        assert_eq!(expected.missing(), Some(missing));
+        assert_eq!(run(&loaded, "pass"), 2);
+    }
+    check(Feature::Names, "samples", Measure::NameOmitted);
+    check(Feature::Names, "pass", Measure::NameOmitted);
+    check(Feature::ArrayMmap, ".bss", Measure::NotMapped);
+    check(Feature::ArgCtx, "pass", Measure::ContextByType);
+    check(Feature::ExpectedAttachType, "pass", Measure::AttachTypeOmitted);
+    check(Feature::ProbeReadKernel, "enter", Measure::ProbeRead);
+    check(Feature::BtfFloat, "", Measure::TypesRewritten(BtfFeature::Float));
+    check(
+        Feature::BtfEnum64,
+        "",
+        Measure::TypesRewritten(BtfFeature::Enum64),
+    );
+    check(
+        Feature::BtfTypeTag,
+        "",
+        Measure::TypesRewritten(BtfFeature::TypeTag),
+    );
+    check(
+        Feature::BtfDatasec,
+        "",
+        Measure::TypesRewritten(BtfFeature::Datasec),
+    );
+    // Only who may raise the limit does.
+    if Capabilities::effective().is_some_and(|own| own.has(Capability::SYS_RESOURCE)) {
+        check(Feature::MemcgAccounting, "", Measure::MemlockRaised);
+    }
+}
+
+/// What the kernel was given shows: names and flags that were left out are not there.
+#[test]
+fn the_kernel_gets_what_it_knows() {
+    require!(Need::Root, Feature::ArrayMmap);
+    let loaded = load(
+        "old_kernels",
+        Probes::without(&[Feature::Names, Feature::ArrayMmap]),
+    )
+    .unwrap();
+    assert_eq!(loaded.map("samples").unwrap().info().unwrap().name(), "");
+    assert_eq!(loaded.program("pass").unwrap().info().unwrap().name(), "");
+    let flags = loaded.map(".bss").unwrap().info().unwrap().flags();
+    assert!(!flags.contains(bpfld::MapFlags::MMAPABLE), "{flags}");
+    // without BTF none of it has types
+    let loaded = load("network", Probes::without(&[Feature::Btf])).unwrap();
+    assert_eq!(measures(&loaded, ""), [Measure::TypesOmitted]);
+    assert!(loaded.maps().all(|map| map.info().unwrap().btf_id().is_none()));
+}
+
+#[test]
+fn all_together_on_a_very_old_kernel() {
+    require!(Need::Root);
+    // 4.14 has no global variables: whoever uses them is rejected by name, and the map is told.
+    let object = object("old_kernels");
+    let mut loader = Loader::new();
+    loader.probes(Probes::as_of(Release::new(4, 14)));
+    let partial = loader.load_partial(&object).unwrap();
+    assert_eq!(measures(&partial.loaded, ".bss"), [Measure::GlobalDataOmitted]);
+    let mut told = measures(&partial.loaded, "enter");
+    told.sort_by_key(|measure| measure.words());
+    assert_eq!(
+        told,
+        [Measure::RecordsOmitted, Measure::NameOmitted, Measure::ProbeRead]
+    );
+    assert_eq!(partial.failed.len(), 1, "{:?}", partial.failed);
+    // Every line names the feature and its release.
+    for adaptation in partial.loaded.adaptations() {
+        let text = adaptation.to_string();
+        assert!(
+            adaptation.measure.missing().is_none() || text.contains("since Linux"),
+            "{text}"
+        );
+    }
+    // and the limit is left alone on demand
+    loader.keep_memlock();
+    let partial = loader.load_partial(&object).unwrap();
+    let raised = |a: &bpfld::Adaptation| a.measure == Measure::MemlockRaised;
+    assert!(!partial.loaded.adaptations().iter().any(raised));
+}
+
+/// Directories made for pins go with the pins if the load fails.
+#[test]
+fn a_failed_load_leaves_no_directories() {
+    require!(Need::Root, Feature::GlobalData);
+    sandbox(|room| {
+        let object = object("rejected");
+        let Some(map) = object
+            .maps()
+            .iter()
+            .find(|map| !map.is_global_data())
+            .map(|map| map.name.to_string())
+        else {
+            panic!("the fixture has no map of its own")
+        };
+        let root = room.bpffs().join("made");
+        let mut loader = Loader::new();
+        loader.map(map.as_str()).pin(root.join("for/this/map"));
+        loader.load(&object).unwrap_err();
+        assert!(!root.exists());
+    });
+}
