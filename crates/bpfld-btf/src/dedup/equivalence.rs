@@ -6,7 +6,7 @@ use super::{
     Map,
     types::{Types, enums_are_compatible, for_each_type, forward_kind, kind, same_shape},
 };
-use crate::Kind;
+use crate::{Kind, record};
 
 /// How deeply two types are compared that must be identical, not just equivalent.
 const IDENTICAL_DEPTH: usize = 16;
@@ -61,121 +61,180 @@ impl Equivalence {
         }
         self.adjusts_base = false;
         self.pending.clear();
-        self.pending.push((candidate, canonical));
-        while let Some((candidate, canonical)) = self.pending.pop() {
-            if !self.agrees(types, map, candidate, canonical, budget) {
-                return false;
+        let mut next = Some((candidate, canonical));
+        while let Some((candidate, canonical)) = next.take().or_else(|| self.pending.pop()) {
+            match self.compare(types, map, candidate, canonical, budget) {
+                Step::Differ => return false,
+                Step::Agree => {}
+                Step::Follow(pair) => next = Some(pair),
             }
         }
         true
     }
 
     /// Compares two types by themselves, and puts what they refer to on the list.
-    fn agrees(&mut self, types: &Types, map: &Map, candidate: u32, canonical: u32, budget: &mut u64) -> bool {
+    fn compare(
+        &mut self,
+        types: &Types,
+        map: &Map,
+        candidate: u32,
+        canonical: u32,
+        budget: &mut u64,
+    ) -> Step {
         if map.resolve(candidate) == map.resolve(canonical) {
-            return true;
+            return Step::Agree;
         }
+        let Some(left) = budget.checked_sub(1) else {
+            return Step::Differ;
+        };
+        *budget = left;
         let canonical = resolve_forward(types, map, canonical);
         let Some(assumed) = self.assumed.get_mut(canonical as usize) else {
-            return false;
+            return Step::Differ;
         };
         if *assumed != UNKNOWN {
             // Compilers write identical arrays and anonymous types several times over within one unit.
-            return *assumed == candidate || identical(types, *assumed, candidate, IDENTICAL_DEPTH, budget);
+            let is_same =
+                *assumed == candidate || identical(types, *assumed, candidate, IDENTICAL_DEPTH, budget);
+            return Step::of(is_same);
         }
         *assumed = candidate;
         self.order.push(canonical);
         let (ours, theirs) = (types.record(candidate), types.record(canonical));
-        if ours.first() != theirs.first() {
-            return false;
+        let (Some((&[name, info, target], our_body)), Some((&[other_name, _, other_target], their_body))) =
+            (ours.split_first_chunk(), theirs.split_first_chunk())
+        else {
+            // One of them is `void`, and not both.
+            return Step::Differ;
+        };
+        if name != other_name {
+            return Step::Differ;
         }
-        let (kind, other) = (kind(ours), kind(theirs));
+        let (kind, other) = (record::kind_of(info), kind(theirs));
         if kind != other {
-            return match (forward_kind(ours), forward_kind(theirs)) {
+            return Step::of(match (forward_kind(ours), forward_kind(theirs)) {
                 (Some(declared), None) => declared == other,
                 (None, Some(declared)) => {
                     self.adjusts_base |= declared == kind && canonical < types.first_own;
                     declared == kind
                 }
                 _ => kind.is_enumeration() && enums_are_compatible(ours, theirs),
-            };
+            });
         }
         match kind {
-            Kind::ENUM | Kind::ENUM64 => return enums_are_compatible(ours, theirs),
-            Kind::VAR | Kind::DATASEC | Kind::DECL_TAG => return false,
-            _ => {}
+            Kind::ENUM | Kind::ENUM64 => Step::of(enums_are_compatible(ours, theirs)),
+            Kind::VAR | Kind::DATASEC | Kind::DECL_TAG => Step::Differ,
+            _ if !same_shape(ours, theirs) => Step::Differ,
+            Kind::STRUCT | Kind::UNION => {
+                let members = our_body.as_chunks().0.iter().zip(their_body.as_chunks().0);
+                let pairs = members.map(|([_, a, _], [_, b, _]): (&[u32; 3], &[u32; 3])| (*a, *b));
+                Step::of(self.enter(types, map, pairs.rev(), budget))
+            }
+            Kind::FUNC_PROTO => {
+                let params = our_body.as_chunks().0.iter().zip(their_body.as_chunks().0);
+                let pairs = params.map(|([_, a], [_, b]): (&[u32; 2], &[u32; 2])| (*a, *b));
+                if self.enter(types, map, pairs.rev(), budget) {
+                    Step::Follow((target, other_target))
+                } else {
+                    Step::Differ
+                }
+            }
+            Kind::ARRAY => {
+                let pairs = our_body.iter().copied().zip(their_body.iter().copied());
+                Step::of(self.enter(types, map, pairs.take(2), budget))
+            }
+            kind if kind.has_target() => Step::Follow((target, other_target)),
+            _ => Step::Agree,
         }
-        same_shape(ours, theirs) && self.enter(types, map, ours, theirs, budget)
     }
 
-    /// Puts what two records of the same shape refer to on the list, unless it is the same already. False if some of it
-    /// cannot agree.
-    fn enter(&mut self, types: &Types, map: &Map, ours: &[u32], theirs: &[u32], budget: &mut u64) -> bool {
-        let first = self.pending.len();
-        for_each_type(ours, |candidate| self.pending.push((candidate, 0)));
-        let Some(new) = self.pending.get_mut(first..) else {
-            return false;
-        };
-        let Some(left) = budget.checked_sub(1 + new.len() as u64) else {
+    /// Puts pairs on the list that are not the same already, the last on top. False if some of them cannot agree.
+    fn enter(
+        &mut self,
+        types: &Types,
+        map: &Map,
+        pairs: impl ExactSizeIterator<Item = (u32, u32)>,
+        budget: &mut u64,
+    ) -> bool {
+        let Some(left) = budget.checked_sub(pairs.len() as u64) else {
             return false;
         };
         *budget = left;
-        let mut pairs = new.iter_mut();
-        for_each_type(theirs, |canonical| {
-            if let Some(pair) = pairs.next() {
-                pair.1 = canonical;
-            }
-        });
-        let (mut kept, mut agrees) = (0, true);
-        for at in 0..new.len() {
-            let Some((candidate, canonical)) = new.get(at).copied() else {
-                break;
-            };
+        for (candidate, canonical) in pairs {
             if map.resolve(candidate) == map.resolve(canonical) {
                 continue;
             }
-            // Whatever else, names must be the same.
-            agrees &= types.name(candidate) == types.name(canonical);
-            if let Some(place) = new.get_mut(kept) {
-                *place = (candidate, canonical);
+            // Looking at all neighbours first finds most differences before the way through the graph begins.
+            if !may_agree(types.head(candidate), types.head(canonical)) {
+                return false;
             }
-            kept += 1;
+            self.pending.push((candidate, canonical));
         }
-        // The first goes on top.
-        if let Some(new) = new.get_mut(..kept) {
-            new.reverse();
-        }
-        self.pending.truncate(first + kept);
-        agrees
+        true
     }
 }
 
-/// Whether two types are written the same way all the way down.
+/// Whether types with these heads can be equivalent at all.
+fn may_agree(ours: [u32; 3], theirs: [u32; 3]) -> bool {
+    let ([name, info, size], [other_name, other_info, other_size]) = (ours, theirs);
+    let (kind, other) = (record::kind_of(info), record::kind_of(other_info));
+    name == other_name
+        && match kind {
+            Kind::FWD => other == Kind::FWD || other.is_composite(),
+            Kind::STRUCT | Kind::UNION => other == Kind::FWD || (info, size) == (other_info, other_size),
+            Kind::ENUM | Kind::ENUM64 => other.is_enumeration(),
+            _ => info == other_info,
+        }
+}
+
+/// What comes of comparing two types by themselves.
+enum Step {
+    Differ,
+    Agree,
+    /// They agree if these do.
+    Follow((u32, u32)),
+}
+
+impl Step {
+    fn of(agrees: bool) -> Self {
+        if agrees { Self::Agree } else { Self::Differ }
+    }
+}
+
+/// Whether two types are written the same way all the way down. `depth` is how many structs, unions, arrays and
+/// prototypes may be within each other.
 fn identical(types: &Types, a: u32, b: u32, depth: usize, budget: &mut u64) -> bool {
-    if a == b {
-        return true;
+    let (mut a, mut b) = (a, b);
+    while a != b {
+        let Some(left) = budget.checked_sub(1) else {
+            return false;
+        };
+        *budget = left;
+        let (ours, theirs) = (types.record(a), types.record(b));
+        let kind = kind(ours);
+        match kind {
+            _ if kind != self::kind(theirs) => return false,
+            Kind::ENUM | Kind::ENUM64 => return enums_are_compatible(ours, theirs),
+            Kind::VAR | Kind::DATASEC | Kind::DECL_TAG => return false,
+            _ if !same_shape(ours, theirs) => return false,
+            Kind::STRUCT | Kind::UNION | Kind::ARRAY | Kind::FUNC_PROTO => {
+                let Some(depth) = depth.checked_sub(1) else {
+                    return false;
+                };
+                let (mut our_ids, mut their_ids) = (Vec::new(), Vec::new());
+                for_each_type(ours, |id| our_ids.push(id));
+                for_each_type(theirs, |id| their_ids.push(id));
+                let mut pairs = our_ids.into_iter().zip(their_ids);
+                return pairs.all(|(a, b)| identical(types, a, b, depth, budget));
+            }
+            kind if kind.has_target() => {
+                let target = |words: &[u32]| words.get(2).copied().unwrap_or(0);
+                (a, b) = (target(ours), target(theirs));
+            }
+            _ => return true,
+        }
     }
-    let (Some(depth), Some(left)) = (depth.checked_sub(1), budget.checked_sub(1)) else {
-        return false;
-    };
-    *budget = left;
-    let (a, b) = (types.record(a), types.record(b));
-    if kind(a) != kind(b) {
-        return false;
-    }
-    match kind(a) {
-        Kind::ENUM | Kind::ENUM64 => return enums_are_compatible(a, b),
-        Kind::VAR | Kind::DATASEC | Kind::DECL_TAG => return false,
-        _ => {}
-    }
-    if !same_shape(a, b) {
-        return false;
-    }
-    let [mut ours, mut theirs] = [Vec::new(), Vec::new()];
-    for_each_type(a, |id| ours.push(id));
-    for_each_type(b, |id| theirs.push(id));
-    let mut pairs = ours.into_iter().zip(theirs);
-    pairs.all(|(a, b)| identical(types, a, b, depth, budget))
+    true
 }
 
 /// What a forward declaration was found to declare; else the type itself.

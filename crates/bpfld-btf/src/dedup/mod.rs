@@ -318,10 +318,10 @@ impl Pass {
                 *entry = new;
             }
         }
-        let mut builder = source.empty_like();
-        let first = builder.first_string();
-        // Where each string is now, by where it was; zero if nothing is known.
-        let mut strings = vec![0; source.string_len()];
+        // Types that are merged have the same strings, so that none is left over: they can stay where they are. Not so
+        // where the base has the same types.
+        let mut strings = Moved::new(source);
+        let mut builder = strings.builder(source);
         for id in self.ids() {
             if self.map.at(id) != id {
                 continue;
@@ -330,24 +330,56 @@ impl Pass {
             record::visit(words, |reference, word| {
                 match reference {
                     Reference::Type => *word = ids.get(*word as usize).map_or(0, |id| id.0),
-                    Reference::String => {
-                        // The base's strings stay where they are.
-                        let Some(own) = word.checked_sub(first).filter(|_| *word != 0) else {
-                            return Ok(());
-                        };
-                        let missing = || Error::new(ErrorKind::StringOffset(*word), 0);
-                        let place = strings.get_mut(own as usize).ok_or_else(missing)?;
-                        if *place == 0 {
-                            *place = builder.string_bytes(source.string_at(*word).ok_or_else(missing)?)?;
-                        }
-                        *word = *place;
-                    }
+                    Reference::String => *word = strings.place(*word, source, &mut builder)?,
                 }
                 Ok::<(), Error>(())
             })?;
             builder.push(words)?;
         }
         Ok(Deduplicated { builder, ids })
+    }
+}
+
+/// Where the strings of a builder are in another one.
+enum Moved {
+    /// Where they were.
+    No,
+    /// By offset in the own section; zero if not known.
+    To(Vec<u32>),
+}
+
+impl Moved {
+    fn new(source: &Builder) -> Self {
+        match source.base() {
+            None => Self::No,
+            Some(_) => Self::To(vec![0; source.string_len()]),
+        }
+    }
+
+    /// A builder without types.
+    fn builder(&self, source: &Builder) -> Builder {
+        match self {
+            Self::No => source.without_types(),
+            Self::To(_) => source.empty_like(),
+        }
+    }
+
+    fn place(&mut self, offset: u32, source: &Builder, builder: &mut Builder) -> Result<u32, Error> {
+        let missing = || Error::new(ErrorKind::StringOffset(offset), 0);
+        let places = match self {
+            Self::No if (offset as usize) < source.string_len() => return Ok(offset),
+            Self::No => return Err(missing()),
+            Self::To(places) => places,
+        };
+        // The base's strings stay where they are.
+        let Some(own) = offset.checked_sub(builder.first_string()) else {
+            return Ok(offset);
+        };
+        let place = places.get_mut(own as usize).ok_or_else(missing)?;
+        if *place == 0 {
+            *place = builder.string_bytes(source.string_at(offset).ok_or_else(missing)?)?;
+        }
+        Ok(*place)
     }
 }
 

@@ -1,13 +1,13 @@
-//! Types by hash, the latest first.
+//! Types by hash, the earliest first.
 
 use alloc::{vec, vec::Vec};
 
-/// A hash table of type ids, chained through the ids themselves.
+/// A hash table of type ids, chained in rings through the ids themselves.
 #[derive(Debug)]
 pub(super) struct Table {
     /// For each slot the latest type, or zero.
-    heads: Vec<u32>,
-    /// For each type its hash, and the one that was entered before it in the same slot.
+    tails: Vec<u32>,
+    /// For each type its hash, and the next one in the same slot; after the latest comes the earliest.
     entries: Vec<(u32, u32)>,
 }
 
@@ -15,23 +15,31 @@ impl Table {
     /// A table for this many types.
     pub(super) fn new(types: u32) -> Self {
         Self {
-            heads: vec![0; (types as usize).next_power_of_two()],
+            tails: vec![0; (types as usize).next_power_of_two()],
             entries: vec![(0, 0); types as usize],
         }
     }
 
     fn slot(&self, hash: u32) -> usize {
-        hash as usize & (self.heads.len() - 1)
+        hash as usize & (self.tails.len() - 1)
     }
 
     pub(super) fn insert(&mut self, hash: u32, id: u32) {
         let slot = self.slot(hash);
-        if let (Some(head), Some(entry)) = (self.heads.get_mut(slot), self.entries.get_mut(id as usize)) {
-            *entry = (hash, core::mem::replace(head, id));
+        let Some(tail) = self.tails.get_mut(slot) else {
+            return;
+        };
+        let before = core::mem::replace(tail, id);
+        let first = match self.entries.get_mut(before as usize) {
+            Some((_, next)) if before != 0 => core::mem::replace(next, id),
+            _ => id,
+        };
+        if let Some(entry) = self.entries.get_mut(id as usize) {
+            *entry = (hash, first);
         }
     }
 
-    /// The latest type with this hash that `is_same` accepts. Each type that is looked at takes one from the budget;
+    /// The earliest type with this hash that `is_same` accepts. Each type that is looked at takes one from the budget;
     /// when that is used up, nothing is found.
     pub(super) fn find(
         &self,
@@ -39,15 +47,22 @@ impl Table {
         budget: &mut u64,
         mut is_same: impl FnMut(u32, &mut u64) -> bool,
     ) -> Option<u32> {
-        let mut at = self.heads.get(self.slot(hash)).copied()?;
-        while at != 0 {
+        let tail = self
+            .tails
+            .get(self.slot(hash))
+            .copied()
+            .filter(|tail| *tail != 0)?;
+        let mut at = tail;
+        loop {
             *budget = budget.checked_sub(1)?;
-            let (other, next) = self.entries.get(at as usize).copied()?;
+            at = self.entries.get(at as usize)?.1;
+            let (other, _) = *self.entries.get(at as usize)?;
             if other == hash && is_same(at, budget) {
                 return Some(at);
             }
-            at = next;
+            if at == tail {
+                return None;
+            }
         }
-        None
     }
 }

@@ -102,6 +102,16 @@ impl Types {
         }
     }
 
+    /// The first words of a record; zeros for `void`.
+    pub(super) fn head(&self, id: u32) -> [u32; HEAD_WORDS] {
+        let start = self.starts.get(id as usize).copied().unwrap_or(0) as usize;
+        let head = self.words.get(start..).and_then(|words| words.first_chunk());
+        match id {
+            0 => [0; HEAD_WORDS],
+            _ => head.copied().unwrap_or_default(),
+        }
+    }
+
     pub(super) fn kind(&self, id: u32) -> Kind {
         kind(self.record(id))
     }
