@@ -55,6 +55,7 @@ mod record;
 mod relocate;
 mod render;
 mod resolve;
+mod rust;
 mod strings;
 mod ty;
 mod type_name;
@@ -64,7 +65,7 @@ pub use crate::{
     btf::Btf,
     builder::{Builder, Field, SectionEntry, Sign},
     bytes::Bytes,
-    c::CError,
+    c::DeclareError,
     dedup::Deduplicated,
     diff::{Change, Detail, Diff, Place},
     distill::Distilled,

@@ -4,7 +4,7 @@
 
 mod common;
 
-use bpfld_btf::{Btf, Builder, CError, Endian, Field, IntEncoding, Kind, Sign, TypeId};
+use bpfld_btf::{Btf, Builder, DeclareError, Endian, Field, IntEncoding, Kind, Sign, TypeId};
 use proptest::prelude::*;
 
 #[track_caller]
@@ -366,7 +366,10 @@ fn declarations_without_end() {
     let btf = b.finish().unwrap();
     for root in [root, named, looped] {
         let error = btf.write_c(&[root], &mut String::new()).unwrap_err();
-        assert!(matches!(error, CError::TooLarge | CError::Btf(_)), "{error}");
+        assert!(
+            matches!(error, DeclareError::TooLarge | DeclareError::Btf(_)),
+            "{error}"
+        );
     }
 }
 

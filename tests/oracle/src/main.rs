@@ -2,6 +2,8 @@
 
 mod core;
 mod libbpf;
+mod minimal;
+mod raw;
 
 use std::process::ExitCode;
 
@@ -19,11 +21,17 @@ struct Cli {
 enum Question {
     /// Are the instructions the same after CO-RE relocation, for every program and every kernel?
     Core(core::Args),
+    /// Are the instructions the same after relocation against minimal types?
+    Min(minimal::Args),
+    /// Are the records of types the same as text?
+    Raw(raw::Args),
 }
 
 fn main() -> ExitCode {
     let answer: Result<bool> = match Cli::parse().question {
         Question::Core(args) => core::run(&args),
+        Question::Min(args) => minimal::run(&args),
+        Question::Raw(args) => raw::run(&args),
     };
     match answer {
         Ok(true) => ExitCode::SUCCESS,

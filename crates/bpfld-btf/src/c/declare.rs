@@ -4,7 +4,7 @@ use alloc::{format, string::String};
 use core::fmt::Write;
 
 use super::{
-    CError,
+    DeclareError,
     layout::{Layout, tabs},
     names::{Names, identifier},
     spelling,
@@ -89,13 +89,13 @@ impl<'a> Printer<'a> {
         }
     }
 
-    fn spend(&mut self) -> Result<(), CError> {
-        self.budget = self.budget.checked_sub(1).ok_or(CError::TooLarge)?;
+    fn spend(&mut self) -> Result<(), DeclareError> {
+        self.budget = self.budget.checked_sub(1).ok_or(DeclareError::TooLarge)?;
         Ok(())
     }
 
     /// `struct name`, `union name`, `enum name`; without a name where there is none.
-    pub(super) fn tag(&mut self, ty: Type<'_>) -> Result<String, CError> {
+    pub(super) fn tag(&mut self, ty: Type<'_>) -> Result<String, DeclareError> {
         let keyword = match ty.forward_kind().unwrap_or(ty.kind()) {
             Kind::STRUCT => "struct",
             Kind::UNION => "union",
@@ -113,7 +113,7 @@ impl<'a> Printer<'a> {
     }
 
     /// A whole definition, with an empty line after it.
-    pub(super) fn define(&mut self, out: &mut String, id: TypeId) -> Result<(), CError> {
+    pub(super) fn define(&mut self, out: &mut String, id: TypeId) -> Result<(), DeclareError> {
         let ty = self.btf.ty(id)?;
         match ty.kind() {
             Kind::TYPEDEF => {
@@ -129,13 +129,19 @@ impl<'a> Printer<'a> {
     }
 
     /// A declaration of `name` as something of this type.
-    pub(super) fn declare(&mut self, out: &mut String, id: TypeId, name: &str) -> Result<(), CError> {
+    pub(super) fn declare(&mut self, out: &mut String, id: TypeId, name: &str) -> Result<(), DeclareError> {
         self.declare_at(out, id, name, 0)
     }
 
-    fn declare_at(&mut self, out: &mut String, id: TypeId, name: &str, indent: usize) -> Result<(), CError> {
+    fn declare_at(
+        &mut self,
+        out: &mut String,
+        id: TypeId,
+        name: &str,
+        indent: usize,
+    ) -> Result<(), DeclareError> {
         if self.depth >= MAX_DEPTH {
-            return Err(CError::TooLarge);
+            return Err(DeclareError::TooLarge);
         }
         self.depth += 1;
         let result = self.declaration(out, id, name, indent);
@@ -143,7 +149,13 @@ impl<'a> Printer<'a> {
         result
     }
 
-    fn declaration(&mut self, out: &mut String, id: TypeId, name: &str, indent: usize) -> Result<(), CError> {
+    fn declaration(
+        &mut self,
+        out: &mut String,
+        id: TypeId,
+        name: &str,
+        indent: usize,
+    ) -> Result<(), DeclareError> {
         let mut declarator = String::from(name);
         let mut qualifiers = Qualifiers::default();
         let mut is_pointer = false;
@@ -162,7 +174,7 @@ impl<'a> Printer<'a> {
                     is_pointer = true;
                 }
                 Kind::ARRAY => {
-                    let array = ty.array().ok_or(CError::TooLarge)?;
+                    let array = ty.array().ok_or(DeclareError::TooLarge)?;
                     let _ = write!(declarator, "[{}]", array.len);
                     (is_pointer, at) = (false, array.element);
                     continue;
@@ -190,7 +202,7 @@ impl<'a> Printer<'a> {
     }
 
     /// What stands leftmost in a declaration.
-    fn base(&mut self, out: &mut String, ty: Type<'_>, indent: usize) -> Result<(), CError> {
+    fn base(&mut self, out: &mut String, ty: Type<'_>, indent: usize) -> Result<(), DeclareError> {
         match ty.kind() {
             Kind::VOID => out.push_str("void"),
             Kind::INT | Kind::FLOAT => out.push_str(&spelling::number(&ty)),
@@ -212,7 +224,7 @@ impl<'a> Printer<'a> {
         Ok(())
     }
 
-    fn parameters(&mut self, out: &mut String, prototype: Type<'_>) -> Result<(), CError> {
+    fn parameters(&mut self, out: &mut String, prototype: Type<'_>) -> Result<(), DeclareError> {
         if prototype.vlen() == 0 {
             out.push_str("void");
         }
@@ -231,7 +243,7 @@ impl<'a> Printer<'a> {
         Ok(())
     }
 
-    fn composite(&mut self, out: &mut String, ty: Type<'_>, indent: usize) -> Result<(), CError> {
+    fn composite(&mut self, out: &mut String, ty: Type<'_>, indent: usize) -> Result<(), DeclareError> {
         out.push_str(&self.tag(ty)?);
         out.push_str(" {");
         let mut layout = Layout::new(self.btf, &ty)?;
@@ -261,7 +273,7 @@ impl<'a> Printer<'a> {
         Ok(())
     }
 
-    fn enumeration(&mut self, out: &mut String, ty: Type<'_>, indent: usize) -> Result<(), CError> {
+    fn enumeration(&mut self, out: &mut String, ty: Type<'_>, indent: usize) -> Result<(), DeclareError> {
         out.push_str(&self.tag(ty)?);
         if ty.vlen() == 0 {
             // C has no empty enumerations.

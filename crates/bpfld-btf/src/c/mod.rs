@@ -9,13 +9,14 @@ mod spelling;
 use alloc::{string::String, vec::Vec};
 use core::fmt::{self, Write};
 
+pub(crate) use self::names::identifier;
 use self::{declare::Printer, order::Step};
 use crate::{Btf, Error, Kind, TypeId};
 
 /// Why declarations cannot be printed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum CError {
+pub enum DeclareError {
     /// The BTF is broken where it was looked at, or has no meaning in C.
     Btf(Error),
     /// The types contain each other so many times over that printing would not end in reasonable time.
@@ -24,7 +25,7 @@ pub enum CError {
     Write,
 }
 
-impl fmt::Display for CError {
+impl fmt::Display for DeclareError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Btf(error) => fmt::Display::fmt(error, f),
@@ -34,15 +35,15 @@ impl fmt::Display for CError {
     }
 }
 
-impl core::error::Error for CError {}
+impl core::error::Error for DeclareError {}
 
-impl From<Error> for CError {
+impl From<Error> for DeclareError {
     fn from(error: Error) -> Self {
         Self::Btf(error)
     }
 }
 
-impl From<fmt::Error> for CError {
+impl From<fmt::Error> for DeclareError {
     fn from(_: fmt::Error) -> Self {
         Self::Write
     }
@@ -69,7 +70,7 @@ impl Btf {
     /// # Errors
     ///
     /// When types refer to what does not exist or makes no sense in C, or the writer fails.
-    pub fn write_c(&self, roots: &[TypeId], out: &mut impl Write) -> Result<(), CError> {
+    pub fn write_c(&self, roots: &[TypeId], out: &mut impl Write) -> Result<(), DeclareError> {
         write_steps(
             self,
             order::order(self, roots.iter().copied())?,
@@ -95,7 +96,7 @@ impl Btf {
     /// # Errors
     ///
     /// As for [`Btf::write_c`].
-    pub fn write_c_definition(&self, id: TypeId, out: &mut impl Write) -> Result<(), CError> {
+    pub fn write_c_definition(&self, id: TypeId, out: &mut impl Write) -> Result<(), DeclareError> {
         let mut text = String::new();
         Printer::new(self).define(&mut text, id)?;
         Ok(writeln!(out, "{}", text.trim_end())?)
@@ -106,7 +107,12 @@ impl Btf {
     /// # Errors
     ///
     /// As for [`Btf::write_c`].
-    pub fn write_c_declaration(&self, id: TypeId, name: &str, out: &mut impl Write) -> Result<(), CError> {
+    pub fn write_c_declaration(
+        &self,
+        id: TypeId,
+        name: &str,
+        out: &mut impl Write,
+    ) -> Result<(), DeclareError> {
         let mut text = String::new();
         Printer::new(self).declare(&mut text, id, name)?;
         Ok(out.write_str(&text)?)
@@ -119,7 +125,7 @@ impl Btf {
     /// # Errors
     ///
     /// As for [`Btf::write_c`].
-    pub fn write_vmlinux_h(&self, out: &mut impl Write) -> Result<(), CError> {
+    pub fn write_vmlinux_h(&self, out: &mut impl Write) -> Result<(), DeclareError> {
         out.write_str(PROLOGUE)?;
         let mut printer = Printer::new(self);
         let all = (1..self.len()).map(TypeId);
@@ -163,7 +169,7 @@ fn write_steps(
     steps: Vec<Step>,
     printer: &mut Printer<'_>,
     out: &mut impl Write,
-) -> Result<(), CError> {
+) -> Result<(), DeclareError> {
     let mut text = String::new();
     for step in steps {
         text.clear();

@@ -106,7 +106,7 @@ fn claim(
 }
 
 /// The name with everything replaced that C does not allow in one.
-pub(super) fn identifier(name: &str) -> String {
+pub(crate) fn identifier(name: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let starts_with_digit = name.starts_with(|c: char| c.is_ascii_digit());
     let name = name.chars().map(|c| if is_plain(c) { c } else { '_' });

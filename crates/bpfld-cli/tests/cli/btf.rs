@@ -205,3 +205,11 @@ fn types_of_several_files_are_merged() {
     };
     assert_eq!((structs(&once), structs(&twice)), (1, 1));
 }
+
+#[test]
+fn declarations_of_rust() {
+    expect_file(
+        "btf/map_values.rust.txt",
+        &output(&["dump", "map_values.el.o", "--format", "rust"]),
+    );
+}

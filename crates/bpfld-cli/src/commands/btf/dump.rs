@@ -11,7 +11,7 @@ use super::{json, source::Source};
 use crate::exit::{ExitStatus, Usage};
 use crate::output::Output;
 
-/// Print types: as C declarations, as records, or as JSON
+/// Print types: as C or Rust declarations, as records, or as JSON
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// A file, an id, vmlinux, or the name of a module
@@ -36,6 +36,8 @@ enum Notation {
     Raw,
     /// Declarations that a C compiler takes: vmlinux.h
     C,
+    /// Declarations that a Rust compiler takes, for values in maps and global variables
+    Rust,
     /// The records as one JSON object
     Json,
 }
@@ -48,6 +50,8 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<ExitStatus> {
     let written: Result<()> = match (args.format, &roots) {
         (Notation::C, None) => btf.write_vmlinux_h(&mut sink).map_err(Into::into),
         (Notation::C, Some(roots)) => btf.write_c(roots, &mut sink).map_err(Into::into),
+        (Notation::Rust, None) => btf.write_rust_all(&mut sink).map_err(Into::into),
+        (Notation::Rust, Some(roots)) => btf.write_rust(roots, &mut sink).map_err(Into::into),
         (Notation::Raw, roots) => return raw(&btf, roots.as_deref(), output),
         (Notation::Json, roots) => return json(&btf, roots.as_deref(), output),
     };
