@@ -174,11 +174,14 @@ impl VerifierLog {
 
     /// Lines from the end, without statistics and empty lines.
     fn telling_lines(&self) -> impl Iterator<Item = &str> {
-        const STATISTICS: [&str; 4] = [
+        const STATISTICS: [&str; 6] = [
             "processed ",
             "verification time ",
             "stack depth ",
             "max_states_per_insn ",
+            // behind "infinite loop detected"
+            "cur state:",
+            "old state:",
         ];
         self.lines().rev().filter(|line| {
             let line = line.trim();
@@ -228,6 +231,10 @@ mod tests {
         check(
             "0: (95) exit\nR0 !read_ok\nverification time 5 usec\nstack depth 0\nprocessed 1 insns\n",
             Some("R0 !read_ok"),
+        );
+        check(
+            "infinite loop detected at insn 0\ncur state: R1=ctx()\nold state: R1=ctx()\nprocessed 2 insns\n",
+            Some("infinite loop detected at insn 0"),
         );
         check(EXPLAINED, Some("R0 has never been initialized on this path."));
         check("Verification failed: Title only\n", Some("Title only"));

@@ -12,6 +12,7 @@ mod machine;
 mod map_kinds;
 mod maps;
 mod probes;
+mod rejections;
 mod ring;
 mod room;
 mod run;

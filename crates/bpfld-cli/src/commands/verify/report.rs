@@ -58,9 +58,41 @@ pub(super) struct ProgramRow {
     error: Option<String>,
     /// The last lines of the verifier's log, if it rejected the program.
     log_tail: Option<String>,
+    /// What the log says, taken apart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rejection: Option<Why>,
     /// Whether rights were missing.
     #[serde(skip)]
     not_permitted: bool,
+}
+
+/// Why the verifier said no.
+#[derive(Serialize)]
+struct Why {
+    /// The kind of mistake: a word that stays the same.
+    class: &'static str,
+    /// The instruction that it stopped at.
+    insn: Option<u32>,
+    file: Option<String>,
+    line: Option<u32>,
+    /// The excerpt for people.
+    #[serde(skip)]
+    text: String,
+}
+
+impl Why {
+    fn of(error: &bpfld::Error) -> Option<Why> {
+        let rejection = error.verifier_log()?.rejection()?;
+        let place = rejection.source().and_then(|line| line.place.clone());
+        let (file, line) = place.unzip();
+        Some(Why {
+            class: rejection.class().name(),
+            insn: rejection.insn().map(|insn| insn.index),
+            file,
+            line,
+            text: rejection.to_string(),
+        })
+    }
 }
 
 /// What became of an object, loaded as a whole.
@@ -152,6 +184,7 @@ impl ProgramRow {
             Ok(Err(error)) => ProgramRow {
                 verdict: error.failure().into(),
                 log_tail: tail(&error),
+                rejection: Why::of(&error),
                 error: Some(text(&error)),
                 not_permitted: is_not_permitted(&error),
                 ..self
@@ -256,6 +289,16 @@ pub(super) fn print(path: &Path, rows: &[Row], output: &mut Output) -> io::Resul
         &[3, 4, 5],
         cells.collect(),
     )?;
+    for row in rows {
+        if let Row::Program(ProgramRow {
+            program,
+            rejection: Some(why),
+            ..
+        }) = row
+        {
+            writeln!(output, "\n{program}: {}", why.text)?;
+        }
+    }
     writeln!(output)
 }
 
