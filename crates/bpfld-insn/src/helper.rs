@@ -1,5 +1,7 @@
 //! The helper functions of the kernel: an open vocabulary of 211 ids.
 
+mod callers;
+
 use core::fmt;
 use core::str::FromStr;
 

@@ -2,10 +2,12 @@
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
 mod adaptations;
+mod assembly;
 mod channels;
 mod counter;
 mod features;
 mod fixtures;
+mod helpers;
 mod links;
 mod load;
 mod machine;
