@@ -37,4 +37,7 @@ mod pages {
 
     #[doc = include_str!("../../docs/guide.md")]
     struct Guide;
+
+    #[doc = include_str!("../../docs/testing.md")]
+    struct Testing;
 }

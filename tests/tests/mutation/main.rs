@@ -55,6 +55,11 @@ fn btf_ext() {
 }
 
 #[test]
+fn machine() {
+    ring("machine");
+}
+
+#[test]
 fn core_target() {
     ring("core_target");
 }

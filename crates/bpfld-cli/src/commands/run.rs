@@ -1,26 +1,30 @@
-//! `bpfld run`: run one program in the kernel on given input, and show what it leaves in its maps.
+//! `bpfld run`: run one program on given input, in the kernel or in the userspace machine, and show what it leaves in its
+//! maps.
 
 mod contents;
 mod input;
+mod kernel;
+mod vm;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::time::Duration;
 
-use anyhow::{Context, Result};
-use bpfld::{Loader, Program, TestRunResult};
-use bpfld_object::{Object, Pinning};
+use anyhow::Result;
+use bpfld_object::Object;
 use serde::Serialize;
 
-use self::contents::MapContents;
+use self::contents::{MapContents, Raw};
+use self::vm::Trace;
 use super::inspect;
 use crate::bytes::{dump, hex};
 use crate::exit::{ExitStatus, Usage};
 use crate::output::{Format, Output};
 
-/// Run a program of an object in the kernel, and show what it returns and what is in its maps afterwards
+/// Run a program of an object, and show what it returns and what is in its maps afterwards
 ///
-/// The object is loaded, nothing is attached, and all of it is gone afterwards. Programs of the object that do not load
-/// are left out.
+/// In the kernel the object is loaded, nothing is attached, and all of it is gone afterwards; programs of the object that do
+/// not load are left out. The userspace machine needs no rights.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// A compiled BPF object
@@ -31,12 +35,37 @@ pub(crate) struct Args {
     /// (without this one of 64 zeros), else the context
     #[arg(long, value_name = "FILE|HEX")]
     data: Option<String>,
+    /// Where to run it; without this in the kernel, or where that is not permitted in the userspace machine
+    #[arg(long, value_enum)]
+    on: Option<Engine>,
+    /// Print every instruction with the registers that changed; in the userspace machine
+    #[arg(long)]
+    trace: bool,
     /// How often to run it; the time is the average
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     repeat: u32,
     /// Text for people, or one JSON object
     #[arg(long, value_enum, default_value_t)]
     output: Format,
+}
+
+/// What runs programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+enum Engine {
+    /// The running kernel
+    Kernel,
+    /// The machine in this process
+    Vm,
+}
+
+/// What came of a run, from whichever engine.
+struct Ran {
+    return_value: u32,
+    duration: Duration,
+    data: Vec<u8>,
+    context: Vec<u8>,
+    maps: Vec<Raw>,
 }
 
 /// What came of the run; its JSON form.
@@ -46,6 +75,8 @@ struct Report {
     version: u32,
     object: String,
     program: String,
+    /// Where it ran.
+    on: Engine,
     return_value: u32,
     /// Of one run, on average.
     duration_ns: u128,
@@ -61,70 +92,74 @@ struct Report {
 pub(crate) fn run(args: &Args, output: &mut Output) -> Result<ExitStatus> {
     let object = inspect::open(&args.file)?;
     let data = args.data.as_deref().map(input::read).transpose()?;
-    let loaded = load(&object, &args.program)?;
-    let program = loaded.program(&args.program)?;
-    let result = test_run(program, data, args.repeat)?;
+    check_name(&object, &args.program)?;
+    let (on, ran) = choose(args, &object, data.as_deref(), output)?;
     let report = Report {
         version: 1,
         object: args.file.display().to_string(),
         program: args.program.clone(),
-        return_value: result.return_value,
-        duration_ns: result.duration.as_nanos(),
+        on,
+        return_value: ran.return_value,
+        duration_ns: ran.duration.as_nanos(),
         repeat: args.repeat,
-        data_out: hex(&result.data),
-        context_out: hex(&result.context),
-        maps: loaded.maps().map(|map| MapContents::read(&object, map)).collect(),
+        data_out: hex(&ran.data),
+        context_out: hex(&ran.context),
+        maps: ran
+            .maps
+            .into_iter()
+            .map(|raw| MapContents::new(&object, raw))
+            .collect(),
     };
     match args.output {
         Format::Json => output.json(&report)?,
-        Format::Text => print(&report, &result, output)?,
+        Format::Text => print(&report, &ran.data, &ran.context, output)?,
     }
     Ok(ExitStatus::Ok)
 }
 
-/// Load the object without pinning anything. Only the program asked for must load.
-fn load(object: &Object, program: &str) -> Result<bpfld::Loaded> {
-    if object.program(program).is_none() {
-        let names: Vec<&str> = object.programs().iter().map(|program| &*program.name).collect();
-        let message = format!(
-            "{} has no program '{program}'; it has {}",
-            object.name(),
-            names.join(", ")
-        );
-        return Err(Usage(message).into());
+/// Run it where it is to be run, or can be.
+fn choose(args: &Args, object: &Object, data: Option<&[u8]>, output: &mut Output) -> Result<(Engine, Ran)> {
+    let trace = if args.trace { Trace::On } else { Trace::Off };
+    if args.trace && (args.on == Some(Engine::Kernel) || args.output == Format::Json) {
+        let message = "--trace is for the userspace machine, and for text";
+        return Err(Usage(message.to_owned()).into());
     }
-    let mut loader = Loader::new();
-    for map in object.maps().iter().filter(|map| map.pinning != Pinning::None) {
-        loader.map(&*map.name).no_pin();
+    let mut in_vm =
+        || vm::run(object, &args.program, data, args.repeat, trace, output).map(|ran| (Engine::Vm, ran));
+    if args.trace || args.on == Some(Engine::Vm) {
+        return in_vm();
     }
-    let mut partial = loader.autoload(program, true).load_partial(object)?;
-    match partial.failed.iter().position(|(name, _)| name == program) {
-        Some(at) => Err(partial.failed.swap_remove(at).1.into()),
-        None => Ok(partial.loaded),
+    match kernel::run(object, &args.program, data, args.repeat) {
+        Err(error) if args.on.is_none() && ExitStatus::of(&error) == ExitStatus::NotPermitted => in_vm(),
+        ran => Ok((Engine::Kernel, ran?)),
     }
 }
 
-fn test_run(program: &Program, data: Option<Vec<u8>>, repeat: u32) -> Result<TestRunResult> {
-    let kind = program.program_type();
-    let run = program.test_run();
-    let run = if repeat > 1 { run.repeat(repeat) } else { run };
-    let result = match (input::Takes::of(kind), &data) {
-        (input::Takes::Packet, Some(data)) => run.data(data).run(),
-        (input::Takes::Packet, None) => run.data(&[0; 64]).run(),
-        (input::Takes::Context, Some(data)) => run.context(&data[..]).run(),
-        (input::Takes::Context, None) => run.run(),
-    };
-    result.with_context(|| format!("cannot run a program of type {kind}"))
+fn check_name(object: &Object, program: &str) -> Result<()> {
+    if object.program(program).is_some() {
+        return Ok(());
+    }
+    let names: Vec<&str> = object.programs().iter().map(|program| &*program.name).collect();
+    let message = format!(
+        "{} has no program '{program}'; it has {}",
+        object.name(),
+        names.join(", ")
+    );
+    Err(Usage(message).into())
 }
 
-fn print(report: &Report, result: &TestRunResult, output: &mut Output) -> io::Result<()> {
+fn print(report: &Report, data: &[u8], context: &[u8], output: &mut Output) -> io::Result<()> {
     let Report {
+        on,
         return_value,
         duration_ns,
         repeat,
         maps,
         ..
     } = report;
+    if *on == Engine::Vm {
+        writeln!(output, "ran in        the userspace machine")?;
+    }
     writeln!(output, "return value  {return_value}")?;
     match repeat {
         1 => writeln!(output, "time          {duration_ns} ns")?,
@@ -133,7 +168,7 @@ fn print(report: &Report, result: &TestRunResult, output: &mut Output) -> io::Re
             "time          {duration_ns} ns on average of {repeat} runs"
         )?,
     }
-    for (title, bytes) in [("data", &result.data), ("context", &result.context)] {
+    for (title, bytes) in [("data", data), ("context", context)] {
         if !bytes.is_empty() {
             writeln!(output, "\n{title} afterwards, {} bytes", bytes.len())?;
             write!(output, "{}", dump(bytes))?;

@@ -42,6 +42,36 @@ fn check(args: &[&str], expected: &str) {
 #[test]
 fn the_missing_capability_is_named() {
     require!(Need::Root);
-    check(&["run", "xdp_drop"], "this process lacks CAP_BPF");
+    check(
+        &["run", "xdp_drop", "--on", "kernel"],
+        "this process lacks CAP_BPF",
+    );
     check(&["verify"], "this process lacks CAP_BPF");
+}
+
+#[test]
+fn without_rights_programs_run_in_the_userspace_machine() {
+    require!(Need::Root);
+    let folder = tempfile::tempdir().unwrap();
+    let (command, object) = copy(&folder, &fixture("network"));
+    let mut run = Command::new(command);
+    let output = run
+        .arg("run")
+        .arg(object)
+        .arg("xdp_drop")
+        .uid(NOBODY)
+        .gid(NOBODY)
+        .output()
+        .unwrap();
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(
+        output.status.code(),
+        Some(0),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert!(
+        stdout.contains("userspace machine") && stdout.contains("return value  1"),
+        "{stdout}"
+    );
 }

@@ -70,3 +70,55 @@ fn a_rejected_program_is_1() {
     assert_eq!((run.status, &*run.stdout), (1, ""));
     assert!(run.stderr.contains("rejected by the verifier"), "{}", run.stderr);
 }
+
+#[test]
+fn the_userspace_machine_needs_no_rights() {
+    let run = bpfld([
+        "run",
+        "--on",
+        "vm",
+        "--output",
+        "json",
+        &fixture("network"),
+        "xdp_drop",
+    ]);
+    assert_eq!((run.status, &*run.stderr), (0, ""));
+    let [report] = &json_lines(&run.stdout)[..] else {
+        panic!("one line: {}", run.stdout)
+    };
+    assert_eq!(
+        (&report["return_value"], &report["on"]),
+        (&1.into(), &"vm".into())
+    );
+    assert_eq!(report["data_out"], "00".repeat(64));
+    let run = bpfld(["run", "--on", "vm", &fixture("globals"), "numbers"]);
+    assert!(
+        run.stdout.contains("greeting: \"good morning\""),
+        "{}",
+        run.stdout
+    );
+}
+
+#[test]
+fn a_trace_shows_instructions_and_registers() {
+    let run = bpfld(["run", "--trace", &fixture("network"), "xdp_drop"]);
+    assert_eq!((run.status, &*run.stderr), (0, ""));
+    for part in [
+        "call 1",
+        "r0 = 0x",
+        "exit",
+        "return value  1",
+        "SEC(\"xdp\") int xdp_drop",
+    ] {
+        assert!(run.stdout.contains(part), "{part} in\n{}", run.stdout);
+    }
+    let run = bpfld([
+        "run",
+        "--trace",
+        "--on",
+        "kernel",
+        &fixture("network"),
+        "xdp_drop",
+    ]);
+    assert_eq!(run.status, 2);
+}

@@ -2,7 +2,8 @@
 
 use std::io::{self, Write};
 
-use bpfld::{Map, MapType};
+use bpfld::MapType;
+use bpfld_insn::Endian;
 use bpfld_object::{MapDef, MapIndex, Object, Variable};
 use serde::Serialize;
 use serde_json::Value;
@@ -11,7 +12,56 @@ use crate::output::Output;
 use crate::values::{Shown, shorten, show};
 
 /// More elements than a person reads; the rest is counted.
-const MOST: usize = 1000;
+pub(super) const MOST: usize = 1000;
+
+/// What is in a map, as bytes: as the kernel or the userspace machine has it.
+pub(super) struct Raw {
+    pub(super) name: String,
+    pub(super) map_type: MapType,
+    pub(super) max_entries: u32,
+    /// Keys with their values, one for each CPU that has its own; at most [`MOST`] that are to be shown, or why there are none.
+    pub(super) elements: Result<Vec<Element>, String>,
+    /// How many more there are.
+    pub(super) left_out: usize,
+}
+
+/// A key with its values.
+pub(super) type Element = (Vec<u8>, Vec<Vec<u8>>);
+
+impl Raw {
+    /// Takes elements until there are enough, leaving out those of arrays that are zero.
+    pub(super) fn collect<E: ToString>(
+        name: &str,
+        map_type: MapType,
+        max_entries: u32,
+        elements: impl Iterator<Item = Result<Element, E>>,
+    ) -> Raw {
+        let is_array = matches!(map_type, MapType::ARRAY | MapType::PERCPU_ARRAY);
+        // the only element of global data is shown whatever it holds
+        let may_skip = is_array && max_entries > 1;
+        let mut left_out = 0;
+        let mut taken = Vec::new();
+        let mut error = None;
+        for element in elements {
+            match element {
+                Ok((_, values)) if may_skip && values.iter().flatten().all(|byte| *byte == 0) => {}
+                Ok(_) if taken.len() >= MOST => left_out += 1,
+                Ok(element) => taken.push(element),
+                Err(problem) => {
+                    error = Some(problem.to_string());
+                    break;
+                }
+            }
+        }
+        Raw {
+            name: name.to_owned(),
+            map_type,
+            max_entries,
+            elements: error.map_or(Ok(taken), Err),
+            left_out,
+        }
+    }
+}
 
 /// A map and its elements.
 #[derive(Serialize)]
@@ -39,35 +89,36 @@ struct Entry {
 }
 
 impl MapContents {
-    pub(super) fn read(object: &Object, map: &Map) -> MapContents {
-        let index = object.map_index(map.name());
+    pub(super) fn new(object: &Object, raw: Raw) -> MapContents {
+        let Raw {
+            name,
+            map_type,
+            max_entries,
+            elements,
+            left_out,
+        } = raw;
+        let index = object.map_index(&name);
         let def = index.and_then(|index| object.maps().get(index.index()));
         let mut contents = MapContents {
-            name: map.name().to_owned(),
-            map_type: map.map_type().to_string(),
-            max_entries: map.max_entries(),
+            name,
+            map_type: map_type.to_string(),
+            max_entries,
             entries: Vec::new(),
-            left_out: 0,
+            left_out,
             error: None,
         };
-        let outcome = match (index, def) {
-            (Some(index), Some(def)) if def.is_global_data() => contents.variables(object, index, map),
-            _ if is_readable(map.map_type()) => contents.elements(object, def, map),
-            _ => {
-                contents.error = Some("elements of this type of map cannot be read".to_owned());
-                Ok(())
+        match (elements, index, def) {
+            (Err(error), ..) => contents.error = Some(error),
+            (Ok(elements), Some(index), Some(def)) if def.is_global_data() => {
+                let bytes = elements.into_iter().flat_map(|(_, values)| values).next();
+                contents.variables(object, index, &bytes.unwrap_or_default());
             }
-        };
-        if let Err(error) = outcome {
-            contents.error = Some(error.to_string());
+            (Ok(elements), _, def) => contents.elements(object, def, map_type, elements),
         }
         contents
     }
 
-    fn variables(&mut self, object: &Object, index: MapIndex, map: &Map) -> bpfld::Result<()> {
-        let Some(bytes) = map.lookup(&[0; 4])? else {
-            return Ok(());
-        };
+    fn variables(&mut self, object: &Object, index: MapIndex, bytes: &[u8]) {
         for variable in object.variables().iter().filter(|variable| variable.map == index) {
             let Variable {
                 name,
@@ -91,28 +142,26 @@ impl MapContents {
                 values: None,
             });
         }
-        Ok(())
     }
 
-    fn elements(&mut self, object: &Object, def: Option<&MapDef>, map: &Map) -> bpfld::Result<()> {
+    fn elements(&mut self, object: &Object, def: Option<&MapDef>, map_type: MapType, elements: Vec<Element>) {
         let (key_type, value_type) = (
             def.and_then(|def| def.key_type),
             def.and_then(|def| def.value_type),
         );
-        let is_array = matches!(map.map_type(), MapType::ARRAY | MapType::PERCPU_ARRAY);
+        let is_array = matches!(map_type, MapType::ARRAY | MapType::PERCPU_ARRAY);
         let btf = object.btf().map(AsRef::as_ref);
-        for entry in map.entries() {
-            let (key, value) = entry?;
-            if is_array && value.iter().all(|byte| *byte == 0) {
-                continue;
-            }
-            if self.entries.len() >= MOST {
-                self.left_out += 1;
+        for (key, values) in elements {
+            let is_zero = values.iter().flatten().all(|byte| *byte == 0);
+            if is_array && is_zero {
                 continue;
             }
             let key = match <[u8; 4]>::try_from(&key[..]) {
                 Ok(index) if is_array => {
-                    let index = u32::from_ne_bytes(index);
+                    let index = match object.endian() {
+                        Endian::Little => u32::from_le_bytes(index),
+                        Endian::Big => u32::from_be_bytes(index),
+                    };
                     Shown {
                         json: Value::from(index),
                         text: index.to_string(),
@@ -120,20 +169,13 @@ impl MapContents {
                 }
                 _ => show(btf, key_type, &key),
             };
-            let (value, values) = match map.cpus() {
-                1 => (Some(show(btf, value_type, &value)), None),
-                cpus => {
-                    let stride = value.len() / cpus;
-                    let size = map.spec().value_size as usize;
-                    let values = value
-                        .chunks(stride.max(1))
-                        .map(|v| show(btf, value_type, v.get(..size).unwrap_or(v)));
-                    (None, Some(values.collect()))
-                }
+            let mut shown = values.iter().map(|value| show(btf, value_type, value));
+            let (value, values) = match values.len() {
+                1 => (shown.next(), None),
+                _ => (None, Some(shown.collect())),
             };
             self.entries.push(Entry { key, value, values });
         }
-        Ok(())
     }
 
     pub(super) fn print(&self, output: &mut Output) -> io::Result<()> {
@@ -168,19 +210,4 @@ impl MapContents {
             _ => writeln!(output, "    and {left_out} more"),
         }
     }
-}
-
-/// Whether user space can walk the elements of a map and read them.
-fn is_readable(kind: MapType) -> bool {
-    matches!(
-        kind,
-        MapType::HASH
-            | MapType::ARRAY
-            | MapType::PERCPU_HASH
-            | MapType::PERCPU_ARRAY
-            | MapType::LRU_HASH
-            | MapType::LRU_PERCPU_HASH
-            | MapType::LPM_TRIE
-            | MapType::STACK_TRACE
-    )
 }

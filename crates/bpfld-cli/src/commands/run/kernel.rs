@@ -1,0 +1,98 @@
+//! The run in the kernel.
+
+use anyhow::{Context, Result};
+use bpfld::{Loader, Map, MapType, Program, TestRunResult};
+use bpfld_object::{Object, Pinning};
+
+use super::contents::{Element, Raw};
+use super::{Ran, input};
+
+pub(super) fn run(object: &Object, program: &str, data: Option<&[u8]>, repeat: u32) -> Result<Ran> {
+    let loaded = load(object, program)?;
+    let TestRunResult {
+        return_value,
+        duration,
+        data,
+        context,
+        ..
+    } = test_run(loaded.program(program)?, data, repeat)?;
+    Ok(Ran {
+        return_value,
+        duration,
+        data,
+        context,
+        maps: loaded.maps().map(raw).collect(),
+    })
+}
+
+/// Load the object without pinning anything. Only the program asked for must load.
+fn load(object: &Object, program: &str) -> Result<bpfld::Loaded> {
+    let mut loader = Loader::new();
+    for map in object.maps().iter().filter(|map| map.pinning != Pinning::None) {
+        loader.map(&*map.name).no_pin();
+    }
+    let mut partial = loader.autoload(program, true).load_partial(object)?;
+    match partial.failed.iter().position(|(name, _)| name == program) {
+        Some(at) => Err(partial.failed.swap_remove(at).1.into()),
+        None => Ok(partial.loaded),
+    }
+}
+
+fn test_run(program: &Program, data: Option<&[u8]>, repeat: u32) -> Result<TestRunResult> {
+    let kind = program.program_type();
+    let run = program.test_run();
+    let run = if repeat > 1 { run.repeat(repeat) } else { run };
+    let result = match (input::Takes::of(kind), data) {
+        (input::Takes::Packet, Some(data)) => run.data(data).run(),
+        (input::Takes::Packet, None) => run.data(&[0; 64]).run(),
+        (input::Takes::Context, Some(data)) => run.context(data).run(),
+        (input::Takes::Context, None) => run.run(),
+    };
+    result.with_context(|| format!("cannot run a program of type {kind}"))
+}
+
+fn raw(map: &Map) -> Raw {
+    let (name, map_type, max_entries) = (map.name(), map.map_type(), map.max_entries());
+    if !is_readable(map_type) {
+        return Raw {
+            name: name.to_owned(),
+            map_type,
+            max_entries,
+            elements: Err("elements of this type of map cannot be read".to_owned()),
+            left_out: 0,
+        };
+    }
+    let cpus = map.cpus();
+    let size = map.spec().value_size as usize;
+    let split = |(key, value): (Vec<u8>, Vec<u8>)| -> Element {
+        if cpus == 1 {
+            return (key, vec![value]);
+        }
+        let stride = (value.len() / cpus).max(1);
+        let values = value
+            .chunks(stride)
+            .map(|value| value.get(..size).unwrap_or(value).to_vec());
+        (key, values.collect())
+    };
+    Raw::collect(
+        name,
+        map_type,
+        max_entries,
+        map.entries().map(|entry| entry.map(split)),
+    )
+}
+
+/// Whether user space can walk the elements of a map and read them.
+fn is_readable(kind: MapType) -> bool {
+    matches!(
+        kind,
+        MapType::HASH
+            | MapType::ARRAY
+            | MapType::PERCPU_HASH
+            | MapType::PERCPU_ARRAY
+            | MapType::LRU_HASH
+            | MapType::LRU_PERCPU_HASH
+            | MapType::LPM_TRIE
+            | MapType::STACK_TRACE
+    )
+}
