@@ -104,7 +104,7 @@ fn a_trace_shows_instructions_and_registers() {
     let run = bpfld(["run", "--trace", &fixture("network"), "xdp_drop"]);
     assert_eq!((run.status, &*run.stderr), (0, ""));
     for part in [
-        "call 1",
+        "call bpf_map_lookup_elem",
         "r0 = 0x",
         "exit",
         "return value  1",
