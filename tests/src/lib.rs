@@ -12,6 +12,7 @@
 )]
 
 mod alloc;
+pub mod btf_bytes;
 mod cgroup;
 mod cpu;
 mod expect;

@@ -64,6 +64,7 @@ impl Btf {
             references(&ty, &mut pending)?;
         }
         while let Some(id) = pending.pop() {
+            self.check_id(id)?;
             if id.is_void() || id.0 >= first || !needed.insert(id) {
                 continue;
             }

@@ -171,6 +171,14 @@ fn distilled_and_put_on_another_kernel() {
 }
 
 #[test]
+fn what_leads_nowhere_is_not_distilled() {
+    let mut split = Builder::split(kernel(&[], 4));
+    split.pointer(TypeId(99)).unwrap();
+    let error = split.finish().unwrap().distill().unwrap_err();
+    assert_eq!(error.kind(), &ErrorKind::TypeId(TypeId(99)));
+}
+
+#[test]
 fn functions_of_the_base_cannot_be_distilled() {
     let mut b = Builder::new();
     let prototype = b.prototype(TypeId::VOID, &[]).unwrap();

@@ -123,6 +123,7 @@ fn made_up_kernel() -> (String, Vec<u8>) {
 
 /// Makes what all inputs share, so that it is on no input's account.
 pub(crate) fn prepare() {
+    bpfld_tests::btf_bytes::prepare();
     LazyLock::force(&TARGETS);
     LazyLock::force(&LOCALS);
 }
@@ -223,6 +224,7 @@ fn read_object(bytes: &[u8]) {
 }
 
 fn read_btf(bytes: &[u8]) {
+    bpfld_tests::btf_bytes::types(bytes);
     let Ok(btf) = Btf::parse(bytes.to_vec()) else {
         return;
     };
@@ -281,6 +283,7 @@ fn walk_type(btf: &Btf, ty: &Type<'_>) {
 }
 
 fn read_btf_ext(bytes: &[u8]) {
+    bpfld_tests::btf_bytes::ext(bytes);
     let Ok(ext) = BtfExt::parse(bytes.to_vec()) else {
         return;
     };
