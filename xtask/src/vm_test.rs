@@ -5,6 +5,8 @@ mod guest;
 mod libtest;
 mod matrix;
 mod page;
+mod pure;
+mod toolchain;
 
 use std::{collections::VecDeque, fs, path::PathBuf, sync::Mutex, thread, time::Instant};
 
@@ -14,6 +16,7 @@ use bpfld_guest::{Accel, Arch, Cache, Kernel, KernelName, MODULES};
 use crate::shell;
 use build::Suites;
 use matrix::{Column, Matrix};
+use toolchain::Toolchain;
 
 /// The kernels that are tried unless others are named: each long-term line that can be had, and the newest.
 const ROW: [&str; 5] = ["5.10", "6.1", "6.12", "6.18", "newest"];
@@ -50,6 +53,9 @@ pub(crate) struct Args {
     /// Architecture: x86_64, aarch64 or s390x
     #[arg(long, default_value = std::env::consts::ARCH)]
     arch: String,
+    /// Run the tests that need no kernel, in an emulator for single programs (another architecture only)
+    #[arg(long)]
+    pure: bool,
     /// Install what is missing
     #[arg(long)]
     install: bool,
@@ -57,6 +63,9 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Result<()> {
     let arch = Arch::named(&args.arch).with_context(|| format!("guests cannot be {}", args.arch))?;
+    if args.pure {
+        return pure::run(arch, args.install, args.filter.as_deref());
+    }
     if !shell::exists(arch.qemu()) {
         ensure!(
             args.install,
@@ -67,7 +76,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         shell::install(&[arch.qemu_package()])?;
     }
     let start = Instant::now();
-    let suites = Suites::build(arch)?;
+    let suites = Suites::build(&Toolchain::of(arch, args.install)?)?;
     println!("built in {:.0} s", start.elapsed().as_secs_f64());
     let start = Instant::now();
     let cache = Cache::of_user()?;

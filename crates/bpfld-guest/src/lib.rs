@@ -37,3 +37,8 @@ pub use init::init;
 pub use initramfs::Initramfs;
 pub use plan::Program;
 pub use run::{Accel, Ending, Event, Guest, Outcome, ProgramRun, Status};
+
+/// The Rust in the page for users compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/other-kernels.md")]
+struct Testing;

@@ -1,154 +1,20 @@
-//! Gets the BTF of the newest kernel package of the distribution, without touching the machine's own package state.
+//! Gets the BTF of the newest kernel of the distribution.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail, ensure};
+use bpfld_guest::{Arch, Cache, KernelName, MODULES};
 use goblin::elf::Elf;
 
 use crate::shell;
 
-/// The suite with the newest kernels.
-const SUITE: &str = "trixie-backports";
-const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
-
 /// Release ("7.3") and BTF of the newest kernel.
 pub(super) fn newest() -> Result<(String, Vec<u8>)> {
-    let scratch = std::env::temp_dir().join(format!("bpfld-codegen-{}", std::process::id()));
-    let result = download(&scratch);
-    fs::remove_dir_all(&scratch).with_context(|| format!("cannot remove {}", scratch.display()))?;
-    result
-}
-
-fn download(scratch: &Path) -> Result<(String, Vec<u8>)> {
-    for directory in ["lists/partial", "archives/partial", "kernel"] {
-        fs::create_dir_all(scratch.join(directory))
-            .with_context(|| format!("cannot make {}", scratch.display()))?;
-    }
-    let configuration = configure(scratch)?;
-    let apt = |program: &str, arguments: &[&str]| {
-        let mut command = Command::new(program);
-        shell::output(
-            command
-                .args(arguments)
-                .env("APT_CONFIG", &configuration)
-                .current_dir(scratch.join("kernel")),
-        )
-    };
-    apt("apt-get", &["-q=2", "update"])?;
-    let names = apt("apt-cache", &["pkgnames", "linux-binary-"])?;
-    // Newest first; the index can name a package that is no longer there.
-    let mut packages: Vec<_> = names
-        .lines()
-        .filter(|name| name.ends_with("-cloud-amd64") && !name.contains("unsigned"))
-        .collect();
-    packages.sort_by_key(|name| std::cmp::Reverse(numbers(name)));
-    for package in packages.iter().take(4) {
-        if apt("apt-get", &["-q=2", "download", package]).is_err() {
-            println!("{package} is not to be had");
-            continue;
-        }
-        println!("{package}");
-        let [major, minor, ..] = numbers(package)[..] else {
-            bail!("{package} has no release in its name")
-        };
-        let archive = first_file(&scratch.join("kernel"), ".deb")?;
-        shell::output(
-            Command::new("dpkg-deb")
-                .arg("-x")
-                .arg(&archive)
-                .arg(scratch.join("kernel")),
-        )?;
-        return Ok((
-            format!("{major}.{minor}"),
-            btf(&first_file(&scratch.join("kernel"), "vmlinuz")?)?,
-        ));
-    }
-    bail!("no kernel package can be had from {SUITE}")
-}
-
-/// The numbers in a name, which order packages by release.
-fn numbers(name: &str) -> Vec<u64> {
-    name.split(|character: char| !character.is_ascii_digit())
-        .filter_map(|number| number.parse().ok())
-        .collect()
-}
-
-/// A package configuration of its own: where its state is, and one suite. Returns its path.
-fn configure(scratch: &Path) -> Result<PathBuf> {
-    let addresses = shell::output(Command::new("apt-get").args([
-        "-o",
-        &format!("Dir::State={}", scratch.join("lists").display()),
-        "-o",
-        "Dir::State::status=/dev/null",
-        "update",
-        "--print-uris",
-    ]))?;
-    // 'ADDRESS/dists/SUITE/InRelease' …: the first that is not for security updates.
-    let base = addresses
-        .lines()
-        .filter_map(|line| line.strip_prefix('\'')?.split_once("/dists/"))
-        .find(|(_, suite)| !suite.contains("security"))
-        .map(|(base, _)| base)
-        .context("this machine has no package source to go by")?;
-    let sources = scratch.join("sources.list");
-    write_private(
-        &sources,
-        &format!("deb [arch=amd64 signed-by={KEYRING} check-valid-until=no] {base} {SUITE} main\n"),
-    )?;
-    fs::write(scratch.join("status"), "")?;
-    // How this machine reaches its packages stays; everything else is our own.
-    let dump = shell::output(Command::new("apt-config").arg("dump"))?;
-    let mut text: String = dump
-        .lines()
-        .filter(|line| line.starts_with("Acquire::"))
-        .map(|line| format!("{line}\n"))
-        .collect();
-    for none in ["main", "parts", "sourceparts", "preferences", "preferencesparts"] {
-        text += &format!("Dir::Etc::{none} \"/dev/null\";\n");
-    }
-    let here = scratch.display();
-    text += &format!("Dir::Etc::sourcelist \"{}\";\n", sources.display());
-    text += &format!(
-        "Dir::State \"{here}\";\nDir::State::lists \"{here}/lists\";\nDir::State::status \"{here}/status\";\n"
-    );
-    text += &format!("Dir::Cache \"{here}\";\nDir::Cache::archives \"{here}/archives\";\n");
-    text += "APT::Architecture \"amd64\";\nAPT::Architectures { \"amd64\"; };\n";
-    text += "APT::Sandbox::User \"\";\nAcquire::Languages \"none\";\n";
-    let configuration = scratch.join("apt.conf");
-    write_private(&configuration, &text)?;
-    Ok(configuration)
-}
-
-/// Addresses and proxies are nobody else's business.
-fn write_private(path: &Path, text: &str) -> Result<()> {
-    use std::io::Write as _;
-    use std::os::unix::fs::OpenOptionsExt as _;
-    let mut file = fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)?;
-    Ok(file.write_all(text.as_bytes())?)
-}
-
-/// A file below `directory` whose name begins or ends with `part`.
-fn first_file(directory: &Path, part: &str) -> Result<PathBuf> {
-    let mut pending = vec![directory.to_owned()];
-    while let Some(directory) = pending.pop() {
-        for entry in fs::read_dir(&directory)? {
-            let entry = entry?;
-            let name = entry.file_name();
-            let name = name.to_string_lossy();
-            if entry.file_type()?.is_dir() {
-                pending.push(entry.path());
-            } else if name.starts_with(part) || name.ends_with(part) {
-                return Ok(entry.path());
-            }
-        }
-    }
-    bail!("no {part} in the package")
+    let kernel = Cache::of_user()?.fetch(KernelName::NEWEST, Arch::X86_64, MODULES)?;
+    println!("{}", kernel.release);
+    Ok((kernel.line(), btf(&kernel.image)?))
 }
 
 /// The BTF in a file: itself, the section of an ELF file, or that in a kernel image.

@@ -3,13 +3,13 @@
 use std::{
     io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Stdio,
 };
 
 use anyhow::{Context as _, Result, ensure};
-use bpfld_guest::Arch;
 use serde_json::Value;
 
+use super::toolchain::Toolchain;
 use crate::shell;
 
 /// What is built: the crates that make system calls, and the tests that need a kernel.
@@ -51,9 +51,9 @@ pub(super) struct Suite {
 }
 
 impl Suites {
-    pub(super) fn build(arch: Arch) -> Result<Suites> {
-        let init = artifacts(arch, &["build", "--package", "bpfld-guest", "--quiet"])?;
-        let all = artifacts(arch, &[&["test", "--no-run"], &TESTS[..]].concat())?;
+    pub(super) fn build(toolchain: &Toolchain) -> Result<Suites> {
+        let init = artifacts(toolchain, &["build", "--package", "bpfld-guest", "--quiet"])?;
+        let all = artifacts(toolchain, &[&["test", "--no-run"], &TESTS[..]].concat())?;
         let program = |artifacts: &[Artifact], name: &str| {
             artifacts
                 .iter()
@@ -84,24 +84,10 @@ struct Artifact {
 }
 
 /// Runs cargo for the guest's target and collects the executables that it names.
-fn artifacts(arch: Arch, arguments: &[&str]) -> Result<Vec<Artifact>> {
-    let target = arch.rust_target();
-    let flags = format!(
-        "CARGO_TARGET_{}_RUSTFLAGS",
-        target.to_uppercase().replace('-', "_")
-    );
-    let mut command = Command::new("cargo");
+fn artifacts(toolchain: &Toolchain, arguments: &[&str]) -> Result<Vec<Artifact>> {
+    let mut command = toolchain.cargo(arguments);
     command
-        .args(arguments)
-        .args(["--message-format=json-render-diagnostics", "--target", target])
-        .env(flags, "-C target-feature=+crt-static")
-        // A panic says file and line anyway, and the files of a guest lie in its memory.
-        .env("CARGO_PROFILE_DEV_DEBUG", "0")
-        .env("CARGO_PROFILE_TEST_DEBUG", "0")
-        // Emulation is slow enough; overflow checks and assertions stay.
-        .env("CARGO_PROFILE_DEV_OPT_LEVEL", "1")
-        .env("CARGO_PROFILE_TEST_OPT_LEVEL", "1")
-        .current_dir(shell::root())
+        .arg("--message-format=json-render-diagnostics")
         .stdout(Stdio::piped());
     let mut child = command
         .spawn()

@@ -175,6 +175,55 @@ impl Cache {
         &self.directory
     }
 
+    /// Downloads a package of the distribution in a version that begins so, or finds it in the cache.
+    ///
+    /// # Errors
+    ///
+    /// There is no such package, or it cannot be had.
+    pub fn package(&self, arch: Arch, name: &str, version: &str) -> Result<PathBuf> {
+        let _lock = self.lock()?;
+        let directory = self.directory.join("packages").join(format!("{name}-{version}"));
+        if let Some(package) = first_file(&directory) {
+            return Ok(package);
+        }
+        let mut tried = Vec::new();
+        for suite in NEWEST {
+            let scratch = self.directory.join("packages/part");
+            if scratch.exists() {
+                fs::remove_dir_all(&scratch).doing(at("remove", &scratch))?;
+            }
+            fs::create_dir_all(&scratch).doing(at("create", &scratch))?;
+            let downloaded = self
+                .archive(arch, suite)
+                .and_then(|archive| archive.download(&[format!("{name}={version}*")], &scratch));
+            match downloaded {
+                Ok(()) => {
+                    fs::rename(&scratch, &directory).doing(at("complete", &directory))?;
+                    return first_file(&directory)
+                        .ok_or_else(|| Error::BadKernel(format!("{} is empty", directory.display())));
+                }
+                Err(error) => tried.push(format!("{suite}: {error}")),
+            }
+        }
+        Err(Error::BadKernel(format!(
+            "no package {name} {version} can be had: {}",
+            tried.join("; ")
+        )))
+    }
+
+    fn archive(&self, arch: Arch, suite: &str) -> Result<Archive> {
+        let state = self.directory.join("apt").join(arch.name()).join(suite);
+        Archive::open(&state, suite, arch.machine().debian)
+    }
+
+    /// Others of this user wait as long as the value lives.
+    fn lock(&self) -> Result<fs::File> {
+        let path = self.directory.join("lock");
+        let lock = fs::File::create(&path).doing(at("create", &path))?;
+        lock.lock().doing(at("lock", &path))?;
+        Ok(lock)
+    }
+
     /// Gets a kernel from the distribution, with these modules as far as there are such, or from the cache.
     ///
     /// Needs `apt-get` and `dpkg-deb` on this machine, no rights, and changes nothing of the machine's own package state.
@@ -185,15 +234,11 @@ impl Cache {
     ///
     /// The distribution has no such kernel (any more), or cannot be reached.
     pub fn fetch(&self, name: KernelName, arch: Arch, modules: &[&str]) -> Result<Kernel> {
-        let lock = self.directory.join("lock");
-        let lock = fs::File::create(&lock).doing(at("create", &lock))?;
-        lock.lock()
-            .doing(|| format!("lock {}", self.directory.display()))?;
+        let _lock = self.lock()?;
         let mut tried = Vec::new();
         let suites = if name.line.is_some() { &SUITES[..] } else { &NEWEST };
         for suite in suites {
-            let state = self.directory.join("apt").join(arch.name()).join(suite);
-            let archive = match Archive::open(&state, suite, arch.machine().debian) {
+            let archive = match self.archive(arch, suite) {
                 Ok(archive) => archive,
                 Err(error) => {
                     tried.push(format!("{suite}: {error}"));
@@ -287,6 +332,11 @@ fn builds(archive: &Archive, name: KernelName, arch: Arch) -> Result<Vec<Build>>
     }
     builds.sort_by_key(|build| std::cmp::Reverse(numbers(&build.release)));
     Ok(builds)
+}
+
+fn first_file(directory: &Path) -> Option<PathBuf> {
+    let entry = fs::read_dir(directory).ok()?.next()?.ok()?;
+    Some(entry.path())
 }
 
 /// All modules below a directory.
