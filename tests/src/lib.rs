@@ -4,6 +4,7 @@
 //! - [`sandbox`] runs a closure on a thread with a network namespace, a mount namespace and a BPF file system of its own.
 //! - [`Cgroup`] is a control group that lives as long as the value.
 //! - [`require!`] decides whether a test may be skipped on this kernel.
+//! - [`fit`] leaves out what of a fixture this kernel is too old for.
 //! - [`expect_file`] compares text with a committed file.
 //! - [`mutate`] and [`CountingAllocator`] are the parts of the mutation ring.
 #![expect(
@@ -17,6 +18,7 @@ mod cgroup;
 mod cpu;
 mod expect;
 mod fixtures;
+mod later;
 pub mod mutate;
 mod need;
 mod netlink;
@@ -27,6 +29,7 @@ pub use cgroup::Cgroup;
 pub use cpu::pin_to_one_cpu;
 pub use expect::expect_file;
 pub use fixtures::{Fixture, all_fixtures, fixture, fixture_bytes, fixture_of};
+pub use later::{fit, fits};
 pub use need::{Need, check_needs, skip};
 pub use sandbox::{Room, sandbox};
 

@@ -7,7 +7,7 @@ use bpfld::{
     Array, Error, ErrorKind, Failure, Hash, Loaded, Loader, LogLevel, MapFlags, MapType, Object, ProgArray,
     ProgramType, Subject,
 };
-use bpfld_tests::{Need, fixture, fixture_of, require, sandbox};
+use bpfld_tests::{Need, fit, fits, fixture, fixture_of, require, sandbox};
 
 fn object(name: &str) -> Object {
     Object::open(fixture(name)).unwrap()
@@ -169,6 +169,7 @@ fn maps_are_made_as_asked_for() {
         loader.map("ringbuf").max_entries(3 << 20);
         loader.map("stack_trace").create(false);
         loader.map("lpm_trie").max_entries(7);
+        fit(&mut loader, "maps");
         let loaded = loader.load(&object("maps")).unwrap();
         assert_eq!(
             loaded.map("hash").unwrap().info().unwrap().id(),
@@ -213,8 +214,9 @@ fn maps_of_maps_and_programs_are_filled() {
 
 #[test]
 fn a_map_that_is_not_made_is_named_in_the_log() {
-    require!(Need::Root);
+    require!(Need::Root, Feature::MapType(MapType::BLOOM_FILTER));
     let mut loader = Loader::new();
+    fit(&mut loader, "maps");
     loader.map("hash").create(false);
     let error = loader.load(&object("maps")).unwrap_err();
     assert_eq!(error.failure(), Failure::Rejected);
@@ -428,11 +430,15 @@ fn several_threads_load_the_same() {
 fn struct_ops_tables_are_given_to_the_kernel() {
     require!(Need::Root, Feature::ProgramType(ProgramType::STRUCT_OPS));
     let mut loader = Loader::new();
+    fit(&mut loader, "struct_ops");
     loader.map("extra").create(false);
     let loaded = loader.load(&object("struct_ops")).unwrap();
     let available =
         || std::fs::read_to_string("/proc/sys/net/ipv4/tcp_available_congestion_control").unwrap();
     for (map, name) in [("plain", "bpfld_plain"), ("linked", "bpfld_linked")] {
+        if map == "linked" && Release::current().is_some_and(|release| release < Release::new(6, 4)) {
+            continue;
+        }
         let link = loaded.attach_struct_ops(map).unwrap();
         assert!(available().contains(name), "{}", available());
         drop(link);
@@ -468,16 +474,21 @@ fn old_kernels_get_what_they_know() {
     for name in ["maps", "network", "subprograms"] {
         let mut loader = Loader::new();
         loader.probes(old.clone());
+        fit(&mut loader, name);
         let object = object(name);
         let prepared = loader.prepare(&object).unwrap();
         let mut loaded = 0;
-        for program in object.programs() {
+        for program in object
+            .programs()
+            .iter()
+            .filter(|program| fits(name, &program.name))
+        {
             match prepared.load_alone(&program.name) {
                 Ok(_) => loaded += 1,
                 Err(error) => assert!(error.verifier_log().is_some(), "{name}: {error:#}"),
             }
         }
-        assert!(loaded > 0, "{name}");
+        assert!(loaded > 0 || name == "maps", "{name}");
     }
 }
 

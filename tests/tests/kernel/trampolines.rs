@@ -1,13 +1,18 @@
 //! Programs that the kernel calls through trampolines: entry and return of functions, changed returns, security hooks,
 //! replaced functions.
 
-use std::{fs::File, net::UdpSocket, process::Command};
+use std::{
+    fs::File,
+    net::UdpSocket,
+    process::Command,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 use bpfld::{
     Extension, Fentry, Link, LinkDetails, LinkType, Loaded, Loader, LsmCgroup, Object, Program, TracingMulti,
 };
 use bpfld_features::{Feature, Settings};
-use bpfld_tests::{Cgroup, Need, fixture, require, skip};
+use bpfld_tests::{Cgroup, Need, fits, fixture, require, skip};
 
 /// Loads some programs of an object.
 #[track_caller]
@@ -24,6 +29,12 @@ fn trigger(program: &Program) {
         .test_run()
         .run()
         .unwrap_or_else(|error| panic!("{error:#}"));
+}
+
+/// The functions that [`trigger`] has called are the kernel's, so of the tests that count their calls one runs at a time.
+fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Attaches by section name and tells how often each place of `hits` counted meanwhile, and that it stopped.
@@ -45,14 +56,20 @@ fn hits_of<const N: usize>(loaded: &Loaded, program: &str, work: impl Fn()) -> [
 #[test]
 fn entry_and_return_of_functions() {
     require!(Need::Root, Feature::Fentry);
-    let loaded = load("trampolines", &["entry", "leave", "change", "entry_sleepable"]);
+    let _turn = turn();
+    let mut programs = vec!["entry", "leave", "entry_sleepable"];
+    let changes = fits("trampolines", "change");
+    programs.extend(changes.then_some("change"));
+    let loaded = load("trampolines", &programs);
     let functions = || trigger(loaded.program("entry").unwrap());
     // The argument is 1 and the result 2.
     assert_eq!(hits_of::<16>(&loaded, "entry", functions)[0], 1);
     assert_eq!(hits_of::<16>(&loaded, "leave", functions)[1], 2);
     assert_eq!(hits_of::<16>(&loaded, "entry_sleepable", functions)[3], 1);
-    let changed = || trigger(loaded.program("change").unwrap());
-    assert!(hits_of::<16>(&loaded, "change", changed)[2] > 0);
+    if changes {
+        let changed = || trigger(loaded.program("change").unwrap());
+        assert!(hits_of::<16>(&loaded, "change", changed)[2] > 0);
+    }
 }
 
 #[test]
@@ -102,7 +119,8 @@ fn security_hooks() {
     assert!(hits.get().unwrap()[4] > 0);
     drop(link);
     let link = loaded.program("exec").unwrap().attach().unwrap();
-    Command::new("/bin/true").status().unwrap();
+    let this = std::env::current_exe().unwrap();
+    Command::new(this).arg("--help").output().unwrap();
     assert!(hits.get().unwrap()[5] > 0);
     drop(link);
 }
@@ -158,6 +176,7 @@ fn functions_of_programs_are_replaced() {
 #[test]
 fn many_functions_through_trampolines() {
     require!(Need::Root, Feature::Fentry, Need::Linux(7, 2));
+    let _turn = turn();
     let helper = load("tracing_multi", &["trigger"]);
     let work = || trigger(helper.program("trigger").unwrap());
     for (program, place, expected) in [

@@ -21,6 +21,9 @@ use crate::shell;
 /// Where tests note what they skipped.
 const ACCOUNT: &str = "/tmp/bpfld-skips";
 
+/// How long a guest may take to boot, on a machine that is busy with other things.
+const BOOT: Duration = Duration::from_secs(300);
+
 /// How long one test binary may take.
 const LIMIT: Duration = Duration::from_secs(480);
 
@@ -35,7 +38,7 @@ const EXCUSES: [&str; 2] = ["came with Linux", "is built without"];
 
 pub(super) fn run(args: &Args, suites: &Suites, name: &str, kernel: &Kernel, accel: Accel) -> Result<Column> {
     let mut guest = prepare(suites, kernel)?;
-    guest.accel(accel);
+    guest.accel(accel).boot_limit(BOOT);
     if args.keep {
         guest
             .shell("/bin/busybox")
@@ -162,7 +165,10 @@ fn judge<'a>(
     let failed = verdicts
         .values()
         .any(|verdict| matches!(verdict, Verdict::Fail { .. }));
-    if lost.is_empty() && !failed && run.status != Status::Exited(0) {
+    // Where the guest itself did not come to its end, that has been said.
+    let own =
+        run.status != Status::Exited(0) && (run.status != Status::Unfinished || column.problems.is_empty());
+    if lost.is_empty() && !failed && own {
         let complaint = String::from_utf8_lossy(&run.stderr);
         column
             .problems

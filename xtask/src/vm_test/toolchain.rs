@@ -20,17 +20,16 @@ pub(super) struct Toolchain {
 }
 
 impl Toolchain {
-    /// The toolchain for an architecture.
+    /// The toolchain for an architecture. There is none, and why is said aloud, if there is no standard library for the target
+    /// and no source of it that fits the compiler: distributions do not keep each version.
     ///
     /// # Errors
     ///
-    /// A linker is missing, or there is no standard library for the target and no source of it that fits the compiler.
-    pub(super) fn of(arch: Arch, install: bool) -> Result<Toolchain> {
+    /// A linker is missing, or a toolchain cannot be made of what there is.
+    pub(super) fn of(arch: Arch, install: bool) -> Result<Option<Toolchain>> {
+        let installed = |with_source| Ok(Some(Toolchain { arch, with_source }));
         if Arch::host() == Some(arch) {
-            return Ok(Toolchain {
-                arch,
-                with_source: None,
-            });
+            return installed(None);
         }
         let linker = linker(arch);
         if !shell::exists(&linker) {
@@ -44,14 +43,29 @@ impl Toolchain {
         }
         let sysroot = shell::output(Command::new("rustc").args(["--print", "sysroot"]))?;
         let sysroot = Path::new(sysroot.trim());
-        let with_source = if sysroot.join("lib/rustlib").join(arch.rust_target()).exists() {
-            None
-        } else if source(sysroot).exists() {
-            Some(sysroot.to_owned())
-        } else {
-            Some(copy_with_source(sysroot)?)
-        };
-        Ok(Toolchain { arch, with_source })
+        if sysroot.join("lib/rustlib").join(arch.rust_target()).exists() {
+            return installed(None);
+        }
+        if source(sysroot).exists() {
+            return installed(Some(sysroot.to_owned()));
+        }
+        let version = shell::output(Command::new("rustc").arg("--version"))?;
+        let version = version.split(' ').nth(1).context("rustc has no version")?;
+        let cache = Cache::of_user()?;
+        let toolchain = cache.directory().join(format!("rust-{version}"));
+        if !source(&toolchain).exists() {
+            match cache.package(Arch::X86_64, "rust-src", version) {
+                Ok(package) => copy_with_source(sysroot, &package, version, &toolchain)?,
+                Err(error) => {
+                    println!(
+                        "SKIPPED: no standard library for {}: {error} (rustup target add {0}, or rustup component add rust-src)",
+                        arch.rust_target()
+                    );
+                    return Ok(None);
+                }
+            }
+        }
+        installed(Some(toolchain))
     }
 
     /// `cargo ARGUMENTS` for the target, linked statically.
@@ -76,8 +90,7 @@ impl Toolchain {
         };
         command
             .args(arguments)
-            // A directory of its own: these builds and everyday ones do not wait for each other.
-            .args(["--target", target, "--target-dir", "target/guests"])
+            .args(["--target", target])
             .env(variable("RUSTFLAGS"), "-C target-feature=+crt-static")
             // A panic says file and line anyway, and the files of a guest lie in its memory.
             .env("CARGO_PROFILE_DEV_DEBUG", "0")
@@ -89,7 +102,9 @@ impl Toolchain {
         if Arch::host() != Some(self.arch) {
             command
                 .env(variable("LINKER"), linker(self.arch))
-                .env(variable("RUNNER"), runner(self.arch));
+                .env(variable("RUNNER"), runner(self.arch))
+                // Long builds; everyday ones do not wait for them.
+                .args(["--target-dir", "target/other"]);
         }
         if self.with_source.is_some() {
             command.arg("-Zbuild-std=std,panic_unwind,test");
@@ -125,39 +140,27 @@ fn source(toolchain: &Path) -> PathBuf {
     toolchain.join("lib/rustlib/src/rust/library")
 }
 
-/// A copy of the installed toolchain with the source that the distribution has of the very same version. It costs no space
-/// where files can have two names.
-fn copy_with_source(sysroot: &Path) -> Result<PathBuf> {
-    let version = shell::output(Command::new("rustc").arg("--version"))?;
-    let version = version.split(' ').nth(1).context("rustc has no version")?;
-    let cache = Cache::of_user()?;
-    let toolchain = cache.directory().join(format!("rust-{version}"));
-    if source(&toolchain).exists() {
-        return Ok(toolchain);
-    }
-    let package = cache
-        .package(Arch::X86_64, "rust-src", version)
-        .with_context(|| {
-            format!("there is no source of Rust {version}'s standard library: rustup component add rust-src")
-        })?;
-    let scratch = cache.directory().join(format!("rust-{version}.part"));
-    if scratch.exists() {
-        fs::remove_dir_all(&scratch)?;
-    }
+/// Makes a copy of the installed toolchain, with the source that the distribution has of the very same version. It costs no
+/// space where files can have two names.
+fn copy_with_source(sysroot: &Path, package: &Path, version: &str, toolchain: &Path) -> Result<()> {
+    let scratch = toolchain.with_file_name(format!("rust-{version}.part"));
+    let clear = || match fs::remove_dir_all(&scratch) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    };
     let copy = |flags: &str| {
         let mut command = Command::new("cp");
         command.args([flags, "--"]).arg(sysroot).arg(&scratch);
         shell::output(&mut command)
     };
+    clear()?;
     if copy("-al").is_err() {
         // Another file system; what was begun goes first.
-        if scratch.exists() {
-            fs::remove_dir_all(&scratch)?;
-        }
+        clear()?;
         copy("-a")?;
     }
     let unpacked = scratch.join("unpacked");
-    shell::output(Command::new("dpkg-deb").arg("-x").arg(&package).arg(&unpacked))?;
+    shell::output(Command::new("dpkg-deb").arg("-x").arg(package).arg(&unpacked))?;
     let library = unpacked.join(format!("usr/src/rustc-{version}/library"));
     if !library.exists() {
         bail!("the package of Rust's source has no {}", library.display());
@@ -166,6 +169,5 @@ fn copy_with_source(sysroot: &Path) -> Result<PathBuf> {
     fs::create_dir_all(target.parent().context("it has a parent")?)?;
     fs::rename(&library, &target)?;
     fs::remove_dir_all(&unpacked)?;
-    fs::rename(&scratch, &toolchain)?;
-    Ok(toolchain)
+    fs::rename(&scratch, toolchain).with_context(|| format!("cannot complete {}", toolchain.display()))
 }

@@ -76,7 +76,7 @@ impl Guest {
             accel: Accel::Emulation,
             memory: 1024,
             cpus: 2,
-            boot_limit: Duration::from_secs(90),
+            boot_limit: Duration::from_secs(120),
             parameters: Vec::new(),
             shell: false,
         })
@@ -105,7 +105,7 @@ impl Guest {
         self
     }
 
-    /// How long it may take until the first process runs; 90 seconds unless set.
+    /// How long it may take until the first process runs; two minutes unless set.
     pub fn boot_limit(&mut self, limit: Duration) -> &mut Guest {
         self.boot_limit = limit;
         self
