@@ -22,6 +22,31 @@ const PROGRAMS: &[(&str, &[&str], &[Need])] = &[
     ("map_values", &["start_timer"], &[Need::Linux(5, 15)]),
     ("map_values", &["storage"], &[Need::Linux(5, 19)]),
     ("maps", &["touches"], &[Need::Linux(5, 16)]),
+    // All ask for the cookie of their link.
+    (
+        "probes",
+        &[
+            "kernel_entry",
+            "kernel_return",
+            "kernel_anywhere",
+            "kernel_many",
+            "kernel_many_return",
+            "kernel_session",
+            "system_call",
+            "system_call_return",
+            "user_anywhere",
+            "user_return_anywhere",
+            "user_entry",
+            "user_return",
+            "user_offset",
+            "library",
+            "user_many",
+            "user_many_return",
+            "user_static",
+        ],
+        &[Need::Linux(5, 15)],
+    ),
+    ("probes", &["user_sleepable"], &[Need::Linux(6, 0)]),
     ("programs", &["call"], &[Need::Linux(5, 14)]),
     ("programs", &["fragments"], &[Need::Linux(5, 18)]),
     (
@@ -38,6 +63,8 @@ const PROGRAMS: &[(&str, &[&str], &[Need])] = &[
     ),
     // Before, the kernel's own example of a function whose result can be changed was one only with error injection.
     ("trampolines", &["change"], &[Need::Linux(6, 3)]),
+    ("usdt", &["sleepable"], &[Need::Linux(6, 0)]),
+    ("usdt_narrow", &["sleepable"], &[Need::Linux(6, 0)]),
 ];
 
 /// Maps of a fixture, and what they need.

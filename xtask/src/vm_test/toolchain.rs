@@ -104,7 +104,7 @@ impl Toolchain {
                 .env(variable("LINKER"), linker(self.arch))
                 .env(variable("RUNNER"), runner(self.arch))
                 // Long builds; everyday ones do not wait for them.
-                .args(["--target-dir", "target/other"]);
+                .args(["--target-dir", "target/guests"]);
         }
         if self.with_source.is_some() {
             command.arg("-Zbuild-std=std,panic_unwind,test");
