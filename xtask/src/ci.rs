@@ -43,7 +43,7 @@ pub(crate) struct Args {
 
 type Step = (&'static str, fn(&Args) -> Result<()>);
 
-const STEPS: [Step; 11] = [
+const STEPS: [Step; 9] = [
     ("format", |_| {
         cargo(&["fmt", "--all", "--check", "--", "--color", "never"])
     }),
@@ -65,9 +65,6 @@ const STEPS: [Step; 11] = [
     ("features", features),
     ("test", test),
     ("mutation", mutation),
-    ("big-endian", |args| vm_test(args, &["--arch", "s390x", "--pure"])),
-    // The two ends of the row.
-    ("kernels", |args| vm_test(args, &["5.10", "newest"])),
     ("quickstart", |_| {
         cargo(&["run", "--quiet", "--example", "quickstart"])
     }),
@@ -137,17 +134,6 @@ fn docs(_: &Args) -> Result<()> {
 fn fixtures(args: &Args) -> Result<()> {
     let mut arguments = vec!["fixtures", "--check"];
     arguments.extend(args.install.then_some("--install"));
-    task(&arguments)
-}
-
-fn vm_test(args: &Args, arguments: &[&str]) -> Result<()> {
-    let install = args.install.then_some("--install");
-    let arguments: Vec<&str> = ["vm-test"]
-        .iter()
-        .chain(arguments)
-        .copied()
-        .chain(install)
-        .collect();
     task(&arguments)
 }
 

@@ -76,7 +76,7 @@ impl Guest {
             accel: Accel::Emulation,
             memory: 1024,
             cpus: 2,
-            boot_limit: Duration::from_secs(120),
+            boot_limit: Duration::from_secs(180),
             parameters: Vec::new(),
             shell: false,
         })
@@ -105,7 +105,7 @@ impl Guest {
         self
     }
 
-    /// How long it may take until the first process runs; two minutes unless set.
+    /// How long it may take until the first process runs; three minutes unless set.
     pub fn boot_limit(&mut self, limit: Duration) -> &mut Guest {
         self.boot_limit = limit;
         self
@@ -268,6 +268,14 @@ impl Guest {
             // Some kernels have BPF among the security modules only if told so.
             "lsm=lockdown,capability,landlock,yama,apparmor,bpf".to_owned(),
         ];
+        words.extend(
+            self.kernel
+                .arch
+                .machine()
+                .parameters
+                .iter()
+                .map(|&word| word.to_owned()),
+        );
         words.extend(self.parameters.iter().cloned());
         words.join(" ")
     }
