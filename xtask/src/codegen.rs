@@ -14,7 +14,7 @@ use crate::shell;
 
 mod abi;
 mod emit;
-mod fetch;
+pub(crate) mod fetch;
 mod helpers;
 mod tables;
 

@@ -13,6 +13,7 @@ mod bench;
 mod ci;
 mod codegen;
 mod fixtures;
+mod oracle;
 mod shell;
 mod vm_test;
 
@@ -37,6 +38,8 @@ enum Task {
     Codegen(codegen::Args),
     /// Rebuild the compiled BPF objects from their C sources, in both byte orders
     Fixtures(fixtures::Args),
+    /// Hold what we make of BPF objects against libbpf, bpftool, clang and rustc
+    Oracle(oracle::Args),
     /// Run the kernel tests on a row of kernels, in virtual machines
     VmTest(vm_test::Args),
 }
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
         Task::Ci(args) => ci::run(&args),
         Task::Codegen(args) => codegen::run(&args),
         Task::Fixtures(args) => fixtures::run(&args),
+        Task::Oracle(args) => oracle::run(&args),
         Task::VmTest(args) => vm_test::run(&args),
     };
     match result {

@@ -1,9 +1,11 @@
 //! What libbpf makes of BPF objects, and whether bpfld makes the same of them.
 
+mod c;
 mod core;
 mod libbpf;
 mod minimal;
 mod raw;
+mod rust;
 
 use std::process::ExitCode;
 
@@ -25,6 +27,10 @@ enum Question {
     Min(minimal::Args),
     /// Are the records of types the same as text?
     Raw(raw::Args),
+    /// Does clang read from our C declarations what they were made of?
+    C(c::Args),
+    /// Does rustc take our Rust declarations?
+    Rust(rust::Args),
 }
 
 fn main() -> ExitCode {
@@ -32,6 +38,8 @@ fn main() -> ExitCode {
         Question::Core(args) => core::run(&args),
         Question::Min(args) => minimal::run(&args),
         Question::Raw(args) => raw::run(&args),
+        Question::C(args) => c::run(&args),
+        Question::Rust(args) => rust::run(&args),
     };
     match answer {
         Ok(true) => ExitCode::SUCCESS,

@@ -18,7 +18,7 @@ pub(super) fn newest() -> Result<(String, Vec<u8>)> {
 }
 
 /// The BTF in a file: itself, the section of an ELF file, or that in a kernel image.
-pub(super) fn btf(file: &Path) -> Result<Vec<u8>> {
+pub(crate) fn btf(file: &Path) -> Result<Vec<u8>> {
     let bytes = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
     if bytes.starts_with(&[0x9f, 0xeb]) {
         return Ok(bytes);

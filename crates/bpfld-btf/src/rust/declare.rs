@@ -317,8 +317,14 @@ impl<'a> Printer<'a> {
         self.spend()?;
         let BitField { member, start, bits } = bit_field;
         let c_name = member.name()?;
-        // Padding has no name, and what is wider than 64 bits no compiler makes.
-        if c_name.is_empty() || *bits > 64 {
+        // Padding has no name; what is wider than 64 bits, or no number, no compiler makes.
+        let ty = self.btf.resolve(member.type_id)?;
+        let is_number = matches!(ty.kind(), Kind::INT | Kind::ENUM | Kind::ENUM64);
+        let is_number = is_number
+            && ty
+                .size_bytes()
+                .is_some_and(|size| number_of(size, false).is_some());
+        if c_name.is_empty() || *bits > 64 || !is_number {
             return Ok(());
         }
         self.needs_bits = true;
