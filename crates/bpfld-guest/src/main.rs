@@ -57,6 +57,9 @@ struct Run {
     /// Architecture of the guest
     #[arg(long, default_value = std::env::consts::ARCH, value_parser = arch)]
     arch: Arch,
+    /// This command, built statically for the guest, where that has another architecture than this machine
+    #[arg(long, value_name = "FILE")]
+    init: Option<PathBuf>,
     /// File or directory to have in the guest at the same path
     #[arg(long, value_name = "PATH")]
     with: Vec<PathBuf>,
@@ -105,7 +108,14 @@ fn run(args: &Run) -> Result<ExitCode> {
         Some(image) => Kernel::from_files(args.arch, image, args.modules.as_deref())?,
         None => cache.fetch(args.kernel, args.arch, MODULES)?,
     };
-    let init = Path::new("/proc/self/exe");
+    let init = match &args.init {
+        Some(init) => init.as_path(),
+        None if Arch::host() == Some(args.arch) => Path::new("/proc/self/exe"),
+        None => {
+            let why = format!("a guest of {} needs --init", args.arch.name());
+            return Err(Error::BadPlan(why));
+        }
+    };
     let accel = Accel::best(&cache, &kernel, init)?;
     let mut guest = Guest::new(&kernel, init)?;
     guest.accel(accel).memory(args.memory);
