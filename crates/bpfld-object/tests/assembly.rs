@@ -470,3 +470,61 @@ fn objects_as_text_of_other_dialects_and_back() {
     check_round_trip(Dialect::Kernel);
     check_round_trip(Dialect::Gnu);
 }
+
+/// Lines that mean something, to be put together in any order.
+const LINES: &[&str] = &[
+    ".section xdp",
+    ".section .data",
+    ".section .maps",
+    ".section license",
+    ".text",
+    ".bss",
+    "main: r0 = 0",
+    "other:",
+    "main:",
+    "exit",
+    "call other",
+    "call main",
+    "call m",
+    "r1 = m ll",
+    "r1 = main ll",
+    "r1 = other+8 ll",
+    "r1 = other-9223372036854775807 ll",
+    "r1 = .data+4 ll",
+    "r1 = subprog[-2147483648]",
+    ".globl main, other",
+    ".weak other",
+    ".type other,@object",
+    ".type main,@function",
+    ".size other, 18446744073709551615",
+    ".size main, 4",
+    ".quad other",
+    ".byte 1, 2, 3",
+    ".zero 3",
+    ".comm total, 8",
+    ".p2align 3",
+    ".extern other",
+    ".map m hash key=4 value=u64 max_entries=4294967295",
+    ".map n array_of_maps inner=m values=\"m - main other\" key=4",
+    ".map m prog_array values=\"main\" template",
+    ".map o hash_of_maps inner=n",
+    ".kfunc other, \"int (struct x *, u64)\"",
+    ".ksym other, \"struct x\"",
+    ".kconfig other, \"char[4294967295]\"",
+    ".license \"GPL\"",
+];
+
+proptest::proptest! {
+    /// Whatever the text: an object or errors, and what becomes a file can be read.
+    #[test]
+    fn any_lines_in_any_order(lines in proptest::collection::vec(0..LINES.len(), 0..24)) {
+        let text: String = lines.iter().map(|line| format!("{}\n", LINES[*line])).collect();
+        if let Ok(made) = ObjectAssembler::new().assemble(&text) {
+            // what is declared to be elsewhere, or is no map, may still be refused
+            if let Ok(object) = Object::options().allow_undefined().parse(made.bytes) {
+                let _ = object.to_assembly().to_string();
+            }
+        }
+        let _ = ObjectAssembler::new().assemble_flat(&text);
+    }
+}

@@ -47,6 +47,8 @@ fn use_everything(bytes: Vec<u8>) {
     for section in object.sections() {
         let _ = object.section_data(section.index);
     }
+    #[cfg(feature = "asm")]
+    let _ = object.to_assembly().lines().raw().to_string();
     let _ = object.context_arguments();
     let _ = object
         .btf_draft()

@@ -290,7 +290,9 @@ impl<'a> Parser<'a> {
     fn map(&mut self) -> Parse<()> {
         let span = self.token.span;
         let name = self.name("the name of a map")?;
-        if let Some(first) = self.maps.iter().find(|map| map.name == *name) {
+        if self.attributes.contains_key(&name)
+            && let Some(first) = self.maps.iter().find(|map| map.name == *name)
+        {
             let first = first.span;
             return Err(
                 Diagnostic::new(span, format!("map `{name}` is declared twice")).other(first, "first here")
@@ -365,7 +367,9 @@ impl<'a> Parser<'a> {
     fn of_the_kernel(&mut self, kind: ExternKind) -> Parse<()> {
         let span = self.token.span;
         let name = self.name("a name")?;
-        if let Some(first) = self.externs.iter().find(|item| item.name == *name) {
+        if self.attributes.contains_key(&name)
+            && let Some(first) = self.externs.iter().find(|item| item.name == *name)
+        {
             let first = first.span;
             return Err(
                 Diagnostic::new(span, format!("`{name}` is declared twice")).other(first, "first here")

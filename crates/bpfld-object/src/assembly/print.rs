@@ -21,6 +21,12 @@ use crate::{
     ExternKind, Linkage, MapDef, MapIndex, MapKind, Object, Pinning, SectionIndex, SlotValue, Variable,
 };
 
+/// The most elements of a map that are listed with what they hold from the start.
+const MAX_VALUES: u32 = 1 << 16;
+
+/// How many variables before a place are asked whether they reach it.
+const MOST_OVERLAPPING: usize = 16;
+
 impl Object {
     /// The object as assembly: sections, functions, maps, data and externs, as text that [`ObjectAssembler`] takes back.
     ///
@@ -149,6 +155,14 @@ impl AssemblyText<'_> {
         for map in object.maps.iter().filter(|map| map.kind == MapKind::StructOps) {
             writeln!(f, "# struct_ops map {} is not in this text", map.name)?;
         }
+        let is_long = |map: &&MapDef| map.slots.last().is_some_and(|(slot, _)| *slot >= MAX_VALUES);
+        for map in object.maps.iter().filter(is_long) {
+            writeln!(
+                f,
+                "# values of map {} beyond {MAX_VALUES} are not in this text",
+                map.name
+            )?;
+        }
         if !object.jump_tables.is_empty() {
             writeln!(f, "# jump tables are not in this text")?;
         }
@@ -260,9 +274,8 @@ impl AssemblyText<'_> {
             return Ok(());
         }
         let mut list = Vec::new();
-        for (slot, value) in &map.slots {
+        for (slot, value) in map.slots.iter().filter(|(slot, _)| *slot < MAX_VALUES) {
             let slot = *slot as usize;
-            // the object's own section is as large as the list, so that this one is bounded
             list.resize(slot.max(list.len()), "-");
             let name = match value {
                 SlotValue::Map(index) => self.object.maps.get(index.index()).map(|map| &*map.name),
@@ -294,14 +307,7 @@ impl AssemblyText<'_> {
                 ARENA => contents.len(),
                 _ => map.value_size as usize,
             };
-            let mut variables: Vec<(&Variable, &str)> = object
-                .variables
-                .iter()
-                .zip(&names.variables)
-                .filter(|(variable, _)| variable.map == index)
-                .map(|(variable, name)| (variable, &**name))
-                .collect();
-            variables.sort_by_key(|(variable, _)| variable.offset);
+            let variables: Vec<(&Variable, &str)> = variables_of(object, names, index).collect();
             let mut at = 0;
             for (nth, (variable, name)) in variables.iter().enumerate() {
                 let start = (variable.offset as usize).min(size);
@@ -333,11 +339,9 @@ impl AssemblyText<'_> {
                 TEXT => writeln!(f, "\n.text")?,
                 _ => writeln!(f, "\n.section {}", data::text(section.as_bytes()))?,
             }
-            for (function, name) in self.object.functions.iter().zip(&names.functions) {
-                if function.section == code.section {
-                    linkage(f, name, function.linkage)?;
-                    writeln!(f, ".type {},@function", quoted(name))?;
-                }
+            for (function, name) in functions_of(self.object, names, code.section) {
+                linkage(f, name, function.linkage)?;
+                writeln!(f, ".type {},@function", quoted(name))?;
             }
             let notes = Notes::new(self, names, place, code.section, &code.slots);
             let mut printer: Printer<'_> = print(&code.slots)
@@ -352,6 +356,34 @@ impl AssemblyText<'_> {
         }
         Ok(())
     }
+}
+
+/// The functions of a section, with their names here.
+fn functions_of<'a>(
+    object: &'a Object,
+    names: &'a Names<'_>,
+    section: SectionIndex,
+) -> impl Iterator<Item = (&'a crate::Function, &'a str)> {
+    let functions = &object.functions;
+    let from = functions.partition_point(|function| function.section < section);
+    let named = functions.iter().zip(&names.functions).skip(from);
+    named
+        .take_while(move |(function, _)| function.section == section)
+        .map(|(function, name)| (function, &**name))
+}
+
+/// The variables of a map, with their names here, by place.
+fn variables_of<'a>(
+    object: &'a Object,
+    names: &'a Names<'_>,
+    map: MapIndex,
+) -> impl Iterator<Item = (&'a Variable, &'a str)> {
+    let variables = &object.variables;
+    let from = variables.partition_point(|variable| variable.map < map);
+    let named = variables.iter().zip(&names.variables).skip(from);
+    named
+        .take_while(move |(variable, _)| variable.map == map)
+        .map(|(variable, name)| (variable, &**name))
 }
 
 fn linkage(f: &mut fmt::Formatter<'_>, name: &str, linkage: Linkage) -> fmt::Result {
@@ -385,10 +417,7 @@ impl<'a> Notes<'a> {
             comments: Vec::new(),
             sources: Vec::new(),
         };
-        for (function, name) in object.functions.iter().zip(&names.functions) {
-            if function.section != section {
-                continue;
-            }
+        for (function, name) in functions_of(object, names, section) {
             if notes
                 .functions
                 .last()
@@ -466,12 +495,21 @@ fn symbol<'a>(
         }
         CodeTarget::MapValue(map, offset) => {
             let offset = offset.wrapping_add(slot.imm as u32);
-            let variables = object.variables.iter().zip(&names.variables);
-            let holds = |variable: &Variable| {
-                variable.map == map
-                    && (variable.offset..variable.offset.saturating_add(variable.size)).contains(&offset)
-            };
-            let mut holders = variables.filter(|(variable, _)| holds(variable));
+            let variables: &[Variable] = &object.variables;
+            let after =
+                variables.partition_point(|variable| (variable.map, variable.offset) <= (map, offset));
+            let before = variables
+                .get(..after)
+                .unwrap_or_default()
+                .iter()
+                .zip(&names.variables);
+            let holds =
+                |variable: &Variable| variable.map == map && offset - variable.offset < variable.size.max(1);
+            // of several, the one that begins last; few overlap
+            let mut holders = before
+                .rev()
+                .take(MOST_OVERLAPPING)
+                .filter(|(variable, _)| holds(variable));
             if let Some((variable, name)) = holders.next() {
                 return Ok((name, i64::from(offset - variable.offset)));
             }

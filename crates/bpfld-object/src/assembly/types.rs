@@ -243,7 +243,7 @@ fn byte_offset(slot: usize) -> u32 {
 fn block(blocks: &mut Vec<(u32, Vec<u32>)>, section: u32) -> &mut Vec<u32> {
     let at = blocks
         .iter()
-        .position(|(name, _)| *name == section)
+        .rposition(|(name, _)| *name == section)
         .unwrap_or_else(|| {
             blocks.push((section, Vec::new()));
             blocks.len() - 1

@@ -1,7 +1,7 @@
 //! The object file: sections, symbols, relocations.
 
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::ToString;
 use alloc::vec;
@@ -43,7 +43,12 @@ pub(super) struct Object<'a> {
     /// The file's symbol for each of the text's.
     symbols: Vec<Option<SymbolId>>,
     maps: BTreeMap<&'a str, SymbolId>,
+    /// By section and place.
     functions: Vec<Function<'a>>,
+    /// The symbols of each section of the text, by place.
+    inside: Vec<Vec<&'a Symbol>>,
+    map_names: BTreeSet<&'a str>,
+    extern_names: BTreeSet<&'a str>,
     lines: Lines<'a>,
 }
 
@@ -81,8 +86,20 @@ impl<'a> Object<'a> {
             Endian::Little => Endianness::Little,
             Endian::Big => Endianness::Big,
         };
+        let mut inside = vec![Vec::new(); assembly.sections.len()];
+        for symbol in &assembly.symbols {
+            if let Some(list) = symbol.section.and_then(|section| inside.get_mut(section)) {
+                list.push(symbol);
+            }
+        }
+        for list in &mut inside {
+            list.sort_by_key(|symbol: &&Symbol| symbol.at);
+        }
         Self {
             assembly,
+            inside,
+            map_names: assembly.maps.iter().map(|map| &*map.name).collect(),
+            extern_names: assembly.externs.iter().map(|item| &*item.name).collect(),
             name,
             endian,
             errors: Vec::new(),
@@ -203,9 +220,9 @@ impl<'a> Object<'a> {
 
     /// A place to blame for a byte of a section of data: the last label before.
     fn data_span(&self, section: usize, at: usize) -> Span {
-        let mut labels: Vec<_> = self.assembly.symbols.iter().collect();
-        labels.retain(|symbol| symbol.section == Some(section) && symbol.at <= at);
-        let last = labels.iter().max_by_key(|symbol| symbol.at);
+        let labels = self.inside.get(section).map_or(&[][..], Vec::as_slice);
+        let after = labels.partition_point(|symbol| symbol.at <= at);
+        let last = after.checked_sub(1).and_then(|last| labels.get(last));
         last.map_or(Span::default(), |symbol| symbol.span)
     }
 
@@ -230,7 +247,10 @@ impl<'a> Object<'a> {
         let (kind, value, size) = match symbol.kind {
             Kind::Label => return None,
             Kind::Function => {
-                let function = self.functions.iter().find(|function| function.symbol == symbol)?;
+                let functions = self.functions_of(section);
+                let from = functions.partition_point(|other| other.slots.start < symbol.at);
+                let mut here = functions.get(from..).unwrap_or_default().iter();
+                let function = here.find(|function| function.symbol == symbol)?;
                 let bytes = |slots: usize| (slots * SLOT_BYTES) as u64;
                 (
                     SymbolKind::Text,
@@ -262,11 +282,10 @@ impl<'a> Object<'a> {
     }
 
     fn undefined(&mut self, symbol: &Symbol) -> Option<SymbolId> {
-        let is = |name: &str| *name == *symbol.name;
-        if self.assembly.maps.iter().any(|map| is(&map.name)) {
+        if self.map_names.contains(&*symbol.name) {
             return None;
         }
-        if symbol.kind == Kind::Object && !self.assembly.externs.iter().any(|item| is(&item.name)) {
+        if symbol.kind == Kind::Object && !self.extern_names.contains(&*symbol.name) {
             let declared = symbol.binding == Binding::Local;
             if declared {
                 let error = Diagnostic::new(
@@ -297,16 +316,25 @@ impl<'a> Object<'a> {
         if symbol.size != 0 {
             return symbol.size;
         }
-        let later = self
-            .assembly
-            .symbols
-            .iter()
-            .filter(|other| other.section == symbol.section && other.at > symbol.at);
-        let end = later.map(|other| other.at).min().unwrap_or(home.data.len());
+        let labels = symbol.section.and_then(|section| self.inside.get(section));
+        let labels = labels.map_or(&[][..], Vec::as_slice);
+        let later = labels.partition_point(|other| other.at <= symbol.at);
+        let end = labels.get(later).map_or(home.data.len(), |later| later.at);
         end.saturating_sub(symbol.at) as u64
     }
 
     // functions and variables
+
+    /// The functions of a section.
+    fn functions_of(&self, section: usize) -> &[Function<'a>] {
+        let from = self
+            .functions
+            .partition_point(|function| function.section < section);
+        let to = self
+            .functions
+            .partition_point(|function| function.section <= section);
+        self.functions.get(from..to).unwrap_or_default()
+    }
 
     /// Whether a function is the program of its section although nothing says so: it is the first, and no other is
     /// visible to others.
@@ -322,10 +350,7 @@ impl<'a> Object<'a> {
             .sections
             .get(section)
             .is_none_or(|home| home.name == TEXT);
-        let mut siblings = self
-            .functions
-            .iter()
-            .filter(|function| function.section == section);
+        let mut siblings = self.functions_of(section).iter();
         !is_text && siblings.all(|function| function.symbol.binding == Binding::Local)
     }
 
@@ -334,7 +359,7 @@ impl<'a> Object<'a> {
             if Role::of(section) != Role::Code {
                 continue;
             }
-            let first = self.functions.iter().find(|function| function.section == index);
+            let first = self.functions_of(index).first();
             if first.is_none_or(|first| first.slots.start > 0) {
                 let span = section.spans.first().copied().unwrap_or_default();
                 let error = Diagnostic::new(
@@ -389,21 +414,16 @@ impl<'a> Object<'a> {
             if matches!(role, Role::Code | Role::Empty) || !section.name.starts_with('.') {
                 continue;
             }
-            let mut symbols: Vec<&Symbol> = self
-                .assembly
-                .symbols
-                .iter()
-                .filter(|symbol| symbol.section == Some(index) && TypeInfo::takes(&symbol.name))
-                .collect();
-            symbols.sort_by_key(|symbol| symbol.at);
+            let symbols = self.inside.get(index).cloned().unwrap_or_default();
             let (mut entries, mut end) = (Vec::new(), 0);
             for symbol in symbols {
                 let size = self.variable_size(section, symbol);
                 // BTF has no two variables in one place
-                if size == 0 || symbol.at < end {
+                if size == 0 || symbol.at < end || !TypeInfo::takes(&symbol.name) {
                     continue;
                 }
-                if symbol.at as u64 + size > section.data.len() as u64 {
+                let whole = (symbol.at as u64).checked_add(size);
+                if whole.is_none_or(|end| end > section.data.len() as u64) {
                     let error = Diagnostic::new(
                         symbol.span,
                         format!("`{}` reaches beyond the end of its section", symbol.name),
@@ -636,7 +656,7 @@ impl<'a> Object<'a> {
                 _ => Err(error("a map itself has no places; only its elements have")),
             };
         }
-        if self.assembly.maps.iter().any(|map| map.name == symbol.name) {
+        if self.map_names.contains(&*symbol.name) {
             return Err(error("this map is a template only"));
         }
         let home = symbol.section.and_then(|home| self.assembly.sections.get(home));
@@ -680,9 +700,8 @@ impl<'a> Object<'a> {
         let known = self.symbols.get(index).copied().flatten();
         let symbol = self.assembly.symbols.get(index);
         known.is_none()
-            && symbol.is_some_and(|symbol| {
-                symbol.section.is_none() && !self.assembly.maps.iter().any(|map| map.name == symbol.name)
-            })
+            && symbol
+                .is_some_and(|symbol| symbol.section.is_none() && !self.map_names.contains(&*symbol.name))
     }
 
     /// Addresses of functions in the same section, which the assembler has resolved: to loaders they are relocations.
@@ -722,11 +741,11 @@ impl<'a> Object<'a> {
 
     /// Line information: where in the text each instruction stands.
     fn lines(&mut self, index: usize, section: &Section) -> Result<(), bpfld_btf::Error> {
-        let functions = self.functions.iter().filter(|function| function.section == index);
+        let functions = self.functions_of(index).iter();
         let starts: Vec<usize> = functions.map(|function| function.slots.start).collect();
         let mut before = None;
         for (at, span) in section.spans.iter().enumerate() {
-            if before == Some(*span) && !starts.contains(&at) {
+            if before == Some(*span) && starts.binary_search(&at).is_err() {
                 continue;
             }
             before = Some(*span);
