@@ -18,6 +18,7 @@ const IFLA_IFNAME: u16 = 3;
 const IFLA_LINKINFO: u16 = 18;
 const IFLA_INFO_KIND: u16 = 1;
 const IFLA_INFO_DATA: u16 = 2;
+/// The same number for both kinds.
 const VETH_INFO_PEER: u16 = 1;
 const IFA_ADDRESS: u16 = 1;
 const IFA_LOCAL: u16 = 2;
@@ -32,13 +33,13 @@ pub(crate) fn set_up(name: &str) -> io::Result<()> {
         .send()
 }
 
-/// Makes two virtual Ethernet devices, joined to each other, and sets both up.
-pub(crate) fn add_veth(name: &str, peer: &str) -> io::Result<()> {
+/// Makes two devices of a kind that come in pairs, `veth` or `netkit`, and sets both up.
+pub(crate) fn add_pair(kind: &str, name: &str, peer: &str) -> io::Result<()> {
     Request::new(libc::RTM_NEWLINK, libc::NLM_F_CREATE | libc::NLM_F_EXCL)
         .link_header(0, 0)
         .text(IFLA_IFNAME, name)
         .nest(IFLA_LINKINFO, |info| {
-            info.text(IFLA_INFO_KIND, "veth").nest(IFLA_INFO_DATA, |data| {
+            info.text(IFLA_INFO_KIND, kind).nest(IFLA_INFO_DATA, |data| {
                 data.nest(VETH_INFO_PEER, |end| {
                     end.link_header(0, 0).text(IFLA_IFNAME, peer)
                 })

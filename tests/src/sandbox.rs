@@ -103,7 +103,16 @@ impl Room {
     ///
     /// If the kernel refuses.
     pub fn veth(&self, name: &str, peer: &str) -> (u32, u32) {
-        netlink::add_veth(name, peer).unwrap();
+        self.pair("veth", name, peer)
+    }
+
+    /// As [`veth`](Self::veth), for the other kind of devices that come in pairs: `netkit`.
+    ///
+    /// # Panics
+    ///
+    /// If the kernel refuses.
+    pub fn pair(&self, kind: &str, name: &str, peer: &str) -> (u32, u32) {
+        netlink::add_pair(kind, name, peer).unwrap();
         netlink::add_address(name, [10, 9, 8, 1]).unwrap();
         netlink::add_address(peer, [10, 9, 8, 2]).unwrap();
         (if_nametoindex(name).unwrap(), if_nametoindex(peer).unwrap())

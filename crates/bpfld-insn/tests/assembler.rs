@@ -70,6 +70,7 @@ fn gobpfld_assembles_to_the_same_bytes() {
     assert!(count > 120, "{count}");
 }
 
+/// PRG-14.
 #[test]
 fn gobpfld_listing_with_labels_and_nops() {
     check(

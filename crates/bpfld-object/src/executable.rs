@@ -190,6 +190,31 @@ impl<'d> Executable<'d> {
         loaded.filter_map(in_segment).next()
     }
 
+    /// Takes the layout of another file: of the one that this one, a separate debug file, was split from. Symbols then have
+    /// their places there.
+    #[must_use]
+    pub fn with_layout_of(mut self, other: &Executable<'_>) -> Self {
+        self.segments.clone_from(&other.segments);
+        self
+    }
+
+    /// The number that the linker gave the file, which a separate debug file shares (`.note.gnu.build-id`).
+    #[must_use]
+    pub fn build_id(&self) -> Option<&'d [u8]> {
+        let notes = self.section(".note.gnu.build-id")?;
+        let (owner, kind, content, _) = self.note(notes.data, 0)?;
+        (owner == b"GNU\0" && kind == NT_GNU_BUILD_ID && !content.is_empty()).then_some(content)
+    }
+
+    /// Name and checksum (CRC-32) of the file that has the symbols which were taken out of this one (`.gnu_debuglink`).
+    #[must_use]
+    pub fn debug_link(&self) -> Option<(&'d str, u32)> {
+        let data = self.section(".gnu_debuglink")?.data;
+        let name = string_at(data, 0).filter(|name| !name.is_empty())?;
+        let checksum = name.len().checked_add(1)?.checked_next_multiple_of(4)?;
+        Some((name, u32_at(data, checksum, self.endian)?))
+    }
+
     /// The sections that have a valid name.
     pub fn sections(&self) -> impl Iterator<Item = ExecutableSection<'d>> + '_ {
         self.sections.iter().skip(1).filter_map(|section| {
@@ -360,6 +385,7 @@ impl<'d> Executable<'d> {
     }
 }
 
+const NT_GNU_BUILD_ID: u32 = 3;
 const VERSION_NUMBER: u16 = 0x7fff;
 const VERSION_HIDDEN: u16 = 0x8000;
 const VERSION_GLOBAL: u16 = 1;

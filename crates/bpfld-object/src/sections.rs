@@ -343,6 +343,7 @@ mod tests {
         }
     }
 
+    /// ELF-03: every name that libbpf knows.
     #[test]
     fn matches_as_libbpf() {
         check("xdp", ProgramType::XDP, Some(AttachType::XDP), None);

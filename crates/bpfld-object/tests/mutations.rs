@@ -34,6 +34,7 @@ fn use_everything(bytes: Vec<u8>) {
         for name in names {
             let _ = file.function(name);
         }
+        let _ = (file.build_id(), file.debug_link());
         for probe in file.usdt_probes().unwrap_or_default() {
             let _ = probe.parse_arguments();
         }

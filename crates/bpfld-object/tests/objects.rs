@@ -37,6 +37,7 @@ fn functions(object: &Object, program: &str) -> String {
     names.collect::<Vec<_>>().join(" ")
 }
 
+/// ELF-05.
 #[test]
 fn subprograms_follow_in_the_order_of_first_use() {
     check("subprograms", |object| {
@@ -66,6 +67,7 @@ fn subprograms_follow_in_the_order_of_first_use() {
     });
 }
 
+/// ELF-05.
 #[test]
 fn calls_and_callbacks_lead_to_their_functions() {
     check("subprograms", |object| {
@@ -89,6 +91,7 @@ fn calls_and_callbacks_lead_to_their_functions() {
     });
 }
 
+/// ELF-06: each program has records of its own.
 #[test]
 fn types_and_lines_move_with_the_functions() {
     check("subprograms", |object| {
@@ -166,6 +169,7 @@ fn global_data() {
     });
 }
 
+/// ELF-04: static and global symbols.
 #[test]
 fn references_to_global_data_tell_the_variable() {
     check("globals", |object| {
@@ -218,6 +222,7 @@ fn maps_of_maps_and_program_arrays_begin_filled() {
     });
 }
 
+/// ELF-02: maps defined by types.
 #[test]
 fn attributes_of_maps() {
     check("pinned", |object| {
@@ -244,6 +249,7 @@ fn attributes_of_maps() {
     });
 }
 
+/// ELF-02: records of any size.
 #[test]
 fn legacy_maps() {
     check("legacy_maps", |object| {
@@ -390,6 +396,7 @@ fn refused(options: OpenOptions, bytes: Vec<u8>, kind: ErrorKind, expected: &str
     error
 }
 
+/// ELF-01: what is no object is refused.
 #[test]
 fn refusals_name_the_culprit() {
     for order in ["el", "eb"] {

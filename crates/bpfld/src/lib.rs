@@ -35,6 +35,7 @@ pub use loader::{Alone, Loaded, Loader, LogLevel, MapOptions, PartiallyLoaded, P
 pub use log::{VerifierLog, VerifierStats};
 pub use map::*;
 pub use owners::{Owners, Process};
+pub use pin::remove_pin;
 pub use program::*;
 pub use rejection::{LogSourceLine, ReasonClass, RegisterState, RejectedInsn, Rejection};
 pub use symbols::*;

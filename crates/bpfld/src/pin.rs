@@ -6,7 +6,10 @@ use std::{
     io,
     os::{
         fd::{BorrowedFd, OwnedFd},
-        unix::{ffi::OsStrExt, fs::DirBuilderExt},
+        unix::{
+            ffi::OsStrExt,
+            fs::{DirBuilderExt, MetadataExt},
+        },
     },
     path::Path,
 };
@@ -28,6 +31,9 @@ pub(crate) fn pin<'a>(fd: BorrowedFd<'_>, path: &'a Path, subject: Subject) -> R
             remove(&made);
             let error = Error::kernel(subject, doing, source);
             match source.errno() {
+                sys::Errno::EPERM if has_dot(path) => {
+                    error.with_hint("a BPF file system keeps names with a dot for itself")
+                }
                 sys::Errno::EINVAL | sys::Errno::EPERM => {
                     error.with_hint("the path must lie in a BPF file system, such as /sys/fs/bpf")
                 }
@@ -41,6 +47,33 @@ pub(crate) fn remove<P: AsRef<Path>>(directories: &[P]) {
     for directory in directories.iter().rev() {
         let _ = std::fs::remove_dir(directory);
     }
+}
+
+fn has_dot(path: &Path) -> bool {
+    path.file_name()
+        .is_some_and(|name| name.as_bytes().contains(&b'.'))
+}
+
+/// Removes a pin, and the directories above it, up to where the file system is mounted, for as long as they are empty.
+///
+/// # Errors
+///
+/// When there is no file at the path, it is a directory, or it cannot be removed.
+pub fn remove_pin(path: impl AsRef<Path>) -> Result<()> {
+    let path = path.as_ref();
+    let failed = |source| Error::io(Subject::File(path.to_owned()), "remove the pin", source);
+    let device = std::fs::symlink_metadata(path).map_err(failed)?.dev();
+    std::fs::remove_file(path).map_err(failed)?;
+    for directory in path.ancestors().skip(1) {
+        let above = directory
+            .parent()
+            .and_then(|parent| std::fs::metadata(parent).ok());
+        // The mount point itself stays, and a directory with something in it is not removed.
+        if above.is_none_or(|above| above.dev() != device) || std::fs::remove_dir(directory).is_err() {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// Opens what is pinned at `path`.
@@ -66,7 +99,7 @@ fn missing_parents(path: &Path) -> Vec<&Path> {
 fn make<'a>(directories: &[&'a Path]) -> io::Result<Vec<&'a Path>> {
     let mut made = Vec::new();
     for directory in directories {
-        match DirBuilder::new().mode(0o700).create(directory) {
+        match DirBuilder::new().mode(0o755).create(directory) {
             Ok(()) => made.push(*directory),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error),

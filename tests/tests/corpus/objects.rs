@@ -65,6 +65,7 @@ fn describe(object: &Object) -> String {
     text
 }
 
+/// ELF-01: objects of the other byte order are read.
 #[test]
 fn byte_orders_agree() {
     for fixture in all_fixtures().iter().filter(|fixture| !fixture.big_endian) {

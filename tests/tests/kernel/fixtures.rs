@@ -139,6 +139,7 @@ fn pinned_maps_are_found_again() {
     });
 }
 
+/// ELF-04: each kind of relocation, by what it computes.
 #[test]
 fn global_data() {
     require!(Need::Root, Feature::GlobalData);
@@ -250,6 +251,7 @@ fn relocated_types() {
     assert_eq!((out[38], out[39]), (6, 3));
 }
 
+/// ELF-06: several programs in one section.
 #[test]
 fn maps_in_maps_and_tail_calls() {
     require!(Need::Root);
@@ -259,6 +261,7 @@ fn maps_in_maps_and_tail_calls() {
     assert_eq!(right.get(0).unwrap(), Some(1));
 }
 
+/// ELF-05: each kind of call, by what it computes.
 #[test]
 fn subprograms() {
     require!(Need::Root);

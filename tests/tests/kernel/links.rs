@@ -313,6 +313,7 @@ fn cgroup_programs_run() {
     });
 }
 
+/// PRG-10.
 #[test]
 fn socket_filters() {
     require!(Need::Root);

@@ -9,6 +9,8 @@ use bpfld::{
 };
 use bpfld_tests::{Need, fit, fits, fixture, fixture_of, require, sandbox};
 
+use crate::counter::since;
+
 fn object(name: &str) -> Object {
     Object::open(fixture(name)).unwrap()
 }
@@ -445,6 +447,22 @@ fn struct_ops_tables_are_given_to_the_kernel() {
         assert!(!available().contains(name), "{}", available());
     }
     assert!(loaded.attach_struct_ops("extra").is_err());
+    // Another table in the place of the first, which the kernel then lets go of.
+    if since(6, 4) {
+        let second = loader.load(&object("struct_ops")).unwrap();
+        let link = loaded.attach_struct_ops("linked").unwrap();
+        second
+            .update_struct_ops(&link, "linked")
+            .unwrap_or_else(|error| panic!("{error:#}"));
+        assert!(available().contains("bpfld_linked"));
+        let map = second.map("linked").unwrap().info().unwrap().id();
+        assert!(
+            matches!(link.info().unwrap().details(), bpfld::LinkDetails::StructOps(ops) if ops.map_id == map)
+        );
+        second.update_struct_ops(&link, "plain").unwrap_err();
+        drop(link);
+        assert!(!available().contains("bpfld_linked"), "{}", available());
+    }
 }
 
 #[test]
@@ -466,6 +484,7 @@ fn arenas_are_shared() {
     assert_eq!(memory.get::<u32>(counter).unwrap(), 5);
 }
 
+/// PRG-04 (f): on a kernel that is made up to be old.
 #[test]
 fn old_kernels_get_what_they_know() {
     require!(Need::Root);

@@ -1,6 +1,7 @@
 //! Tests on the running kernel. They need root; without it they are skipped, and say so.
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
+mod acceptance;
 mod adaptations;
 mod assembly;
 mod channels;
@@ -8,6 +9,8 @@ mod counter;
 mod features;
 mod fixtures;
 mod helpers;
+mod kinds;
+mod leftovers;
 mod links;
 mod load;
 mod machine;

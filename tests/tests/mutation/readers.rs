@@ -165,6 +165,10 @@ fn read_object(bytes: &[u8]) {
                 .map(|section| section.data.len())
                 .sum::<usize>()
         );
+        let _ = (executable.build_id(), executable.debug_link());
+        for probe in executable.usdt_probes().unwrap_or_default() {
+            let _ = probe.parse_arguments();
+        }
         for function in executable.functions() {
             let _ = write!(Nowhere, "{function:?}");
         }

@@ -79,7 +79,7 @@ impl<'d> Executable<'d> {
     }
 
     /// Owner, type and content of a note, and where the next one begins.
-    fn note(&self, data: &'d [u8], offset: usize) -> Option<(&'d [u8], u32, &'d [u8], usize)> {
+    pub(crate) fn note(&self, data: &'d [u8], offset: usize) -> Option<(&'d [u8], u32, &'d [u8], usize)> {
         let number = |at: usize| u32_at(data, offset.checked_add(at)?, self.endian());
         let (owner_len, content_len, kind) = (number(0)? as usize, number(4)? as usize, number(8)?);
         let owner = offset.checked_add(HEADER)?;

@@ -145,6 +145,17 @@ impl LinkInfo {
         &self.cookies
     }
 
+    /// How often the program was not run because the CPU was running it, or another one, already: for probes of kernel functions
+    /// (6.7).
+    #[must_use]
+    pub fn missed(&self) -> Option<u64> {
+        match &self.details {
+            LinkDetails::KprobeMulti(link) => Some(link.missed),
+            LinkDetails::PerfKprobe(link) => Some(link.missed),
+            _ => None,
+        }
+    }
+
     /// The number that the program gets from `bpf_get_attach_cookie`, for kinds with one; zero where none was given, or the kernel does not
     /// tell (it does since 6.9 for perf events, 6.17 for tracing and raw tracepoints).
     #[must_use]

@@ -2,7 +2,7 @@
 
 use std::os::fd::AsFd;
 
-use bpfld_sys::{self as sys, AttachType, ElemFlags, LinkCreate, LinkKind, MapFlags, Target};
+use bpfld_sys::{self as sys, AttachType, ElemFlags, Errno, LinkCreate, LinkKind, MapFlags, Target};
 
 use super::handle::Hold;
 use crate::{Error, Link, Map, Result};
@@ -10,8 +10,7 @@ use crate::{Error, Link, Map, Result};
 /// Gives the kernel a table: by a link where the map was made for one, else for as long as the map has it.
 pub(crate) fn attach(map: &Map, table: &[u8]) -> Result<Link> {
     let words = format!("struct_ops '{}'", map.name());
-    sys::map_update_elem(map.map_fd(), &0u32.to_ne_bytes(), table, ElemFlags::empty())
-        .map_err(|source| Error::kernel(map.subject(), "set its table of functions", source))?;
+    set_table(map, table)?;
     if !map.spec().flags.contains(MapFlags::LINK) {
         return Ok(Link::new(Hold::StructOps(map.clone()), words));
     }
@@ -20,4 +19,19 @@ pub(crate) fn attach(map: &Map, table: &[u8]) -> Result<Link> {
         Error::kernel(map.subject(), "give its table of functions to the kernel", source)
     })?;
     Ok(Link::new(Hold::Link(fd), words))
+}
+
+/// Puts another table in the place of the one that a link holds, at once (6.4).
+pub(crate) fn update(link: &Link, map: &Map, table: &[u8]) -> Result<()> {
+    set_table(map, table)?;
+    sys::link_update(link.fd("updated")?, &sys::LinkUpdate::new(map.as_fd()))
+        .map_err(|source| link.failed(format!("change to struct_ops '{}'", map.name()), source))
+}
+
+/// A map for links keeps its table for good, and says so when it is attached again.
+fn set_table(map: &Map, table: &[u8]) -> Result<()> {
+    match sys::map_update_elem(map.map_fd(), &0u32.to_ne_bytes(), table, ElemFlags::empty()) {
+        Err(error) if error.errno() == Errno::EBUSY && map.spec().flags.contains(MapFlags::LINK) => Ok(()),
+        result => result.map_err(|source| Error::kernel(map.subject(), "set its table of functions", source)),
+    }
 }

@@ -122,6 +122,22 @@ impl Loaded {
     ///
     /// There is no such map, or the kernel refuses: it may allow one table of a name only.
     pub fn attach_struct_ops(&self, map: &str) -> Result<Link> {
+        let (found, table) = self.struct_ops_table(map)?;
+        crate::link::struct_ops::attach(found, table).map_err(|error| error.in_object(&self.name))
+    }
+
+    /// Puts the table of functions of a struct_ops map in the place of the one that a link holds, without a gap (6.4). Both maps
+    /// must have been declared for links (section `.struct_ops.link`).
+    ///
+    /// # Errors
+    ///
+    /// There is no such map, the link is of another kind, or the kernel refuses: not every interface allows it.
+    pub fn update_struct_ops(&self, link: &Link, map: &str) -> Result<()> {
+        let (found, table) = self.struct_ops_table(map)?;
+        crate::link::struct_ops::update(link, found, table).map_err(|error| error.in_object(&self.name))
+    }
+
+    fn struct_ops_table(&self, map: &str) -> Result<(&Map, &[u8])> {
         let found = self.map(map)?;
         let table = self.tables.iter().find(|(index, _)| {
             self.maps
@@ -130,7 +146,7 @@ impl Loaded {
                 .is_some_and(|map| map.name() == found.name())
         });
         let (_, table) = table.ok_or_else(|| Error::invalid(found.subject(), "it is no struct_ops map"))?;
-        crate::link::struct_ops::attach(found, table).map_err(|error| error.in_object(&self.name))
+        Ok((found, table))
     }
 
     /// Attaches every program whose section name says to what, and returns the links in the order of the object.

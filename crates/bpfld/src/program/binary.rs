@@ -5,6 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use super::mapping;
+
 /// Directories of libraries on the systems that we know, after those of `LD_LIBRARY_PATH`.
 const LIBRARY_DIRECTORIES: &[&str] = &[
     "/lib64",
@@ -29,14 +31,20 @@ const LIBRARY_DIRECTORIES: &[&str] = &[
 /// Directories of programs, after those of `PATH`.
 const PROGRAM_DIRECTORIES: &[&str] = &["/usr/bin", "/usr/sbin", "/bin", "/sbin"];
 
-/// The file that a name stands for: a path with a slash as it is, a library (`libc.so.6`) among the libraries, and
-/// else a program among the programs.
-pub(super) fn find(name: &Path) -> io::Result<PathBuf> {
+/// The file that a name stands for: a path with a slash as it is, a library (`libc.so.6`) among those that a process has
+/// loaded and among the libraries, and else a program among the programs.
+pub(super) fn find(name: &Path, process: Option<u32>) -> io::Result<PathBuf> {
     if name.components().count() > 1 || name.is_absolute() {
         return Ok(name.to_owned());
     }
     let text = name.to_string_lossy();
     let is_library = text.ends_with(".so") || text.contains(".so.");
+    if is_library
+        && let Some(process) = process
+        && let Some(path) = mapping::library_of(process, name)
+    {
+        return Ok(path);
+    }
     let (variable, fixed) = if is_library {
         ("LD_LIBRARY_PATH", LIBRARY_DIRECTORIES)
     } else {
@@ -70,10 +78,13 @@ mod tests {
     #[test]
     fn names_with_a_slash_are_paths() {
         assert_eq!(
-            find(Path::new("/proc/self/exe")).expect("a path"),
+            find(Path::new("/proc/self/exe"), None).expect("a path"),
             Path::new("/proc/self/exe")
         );
-        assert_eq!(find(Path::new("./a.out")).expect("a path"), Path::new("./a.out"));
+        assert_eq!(
+            find(Path::new("./a.out"), None).expect("a path"),
+            Path::new("./a.out")
+        );
     }
 
     #[test]
@@ -92,7 +103,7 @@ mod tests {
             search(Path::new(name), directories.into_iter()),
             Some(this.clone())
         );
-        let error = find(Path::new("libnosuchlibrary.so.7")).expect_err("no such library");
+        let error = find(Path::new("libnosuchlibrary.so.7"), Some(1)).expect_err("no such library");
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
     }
 }

@@ -25,6 +25,20 @@ pub(super) fn address_of(process: u32, path: &Path, offset: u64) -> io::Result<u
     })
 }
 
+/// The file of a library that a process has loaded, as this process sees it.
+pub(super) fn library_of(process: u32, name: &Path) -> Option<PathBuf> {
+    let maps = fs::read_to_string(format!("/proc/{process}/maps")).ok()?;
+    let path = maps.lines().find_map(|line| {
+        let path = Path::new(line.splitn(6, ' ').nth(5)?.trim_start());
+        (path.is_absolute() && path.file_name() == Some(name.as_os_str())).then_some(path)
+    })?;
+    let seen = Path::new("/proc")
+        .join(process.to_string())
+        .join("root")
+        .join(path.strip_prefix("/").ok()?);
+    seen.is_file().then_some(seen)
+}
+
 /// `/proc/PID/root/PATH` is `/PATH` for the process.
 fn inside_of(process: u32, path: &Path) -> Option<PathBuf> {
     let inside = path.strip_prefix(format!("/proc/{process}/root")).ok()?;
@@ -63,6 +77,21 @@ mod tests {
         assert_eq!(find(maps, 77, 0x200, none), None);
         assert_eq!(find(maps, 78, 0x110, none), None);
         assert_eq!(find(maps, 78, 0x110, |name| name == "/bin/x y"), Some(0x5610));
+    }
+
+    #[test]
+    fn finds_libraries_of_a_process() {
+        let maps = fs::read_to_string("/proc/self/maps").expect("own maps");
+        let Some(path) = maps
+            .lines()
+            .find_map(|line| line.split_whitespace().nth(5).filter(|path| path.contains(".so")))
+        else {
+            return; // a static program
+        };
+        let name = Path::new(path).file_name().expect("a file");
+        let found = library_of(std::process::id(), name.as_ref()).expect("a library");
+        assert_eq!(fs::read(found).expect("bytes"), fs::read(path).expect("bytes"));
+        assert_eq!(library_of(std::process::id(), Path::new("libnosuch.so")), None);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod auto;
 mod binary;
 mod builder;
+mod debug_file;
 mod handle;
 mod info;
 mod interface;

@@ -4,7 +4,7 @@ use bpfld_sys::perf;
 
 use super::{PerfEvent, ProgramKind};
 use crate::{
-    Link, Result,
+    Error, Link, Result,
     link::create::{on_perf_event, perf_event},
 };
 
@@ -44,6 +44,19 @@ impl PerfEvent {
         cookie: u64,
     ) -> Result<Link> {
         perf_event(self.program(), event, scope, cookie, String::from("perf event"))
+    }
+
+    /// Opens a perf event on each CPU that is there now, and runs the program each time one fires: all of it one link.
+    ///
+    /// # Errors
+    ///
+    /// As [`attach`](Self::attach).
+    pub fn attach_on_all_cpus(&self, event: &perf::Attr<'_>) -> Result<Link> {
+        let cpus = bpfld_sys::online_cpus()
+            .map_err(|source| Error::io(self.program().subject(), "find the CPUs that are there", source))?;
+        let one = |cpu| self.attach(event, perf::Scope::Cpu(cpu));
+        let links = cpus.into_iter().map(one).collect::<Result<_>>()?;
+        Ok(Link::of_many(links, String::from("perf event on all CPUs")))
     }
 
     /// Runs the program each time a perf event fires that is open already.

@@ -242,6 +242,7 @@ mod tests {
         assert_eq!(place(&spec), expected, "{section}");
     }
 
+    /// ELF-07.
     #[test]
     fn sections_say_where_to_attach() {
         check(

@@ -10,7 +10,7 @@ use bpfld_object::Executable;
 use bpfld_sys::perf;
 
 use super::{
-    Program, ProgramKind, Uprobe, binary,
+    Program, ProgramKind, Uprobe, binary, debug_file,
     kprobe::{Event, ProbeWay, no_source},
     tracefs::ProbeSource,
     tracefs_event::EventList,
@@ -115,8 +115,9 @@ impl UprobeOptions {
 impl Uprobe {
     /// Attaches to the entry of a function of a binary, or to an offset in it, in all processes.
     ///
-    /// The binary is a path, or a name: a library (`libc.so.6`) is searched among the libraries, else a program among the
-    /// programs.
+    /// The binary is a path, or a name: a library (`libc.so.6`) is searched among the libraries (for one process, first among
+    /// those that it has loaded, also in a container), else a program among the programs. Functions are found by the symbols
+    /// for other files, by all symbols, or by those in a separate debug file below `/usr/lib/debug` or beside the binary.
     ///
     /// ```no_run
     /// # fn example(count: bpfld::Uprobe) -> Result<(), bpfld::Error> {
@@ -176,7 +177,7 @@ pub(super) fn attach(
     point: &UprobePoint<'_>,
     options: UprobeOptions,
 ) -> Result<Link> {
-    let path = find(program, binary)?;
+    let path = find(program, binary, options.process)?;
     let offset = match point {
         UprobePoint::FileOffset(offset) => *offset,
         UprobePoint::Symbol { name, offset } => {
@@ -226,9 +227,9 @@ pub(super) fn attach(
     perf_event(program, &attr, scope, options.cookie, target)
 }
 
-/// The file of a binary.
-pub(super) fn find(program: &Program, binary: &Path) -> Result<PathBuf> {
-    binary::find(binary)
+/// The file of a binary, for one process or all.
+pub(super) fn find(program: &Program, binary: &Path, process: Option<u32>) -> Result<PathBuf> {
+    binary::find(binary, process)
         .map_err(|source| Error::io(program.subject(), format!("find '{}'", binary.display()), source))
 }
 
@@ -247,20 +248,36 @@ pub(super) fn parse<'d>(program: &Program, path: &Path, bytes: &'d [u8]) -> Resu
     })
 }
 
-/// Where in the file a function begins.
+/// Where in the file a function begins: by the symbols in it, else by those in a separate debug file.
 pub(super) fn file_offset(
     program: &Program,
     executable: &Executable<'_>,
     path: &Path,
     name: &str,
 ) -> Result<u64> {
-    executable
-        .function(name)
-        .map(|function| function.file_offset)
-        .map_err(|error| {
-            Error::invalid(
-                program.subject(),
-                format!("cannot attach to '{name}' of {}: {error}", path.display()),
-            )
+    let offset = match executable.function(name) {
+        Ok(function) => return Ok(function.file_offset),
+        Err(error) => with_debug_file(path, executable, |file| {
+            Some(file.function(name).ok()?.file_offset)
         })
+        .flatten()
+        .ok_or(error),
+    };
+    offset.map_err(|error| {
+        Error::invalid(
+            program.subject(),
+            format!("cannot attach to '{name}' of {}: {error}", path.display()),
+        )
+    })
+}
+
+/// Looks into the separate debug file of a binary, if there is one.
+pub(super) fn with_debug_file<R>(
+    path: &Path,
+    executable: &Executable<'_>,
+    look: impl FnOnce(&Executable<'_>) -> R,
+) -> Option<R> {
+    let bytes = debug_file::read(path, executable)?;
+    let file = Executable::parse(&bytes).ok()?.with_layout_of(executable);
+    Some(look(&file))
 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use bpfld_object::Executable;
 use bpfld_sys::{AttachType, LinkKind, Target, UprobeFile, UprobeMultiFlags};
 
 use super::{MultiOptions, Program, ProgramKind, UprobeMulti, section::matches, uprobe};
@@ -22,7 +23,7 @@ impl UprobeMulti {
         functions: &[&str],
         options: MultiOptions<'_>,
     ) -> Result<Link> {
-        let path = uprobe::find(self.program(), binary.as_ref())?;
+        let path = uprobe::find(self.program(), binary.as_ref(), options.process)?;
         let bytes = uprobe::read(self.program(), &path)?;
         let executable = uprobe::parse(self.program(), &path, &bytes)?;
         let offsets = functions
@@ -43,7 +44,11 @@ impl UprobeMulti {
         offsets: &[u64],
         options: MultiOptions<'_>,
     ) -> Result<Link> {
-        self.attach_to(&uprobe::find(self.program(), binary.as_ref())?, offsets, options)
+        self.attach_to(
+            &uprobe::find(self.program(), binary.as_ref(), options.process)?,
+            offsets,
+            options,
+        )
     }
 
     /// Attaches to all functions of a binary that match a pattern, in which `*` stands for any text and `?` for any
@@ -58,16 +63,22 @@ impl UprobeMulti {
         pattern: &str,
         options: MultiOptions<'_>,
     ) -> Result<Link> {
-        let path = uprobe::find(self.program(), binary.as_ref())?;
+        let path = uprobe::find(self.program(), binary.as_ref(), options.process)?;
         let bytes = uprobe::read(self.program(), &path)?;
         let executable = uprobe::parse(self.program(), &path, &bytes)?;
-        let mut offsets: Vec<u64> = executable
-            .functions()
-            .filter(|function| matches(pattern, function.name))
-            .map(|function| function.file_offset)
-            .collect();
-        offsets.sort_unstable();
-        offsets.dedup();
+        let matching = |file: &Executable<'_>| {
+            let functions = file
+                .functions()
+                .filter(|function| matches(pattern, function.name));
+            let mut offsets: Vec<u64> = functions.map(|function| function.file_offset).collect();
+            offsets.sort_unstable();
+            offsets.dedup();
+            offsets
+        };
+        let mut offsets = matching(&executable);
+        if offsets.is_empty() {
+            offsets = uprobe::with_debug_file(&path, &executable, matching).unwrap_or_default();
+        }
         if offsets.is_empty() {
             let what = format!("function '{pattern}' in {}", path.display());
             return Err(Error::not_found(self.program().subject(), what));

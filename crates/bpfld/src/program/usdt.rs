@@ -83,7 +83,7 @@ impl Usdt {
         options: UsdtOptions,
     ) -> Result<Link> {
         let program = self.program();
-        let path = uprobe::find(program, binary.as_ref())?;
+        let path = uprobe::find(program, binary.as_ref(), options.process)?;
         let bytes = uprobe::read(program, &path)?;
         let executable = uprobe::parse(program, &path, &bytes)?;
         let probes = find(program, &executable, &path, provider, name)?;
