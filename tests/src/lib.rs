@@ -6,6 +6,7 @@
 //! - [`require!`] decides whether a test may be skipped on this kernel.
 //! - [`fit`] leaves out what of a fixture this kernel is too old for.
 //! - [`expect_file`] compares text with a committed file.
+//! - [`oracle`] says what must hold for any input.
 //! - [`mutate`] and [`CountingAllocator`] are the parts of the mutation ring.
 #![expect(
     clippy::unwrap_used,
@@ -22,6 +23,7 @@ mod later;
 pub mod mutate;
 mod need;
 mod netlink;
+pub mod oracle;
 mod sandbox;
 
 pub use alloc::{CountingAllocator, Usage, measure};

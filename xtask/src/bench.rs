@@ -41,7 +41,7 @@ struct Case {
     cold: bool,
 }
 
-const CASES: [Case; 5] = [
+const CASES: [Case; 9] = [
     Case {
         name: "open",
         question: "open the object",
@@ -72,6 +72,41 @@ const CASES: [Case; 5] = [
         implementations: &["bpfld", "raw", "libbpf", "aya"],
         cold: false,
     },
+    Case {
+        name: "decode",
+        question: "decode 1,000 instructions",
+        implementations: &["bpfld", "copy"],
+        cold: false,
+    },
+    Case {
+        name: "encode",
+        question: "encode 1,000 instructions",
+        implementations: &["bpfld", "copy"],
+        cold: false,
+    },
+    Case {
+        name: "print",
+        question: "disassemble 1,000 instructions to text",
+        implementations: &["bpfld", "rbpf"],
+        cold: false,
+    },
+    Case {
+        name: "assemble",
+        question: "assemble 1,000 instructions",
+        implementations: &["bpfld"],
+        cold: false,
+    },
+];
+
+/// The implementations and what the table calls them.
+const COLUMNS: [(&str, &str); 7] = [
+    ("bpfld", "bpfld"),
+    ("bpfld-2", "bpfld, 2 threads"),
+    ("libbpf", "libbpf"),
+    ("aya", "aya"),
+    ("raw", "bare system call"),
+    ("rbpf", "rbpf"),
+    ("copy", "bare copy of 8 bytes each"),
 ];
 
 /// Fastest first call and fastest later call, in nanoseconds.
@@ -173,7 +208,7 @@ fn table_rows(case: &Case, results: &BTreeMap<&'static str, Least>) -> Result<Ve
     for (suffix, pick) in kinds {
         let own = results.get("bpfld").map(pick).context("bpfld was not measured")?;
         let mut row = vec![format!("{}{suffix}", case.question), time(own)];
-        for name in ["bpfld-2", "libbpf", "aya", "raw"] {
+        for (name, _) in &COLUMNS[1..] {
             row.push(match results.get(name).map(pick) {
                 Some(other) => format!("{} ({:.2}x)", time(other), other as f64 / own as f64),
                 None => "-".to_owned(),
@@ -202,9 +237,9 @@ fn write(root: &Path, rows: &[Vec<String>]) -> Result<()> {
     let (_, after) = rest
         .split_once(END)
         .with_context(|| format!("{PAGE} lacks the mark {END}"))?;
-    let mut table =
-        String::from("| question | bpfld | bpfld, 2 threads | libbpf | aya | bare system call |\n");
-    table.push_str("| --- | --- | --- | --- | --- | --- |\n");
+    let titles: Vec<&str> = COLUMNS.iter().map(|(_, title)| *title).collect();
+    let mut table = format!("| question | {} |\n", titles.join(" | "));
+    writeln!(table, "|{}", " --- |".repeat(COLUMNS.len() + 1))?;
     for row in rows {
         writeln!(table, "| {} |", row.join(" | "))?;
     }

@@ -43,7 +43,7 @@ pub(crate) struct Args {
 
 type Step = (&'static str, fn(&Args) -> Result<()>);
 
-const STEPS: [Step; 9] = [
+const STEPS: [Step; 10] = [
     ("format", |_| {
         cargo(&["fmt", "--all", "--check", "--", "--color", "never"])
     }),
@@ -62,6 +62,11 @@ const STEPS: [Step; 9] = [
     ("docs", docs),
     ("codegen", |_| task(&["codegen", "--check"])),
     ("fixtures", fixtures),
+    ("llvm", |args| {
+        let mut arguments = vec!["llvm"];
+        arguments.extend(args.install.then_some("--install"));
+        task(&arguments)
+    }),
     ("features", features),
     ("test", test),
     ("mutation", mutation),

@@ -13,6 +13,7 @@ mod bench;
 mod ci;
 mod codegen;
 mod fixtures;
+mod llvm;
 mod oracle;
 mod shell;
 mod vm_test;
@@ -38,6 +39,8 @@ enum Task {
     Codegen(codegen::Args),
     /// Rebuild the compiled BPF objects from their C sources, in both byte orders
     Fixtures(fixtures::Args),
+    /// Hold the table of instructions against LLVM's assembler and disassembler
+    Llvm(llvm::Args),
     /// Hold what we make of BPF objects against libbpf, bpftool, clang and rustc
     Oracle(oracle::Args),
     /// Run the kernel tests on a row of kernels, in virtual machines
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
         Task::Ci(args) => ci::run(&args),
         Task::Codegen(args) => codegen::run(&args),
         Task::Fixtures(args) => fixtures::run(&args),
+        Task::Llvm(args) => llvm::run(&args),
         Task::Oracle(args) => oracle::run(&args),
         Task::VmTest(args) => vm_test::run(&args),
     };

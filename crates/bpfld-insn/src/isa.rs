@@ -67,7 +67,10 @@ macro_rules! vocabulary {
             /// The word that the C-like dialects write like this.
             #[must_use]
             pub fn from_symbol(symbol: &str) -> Option<Self> {
-                Self::ALL.iter().copied().find(|word| word.symbol() == symbol)
+                match symbol {
+                    $( $symbol => Some(Self::$variant), )*
+                    _ => None,
+                }
             }
         }
     };

@@ -10,6 +10,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail, ensure};
 
+mod instructions;
 mod ours;
 mod raw;
 mod theirs_aya;
@@ -70,7 +71,7 @@ fn main() -> Result<()> {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let (case, implementation, rest) = match *arguments.as_slice() {
         [case, implementation, ref rest @ ..] => (case, implementation, rest),
-        _ => bail!("usage: bpfld-bench open|load|types|type|lookup bpfld|libbpf|aya|raw [NAME]"),
+        _ => bail!("usage: bpfld-bench open|load|types|type|lookup|decode|encode|print|assemble bpfld|libbpf|aya|raw|rbpf|copy [NAME]"),
     };
     match case {
         "open" => {
@@ -91,6 +92,9 @@ fn main() -> Result<()> {
                 "aya" => report(|| theirs_aya::load(bytes)),
                 other => bail!("{other} loads no objects"),
             }
+        }
+        "decode" | "encode" | "print" | "assemble" => {
+            instructions::run(case, implementation, &std::fs::read(OBJECT)?)
         }
         "types" => types(implementation, &TYPES),
         "type" => types(implementation, rest),

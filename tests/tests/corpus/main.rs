@@ -3,4 +3,5 @@
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
 mod core;
+mod instructions;
 mod objects;

@@ -9,6 +9,7 @@ mod counter;
 mod features;
 mod fixtures;
 mod helpers;
+mod instructions;
 mod kinds;
 mod leftovers;
 mod links;

@@ -69,6 +69,11 @@ fn insns() {
     ring("insns");
 }
 
+#[test]
+fn asm() {
+    ring("asm");
+}
+
 /// Fixtures as they are, and inputs that were once too much.
 #[test]
 fn replay() {

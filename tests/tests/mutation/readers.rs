@@ -8,7 +8,7 @@ use std::{
 use bpfld_btf::{Btf, BtfExt, BtfFeatures, Resolver, Targets, Type};
 use bpfld_insn::{Dialect, Endian, Slot, decode, print, slots_from_bytes};
 use bpfld_object::{Executable, Object};
-use bpfld_tests::all_fixtures;
+use bpfld_tests::{all_fixtures, oracle};
 use bpfld_vm::{MapSpec, MapType, ProgramType, Skb, Vm, Xdp};
 use goblin::elf::Elf;
 
@@ -23,7 +23,7 @@ pub(crate) struct Reader {
     pub(crate) read: fn(&[u8]),
 }
 
-pub(crate) const READERS: [Reader; 6] = [
+pub(crate) const READERS: [Reader; 7] = [
     Reader {
         name: "object",
         share: 10,
@@ -52,7 +52,14 @@ pub(crate) const READERS: [Reader; 6] = [
         name: "insns",
         share: 1,
         seeds: code,
-        read: read_insns,
+        // what is printed takes many times the room of the bytes
+        read: |bytes| oracle::instructions(bytes.get(..1024).unwrap_or(bytes)),
+    },
+    Reader {
+        name: "asm",
+        share: 1,
+        seeds: texts,
+        read: |bytes| oracle::assembly(&String::from_utf8_lossy(bytes)),
     },
     Reader {
         name: "machine",
@@ -337,11 +344,27 @@ fn read_core_target(bytes: &[u8]) {
     }
 }
 
-fn read_insns(bytes: &[u8]) {
-    for endian in [Endian::Little, Endian::Big] {
-        let (slots, _) = slots_from_bytes(bytes, endian);
-        print_insns(&slots.collect::<Vec<Slot>>());
+/// Programs of the fixtures as text, in all dialects.
+fn texts() -> Vec<(String, Vec<u8>)> {
+    let mut all = Vec::new();
+    for (name, bytes) in code() {
+        let endian = if name.ends_with(".eb") {
+            Endian::Big
+        } else {
+            Endian::Little
+        };
+        // a few dozen instructions say all there is to say, and mutations then meet something
+        let slots: Vec<Slot> = slots_from_bytes(&bytes, endian).0.take(40).collect();
+        for dialect in Dialect::ALL {
+            all.push((
+                name.clone(),
+                print(&slots).dialect(dialect).to_string().into_bytes(),
+            ));
+        }
     }
+    let directives = include_str!("directives.s");
+    all.push(("directives.s".to_owned(), directives.into()));
+    all
 }
 
 /// Decodes and prints; what decodes must encode to the same again.

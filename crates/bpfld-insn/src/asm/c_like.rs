@@ -33,6 +33,13 @@ pub(super) const KEYWORDS: &[&str] = &[
 impl<'a> Parser<'a> {
     /// Reads an instruction that begins with this word; `false` if it is none of this family.
     pub(super) fn c_like(&mut self, word: &str) -> Parse<bool> {
+        if is_register(word) {
+            let span = self.token.span;
+            if let Some((width, dst)) = self.try_register()? {
+                self.assign(width, dst, span)?;
+            }
+            return Ok(true);
+        }
         match word {
             "*" => self.store()?,
             "if" => self.jump_if()?,
@@ -52,13 +59,7 @@ impl<'a> Parser<'a> {
             "lock" => self.lock()?,
             "store_release" => self.store_release()?,
             "ld_pseudo" => self.load_pseudo()?,
-            _ => {
-                let span = self.token.span;
-                let Some((width, dst)) = self.try_register()? else {
-                    return Ok(false);
-                };
-                self.assign(width, dst, span)?;
-            }
+            _ => return Ok(false),
         }
         Ok(true)
     }
@@ -279,6 +280,7 @@ impl<'a> Parser<'a> {
                 }
                 _ => {}
             },
+            Kind::Name if is_register(self.text()) => {}
             Kind::Name | Kind::Quoted => {
                 if let Some(done) = self.assign_word(width, dst, span)? {
                     return Ok(done);

@@ -124,8 +124,8 @@ impl<'a> Lexer<'a> {
     /// What is left of this line.
     pub(super) fn rest_of_line(&self) -> &'a str {
         let rest = self.text.get(self.at..).unwrap_or_default();
-        let end = rest.bytes().position(|byte| byte == b'\n');
-        rest.get(..end.unwrap_or(rest.len())).unwrap_or_default()
+        let end = rest.find('\n').unwrap_or(rest.len());
+        rest.get(..end).unwrap_or_default()
     }
 
     /// Goes on this many bytes later.
@@ -207,6 +207,19 @@ impl<'a> Lexer<'a> {
         }
     }
 
+    /// Is the next token a `:`?
+    #[inline(always)]
+    pub(super) fn is_before_colon(&self) -> bool {
+        let mut ahead = *self;
+        ahead.blanks();
+        match ahead.byte(0) {
+            Some(b':') => true,
+            // perhaps behind a comment
+            Some(b'/') => ahead.next().kind == Kind::Punct(punct(":")),
+            _ => false,
+        }
+    }
+
     fn token(&self, start: usize, kind: Kind) -> Token {
         Token {
             kind,
@@ -260,6 +273,23 @@ impl<'a> Lexer<'a> {
     }
 
     fn number(&mut self) -> Kind {
+        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+        // almost all numbers are plain
+        let mut value = 0;
+        let mut length = 0;
+        while let Some(digit @ b'0'..=b'9') = rest.get(length)
+            && length < 18
+        {
+            value = value * 10 + u64::from(digit - b'0');
+            length += 1;
+        }
+        let ends = rest
+            .get(length)
+            .is_none_or(|byte| CLASSES[usize::from(*byte)] & DIGIT == 0);
+        if ends && (length == 1 || rest.first() != Some(&b'0')) {
+            self.at += length;
+            return Kind::Number(value);
+        }
         let start = self.at;
         self.skip_class(DIGIT);
         let text = self.text.get(start..self.at).unwrap_or_default();
@@ -291,9 +321,12 @@ impl<'a> Lexer<'a> {
                 return Kind::Bad(Bad::Char);
             }
         };
-        let start = self.at;
         self.at += length;
-        Kind::Punct(punct(self.text.get(start..self.at).unwrap_or_default()))
+        Kind::Punct(match (length, next) {
+            (1, _) => byte.into(),
+            (2, Some(next)) => u32::from(byte) | u32::from(next) << 8,
+            (_, next) => u32::from(byte) | u32::from(next.unwrap_or_default()) << 8 | u32::from(b'=') << 16,
+        })
     }
 }
 
@@ -313,17 +346,6 @@ pub(super) const fn unescape(escape: u8) -> Option<u8> {
 
 fn parse_number(text: &str) -> Kind {
     let bytes = text.as_bytes();
-    let plain = match bytes {
-        [b'0'..=b'9'] => true,
-        [b'1'..=b'9', rest @ ..] => rest.len() < 18 && rest.iter().all(u8::is_ascii_digit),
-        _ => false,
-    };
-    if plain {
-        let value = bytes
-            .iter()
-            .fold(0, |value, digit| value * 10 + u64::from(digit - b'0'));
-        return Kind::Number(value);
-    }
     if let Some((number, direction)) = text.split_at_checked(text.len().saturating_sub(1))
         && matches!(direction, "f" | "b")
         && !number.is_empty()

@@ -4,6 +4,7 @@
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
+use alloc::collections::btree_map::Entry;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -329,9 +330,7 @@ impl<'a> Parser<'a> {
 
     /// A statement: labels, then a directive, an instruction, or nothing.
     fn statement(&mut self) -> Parse<()> {
-        while matches!(self.token.kind, Kind::Name | Kind::Quoted)
-            && self.peek().0.kind == Kind::Punct(punct(":"))
-        {
+        while matches!(self.token.kind, Kind::Name | Kind::Quoted) && self.lexer.is_before_colon() {
             let span = self.token.span;
             let name = self.name("a label")?;
             self.define(name, span)?;
@@ -400,14 +399,16 @@ impl<'a> Parser<'a> {
             span,
             function: false,
         };
-        if let Some(first) = self.labels.get(&name) {
-            let first = first.span;
-            return Err(
-                Diagnostic::new(span, format!("label `{name}` is defined twice")).other(first, "first here")
-            );
+        match self.labels.entry(name) {
+            Entry::Vacant(entry) => {
+                entry.insert(label);
+                Ok(())
+            }
+            Entry::Occupied(entry) => {
+                let message = format!("label `{}` is defined twice", entry.key());
+                Err(Diagnostic::new(span, message).other(entry.get().span, "first here"))
+            }
         }
-        self.labels.insert(name, label);
-        Ok(())
     }
 
     /// Appends an instruction.
