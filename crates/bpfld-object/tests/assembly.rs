@@ -346,6 +346,8 @@ fn all_mistakes_at_once() {
         .map b hash kye=4 key=5 key_size=6 flags=no_preallocate max_entries=-1 pinning=2
         .map c
         .map d array inner=e values=x
+        .map later array_of_maps key=4
+        .map now array_of_maps key=4 values="a"
         .kfunc f, "int"
         .kfunc g
         .kconfig h
@@ -364,12 +366,13 @@ main:   r0 = r99
 4:14 map `c` has no type (write it behind the name: `.map c hash …`)
 5:22 a map of type array has no inner maps
 5:30 only maps of maps and program arrays have values from the start
-6:19 the type of a kernel function is needed (for example `.kfunc f, \"int (struct sock *, u64)\"`)
-7:16 the type of a kernel function is needed (for example `.kfunc g, \"int (struct sock *, u64)\"`)
-8:18 the type of a configuration value is needed (for example `.kconfig h, \"bool\"`)
-9:18 this is the type of a function (functions of the kernel are declared by `.kfunc`)
-10:21 there is no type `task_struct`; those of the kernel need `struct`, `union` or `enum`
-12:14 there is no register 99 (registers are r0 to r10, or w0 to w10 for their lower halves)
+7:14 a map of type array_of_maps with values needs `inner=`, a map that is like them
+8:19 the type of a kernel function is needed (for example `.kfunc f, \"int (struct sock *, u64)\"`)
+9:16 the type of a kernel function is needed (for example `.kfunc g, \"int (struct sock *, u64)\"`)
+10:18 the type of a configuration value is needed (for example `.kconfig h, \"bool\"`)
+11:18 this is the type of a function (functions of the kernel are declared by `.kfunc`)
+12:21 there is no type `task_struct`; those of the kernel need `struct`, `union` or `enum`
+14:14 there is no register 99 (registers are r0 to r10, or w0 to w10 for their lower halves)
 ",
     );
 }

@@ -146,9 +146,10 @@ impl<'a> Map<'a> {
             Some((_, span)) if !of_maps => {
                 error(span, format!("a map of type {map_type} has no inner maps"));
             }
-            None if of_maps => error(
+            // without it, and without values, the inner map is left to whoever loads the object
+            None if of_maps && self.values.is_some() => error(
                 self.span,
-                format!("a map of type {map_type} needs `inner=`, a map that is like its values"),
+                format!("a map of type {map_type} with values needs `inner=`, a map that is like them"),
             ),
             _ => {}
         }
