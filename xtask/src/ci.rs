@@ -31,6 +31,9 @@ const BARE: [(&str, &[&str]); 5] = [
 /// Inputs of the mutation ring.
 const MUTATIONS: &str = "100000";
 
+/// Programs that the userspace machine and the kernel must agree on.
+const DIFFERENTIAL: &str = "100000";
+
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Install what is missing (compiler for the fixtures, Rust targets)
@@ -70,6 +73,7 @@ const STEPS: [Step; 10] = [
     ("features", features),
     ("test", test),
     ("mutation", mutation),
+    ("machine", machine),
     ("quickstart", |_| {
         cargo(&["run", "--quiet", "--example", "quickstart"])
     }),
@@ -228,6 +232,26 @@ fn mutation(_: &Args) -> Result<()> {
         command
             .args(["--", "--nocapture"])
             .env("BPFLD_MUTATIONS", MUTATIONS),
+    )
+}
+
+/// Many more random programs in the userspace machine and in the kernel than a plain `cargo test` compares.
+fn machine(_: &Args) -> Result<()> {
+    let arguments = [
+        "test",
+        "--quiet",
+        "--profile",
+        "mutation",
+        "--package",
+        "bpfld-tests",
+        "--test",
+        "kernel",
+    ];
+    let mut command = command(&arguments);
+    shell::run(
+        command
+            .args(["--", "--nocapture", "machine::random"])
+            .env("BPFLD_DIFFERENTIAL", DIFFERENTIAL),
     )
 }
 

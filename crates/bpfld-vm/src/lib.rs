@@ -34,6 +34,11 @@ extern crate alloc;
 #[cfg(any(feature = "std", test))]
 extern crate std;
 
+const _: () = assert!(
+    usize::BITS >= 64,
+    "offsets in guest memory have 40 bits: the host needs 64"
+);
+
 mod address;
 mod code;
 mod context;

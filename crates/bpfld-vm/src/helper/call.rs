@@ -136,6 +136,14 @@ impl Call<'_> {
         }
     }
 
+    /// Takes work that grows with its input off the budget, which the next jump looks at.
+    pub(crate) fn charge(&mut self, steps: usize) {
+        let state = &mut *self.run.state;
+        state.left = state
+            .left
+            .saturating_sub(i64::try_from(steps).unwrap_or(i64::MAX));
+    }
+
     pub(crate) fn state(&mut self) -> &mut State {
         self.run.state
     }

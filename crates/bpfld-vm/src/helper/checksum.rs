@@ -40,6 +40,7 @@ pub(crate) fn difference(call: &mut Call<'_>) -> Result<u64, Trap> {
     if (from_size | to_size) & 3 != 0 {
         return Ok(errno(Errno::EINVAL));
     }
+    call.charge((from_size + to_size) / 16);
     let from = call.read(from, from_size)?;
     let to = call.read(to, to_size)?;
     let total = match (from.is_empty(), to.is_empty()) {

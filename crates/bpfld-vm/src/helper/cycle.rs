@@ -34,6 +34,7 @@ pub(crate) fn for_each(call: &mut Call<'_>) -> Result<u64, Trap> {
     let (endian, cpu) = (call.endian(), call.cpu());
     let (number, map) = call.map(0)?;
     let keys = map.keys(endian);
+    call.charge(keys.len());
     let depth = call.run.state.depth as u32;
     let mut seen = 0;
     for key in keys {

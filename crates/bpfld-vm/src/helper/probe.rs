@@ -10,6 +10,7 @@ use crate::fault::Trap;
 pub(crate) fn read(call: &mut Call<'_>) -> Result<u64, Trap> {
     let [to, size, from, ..] = call.args;
     let size = size as u32 as usize;
+    call.charge(size / 64);
     let bytes = call.run.state.memory.slice(from, size).map(<[u8]>::to_vec);
     let place = call.run.state.memory.slice_mut(to, size)?;
     Ok(match bytes {

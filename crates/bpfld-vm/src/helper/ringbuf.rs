@@ -49,6 +49,7 @@ pub(crate) fn output(call: &mut Call<'_>) -> Result<u64, Trap> {
     if flags & !WAKE_FLAGS != 0 {
         return Ok(errno(Errno::EINVAL));
     }
+    call.charge((size / 64) as usize);
     let data = call
         .read(data, usize::try_from(size).unwrap_or(usize::MAX))?
         .to_vec();
