@@ -311,3 +311,36 @@ fn timers_go_off_when_the_clock_moves() {
     assert_ne!(value(&mut vm), before);
     assert_eq!(vm.advance(1_000_000_000_000), Ok(0));
 }
+
+#[test]
+fn callbacks_see_keys() {
+    let text = "
+        r1 = 0 ll
+        r2 = 0 ll
+        r3 = r10
+        r3 += -8
+        *(u64 *)(r10 - 8) = 0
+        r4 = 0
+        call 164
+        r0 = *(u64 *)(r10 - 8)
+        exit
+        r1 = *(u32 *)(r2 + 0)
+        r5 = *(u64 *)(r4 + 0)
+        r5 += r1
+        *(u64 *)(r4 + 0) = r5
+        r0 = 0
+        exit";
+    let mut slots: Vec<Slot> = assemble(text).unwrap().slots().to_vec();
+    slots[0] = slots[0].with_src(1);
+    // the address of the function that begins at slot 11
+    slots[2] = slots[2].with_src(4).with_imm(11 - 3);
+    for map_type in [MapType::ARRAY, MapType::HASH] {
+        let mut vm = machine(map_type, 4, 8, 4);
+        let mut map = vm.map("map").unwrap();
+        for key in 0..4u32 {
+            map.insert(&key, &1u64).unwrap();
+        }
+        let mut program = vm.add_program("sum", ProgramType::XDP, &slots).unwrap();
+        assert_eq!(program.run_on(&mut ()), Ok(6), "{map_type}");
+    }
+}

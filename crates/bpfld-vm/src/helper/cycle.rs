@@ -1,10 +1,13 @@
 //! Helpers that call back.
 
+use alloc::boxed::Box;
+
 use bpfld_sys::Errno;
 
 use super::call::{Call, errno};
 use crate::address::{GuestAddr, RegionId};
 use crate::fault::Trap;
+use crate::map::{Contents, number_key};
 
 /// The most rounds of a loop, as in the kernel.
 const MAX_LOOPS: u64 = 8 * 1024 * 1024;
@@ -33,11 +36,23 @@ pub(crate) fn for_each(call: &mut Call<'_>) -> Result<u64, Trap> {
     }
     let (endian, cpu) = (call.endian(), call.cpu());
     let (number, map) = call.map(0)?;
-    let keys = map.keys(endian);
-    call.charge(keys.len());
+    // the keys of arrays are not listed: there may be very many
+    let (keys, count) = match map.contents {
+        Contents::Array => (None, map.spec.max_entries as usize),
+        _ => {
+            let keys = map.keys(endian);
+            let count = keys.len();
+            call.charge(count);
+            (Some(keys), count)
+        }
+    };
     let depth = call.run.state.depth as u32;
     let mut seen = 0;
-    for key in keys {
+    for index in 0..count {
+        let key: Box<[u8]> = match &keys {
+            Some(keys) => keys.get(index).cloned().unwrap_or_default(),
+            None => Box::from(number_key(index as u32, endian)),
+        };
         let state = &mut *call.run.state;
         let Some(map) = state.maps.get_mut(number) else {
             break;

@@ -12,13 +12,18 @@ const CURRENT_CPU: u64 = 0xffff_ffff;
 /// The bits that say how much of the packet is wanted.
 const PACKET_BITS: u64 = 0xf_ffff << 32;
 /// The most events that are kept for the host.
-const MOST: usize = 1 << 20;
+const MOST: usize = 1 << 14;
+/// The most bytes of one: the kernel keeps the size in 16 bits.
+const LARGEST: u64 = u16::MAX as u64;
 
 pub(crate) fn perf(call: &mut Call<'_>) -> Result<u64, Trap> {
     call.context(0)?;
     let [_, _, flags, data, size] = call.args;
     if flags & !(CURRENT_CPU | PACKET_BITS) != 0 {
         return Ok(errno(Errno::EINVAL));
+    }
+    if size > LARGEST {
+        return Ok(errno(Errno::E2BIG));
     }
     let cpu = call.cpu();
     let cpus = call.run.image.cpus;

@@ -10,6 +10,8 @@ use crate::fault::Trap;
 
 /// How many lines are kept.
 const MOST_LINES: usize = 1 << 16;
+/// How long they are kept: as long as the kernel's buffer.
+const LONGEST_LINE: usize = 1024;
 
 pub(crate) fn trace(call: &mut Call<'_>) -> Result<u64, Trap> {
     let [text, len, first, second, third] = call.args;
@@ -35,7 +37,12 @@ fn print(call: &mut Call<'_>, text: u64, len: u64, args: &[u64]) -> Result<u64, 
             let len = line.len() as u64;
             let printed = &mut call.state().printed;
             if printed.len() < MOST_LINES {
-                printed.push(String::from(line.strip_suffix('\n').unwrap_or(&line)));
+                let kept = line
+                    .strip_suffix('\n')
+                    .unwrap_or(&line)
+                    .chars()
+                    .take(LONGEST_LINE);
+                printed.push(kept.collect::<String>());
             }
             len
         }

@@ -149,7 +149,10 @@ impl Map {
             | MapType::CGROUP_STORAGE
             | MapType::PERCPU_CGROUP_STORAGE => {
                 let mut sized = spec.clone();
-                (sized.key_size, sized.max_entries) = (8, STORAGE_ENTRIES);
+                let each = value.next_multiple_of(8).max(8).saturating_mul(copies as usize);
+                bounded(Some(each))?;
+                let fitting = u32::try_from(limit / each).unwrap_or(u32::MAX);
+                (sized.key_size, sized.max_entries) = (8, STORAGE_ENTRIES.min(fitting));
                 let region = region(RegionKind::MapValue, rights, value_shape(value), Vec::new());
                 (region, Contents::Hash(Hash::new(&sized, Eviction::Never)))
             }

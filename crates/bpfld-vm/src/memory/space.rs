@@ -44,6 +44,15 @@ impl Memory {
                 RegionId(number) if (number as usize).wrapping_sub(RegionId::STACK.index()) < MAX_FRAMES => {
                     Self::stack_region(number as usize - RegionId::STACK.index())
                 }
+                RegionId(number) if number.wrapping_sub(RegionId::KEYS.0) <= MAX_FRAMES as u32 => {
+                    Region::new(
+                        RegionKind::Host,
+                        "key".into(),
+                        Rights::Read,
+                        Shape::Plain,
+                        Vec::new(),
+                    )
+                }
                 _ => Region::opaque("nothing"),
             };
             regions.push(region);
