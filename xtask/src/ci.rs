@@ -46,7 +46,7 @@ pub(crate) struct Args {
 
 type Step = (&'static str, fn(&Args) -> Result<()>);
 
-const STEPS: [Step; 10] = [
+const STEPS: [Step; 11] = [
     ("format", |_| {
         cargo(&["fmt", "--all", "--check", "--", "--color", "never"])
     }),
