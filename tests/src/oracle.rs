@@ -2,5 +2,7 @@
 //! function takes bytes or text of whatever kind, and panics where we break a promise.
 
 mod insn;
+mod machine;
 
 pub use insn::{assembly, instructions};
+pub use machine::machine;

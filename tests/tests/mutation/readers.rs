@@ -9,7 +9,6 @@ use bpfld_btf::{Btf, BtfExt, BtfFeatures, Resolver, Targets, Type};
 use bpfld_insn::{Dialect, Endian, Slot, decode, print, slots_from_bytes};
 use bpfld_object::{Executable, Object};
 use bpfld_tests::{all_fixtures, oracle};
-use bpfld_vm::{MapSpec, MapType, ProgramType, Skb, Vm, Xdp};
 use goblin::elf::Elf;
 
 /// Something that reads bytes.
@@ -65,7 +64,7 @@ pub(crate) const READERS: [Reader; 7] = [
         name: "machine",
         share: 2,
         seeds: code,
-        read: run_in_machine,
+        read: oracle::machine,
     },
 ];
 
@@ -384,42 +383,5 @@ fn print_insns(slots: &[Slot]) {
     }
     for dialect in Dialect::ALL {
         let _ = print(slots).dialect(dialect).write(&mut Nowhere);
-    }
-}
-
-/// Runs the bytes as a program, on all kinds of contexts, with some maps at hand.
-fn run_in_machine(bytes: &[u8]) {
-    for endian in [Endian::Little, Endian::Big] {
-        let (slots, _) = slots_from_bytes(bytes, endian);
-        let mut slots: Vec<Slot> = slots.collect();
-        // 64-bit loads that a linker would complete are of the few maps that there are
-        for slot in slots.iter_mut().filter(|slot| slot.is_ldimm64() && slot.imm == 0) {
-            *slot = slot.with_src(1).with_imm(i32::from(slot.dst()) % 3);
-        }
-        let mut vm = Vm::builder().budget(2000).memory_limit(4096).empty(endian);
-        let kinds = [
-            (MapType::HASH, 4, 8, 4),
-            (MapType::ARRAY, 4, 16, 4),
-            (MapType::RINGBUF, 0, 0, 1024),
-        ];
-        for (kind, key, value, entries) in kinds {
-            vm.add_map(MapSpec::new("map", kind, key, value, entries))
-                .unwrap();
-        }
-        let mut program = match vm.add_program("bytes", ProgramType::SCHED_CLS, &slots) {
-            Ok(program) => program,
-            Err(error) => {
-                forget(&error);
-                continue;
-            }
-        };
-        let results = [
-            program.run_on(&mut Xdp::new(&[7; 60])),
-            program.run_on(&mut Skb::new(&[7; 60])),
-            program.run_on(&mut bpfld_vm::Bytes::new([7; 64])),
-        ];
-        for fault in results.into_iter().filter_map(Result::err) {
-            forget(&fault);
-        }
     }
 }
