@@ -55,14 +55,20 @@ const PROGRAMS: &[(&str, &[&str], &[Need])] = &[
         &[Need::Linux(6, 4), Need::Config("CONFIG_NETFILTER_BPF_LINK")],
     ),
     ("ringbuf", &["drain"], &[Need::Linux(6, 1)]),
+    // It takes the old value of a counter.
+    ("ringbuf", &["emit"], &[Need::Linux(5, 12)]),
     ("subprograms", &["callbacks"], &[Need::Linux(5, 17)]),
     (
         "trampolines",
         &["bind"],
         &[Need::Linux(6, 0), Need::Config("CONFIG_BPF_LSM")],
     ),
-    // Before, the kernel's own example of a function whose result can be changed was one only with error injection.
-    ("trampolines", &["change"], &[Need::Linux(6, 3)]),
+    // Before, the kernel's own examples could be changed and slept in only if it was built with error injection.
+    (
+        "trampolines",
+        &["change", "entry_sleepable"],
+        &[Need::Linux(6, 3)],
+    ),
     ("usdt", &["sleepable"], &[Need::Linux(6, 0)]),
     ("usdt_narrow", &["sleepable"], &[Need::Linux(6, 0)]),
 ];

@@ -104,6 +104,8 @@ impl VerifierLog {
             .rev()
             .find_map(|line| line.strip_prefix("; "))
             .map(str::trim)
+            // Before Linux 6.9 there is nothing but the text, which objects may lack.
+            .filter(|line| !line.is_empty())
     }
 
     /// The statistics at the end of the log, if it was written that far.

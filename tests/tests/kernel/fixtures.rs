@@ -289,7 +289,11 @@ fn newest_instructions() {
 
 #[test]
 fn records() {
-    require!(Need::Root, Feature::MapType(bpfld::MapType::RINGBUF));
+    require!(
+        Need::Root,
+        Feature::MapType(bpfld::MapType::RINGBUF),
+        Need::Linux(5, 12)
+    );
     let loaded = load("ringbuf");
     let mut ring = bpfld::RingBuf::try_from(loaded.map("events").unwrap()).unwrap();
     for _ in 0..8 {

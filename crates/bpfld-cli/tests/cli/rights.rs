@@ -1,9 +1,10 @@
 //! Without rights the command says which are missing. Run by a user that has none.
 
+use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Output};
 
 use bpfld_tests::{Need, require};
 
@@ -22,18 +23,23 @@ fn copy(folder: &tempfile::TempDir, fixture: &str) -> (PathBuf, PathBuf) {
     (command, object)
 }
 
+/// Runs a copy of the command. Another test that starts a process at this moment may still have the copy open for writing.
+fn output(command: &mut Command) -> Output {
+    loop {
+        match command.output() {
+            Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => std::thread::yield_now(),
+            result => return result.unwrap(),
+        }
+    }
+}
+
 #[track_caller]
 fn check(args: &[&str], expected: &str) {
     let folder = tempfile::tempdir().unwrap();
     let (command, object) = copy(&folder, &fixture("network"));
-    let output = Command::new(command)
-        .arg(args[0])
-        .arg(object)
-        .args(&args[1..])
-        .uid(NOBODY)
-        .gid(NOBODY)
-        .output()
-        .unwrap();
+    let mut run = Command::new(command);
+    run.arg(args[0]).arg(object).args(&args[1..]);
+    let output = output(run.uid(NOBODY).gid(NOBODY));
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(4), "{stderr}");
     assert!(stderr.contains(expected), "{stderr}");
@@ -55,14 +61,8 @@ fn without_rights_programs_run_in_the_userspace_machine() {
     let folder = tempfile::tempdir().unwrap();
     let (command, object) = copy(&folder, &fixture("network"));
     let mut run = Command::new(command);
-    let output = run
-        .arg("run")
-        .arg(object)
-        .arg("xdp_drop")
-        .uid(NOBODY)
-        .gid(NOBODY)
-        .output()
-        .unwrap();
+    run.arg("run").arg(object).arg("xdp_drop");
+    let output = output(run.uid(NOBODY).gid(NOBODY));
     let stdout = String::from_utf8_lossy(&output.stdout);
     assert_eq!(
         output.status.code(),
