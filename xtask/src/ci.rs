@@ -32,7 +32,7 @@ const BARE: [(&str, &[&str]); 5] = [
 const MUTATIONS: &str = "100000";
 
 /// Programs that the userspace machine and the kernel must agree on.
-const DIFFERENTIAL: &str = "100000";
+const DIFFERENTIAL: &str = "20000";
 
 #[derive(clap::Args)]
 pub(crate) struct Args {

@@ -381,6 +381,16 @@ impl<'r> Generator<'r> {
             | Op::Exit => return,
         };
         self.push(insn);
+        // RFC 9669 says that r0 is zero-extended. Where the comparison succeeds, x86 leaves its upper half alone, and Linux
+        // 6.18 does not always clear it.
+        if matches!(op, Op::Atomic(Width::W32, AtomicOp::CmpXchg)) {
+            self.push(Insn::Alu {
+                width: Width::W32,
+                op: AluOp::Mov,
+                dst: Reg::R0,
+                src: Operand::Reg(Reg::R0),
+            });
+        }
     }
 
     /// A constant that the verifier takes: no shift that is too far, no division by zero.
