@@ -131,7 +131,8 @@ fn arguments_of_static_probes() {
         let link = program.attach().unwrap_or_else(|error| panic!("{error:#}"));
         assert!(link.is_kernel_link());
         assert_eq!(link.to_string(), "static probe bpfld:arguments of /proc/self/exe");
-        assert_eq!(semaphore(), 1);
+        // What counts for the program is whether anybody listens, not how many.
+        assert!(semaphore() > 0);
         with_arguments(&[1, -2, 3, -4], 0xfe);
         let (arguments, count, cookie, hits) = calls(&loaded)[0];
         assert_eq!((count, cookie, hits), (12, 0, 1));
