@@ -10,6 +10,8 @@ use bpfld_btf::{Btf, Kind};
 
 use crate::shell;
 
+mod btf;
+
 /// What libbpf's build wants.
 const PACKAGES: [&str; 5] = ["gcc", "libelf-dev", "make", "pkg-config", "zlib1g-dev"];
 
@@ -99,11 +101,12 @@ const CASES: [Case; 9] = [
 ];
 
 /// The implementations and what the table calls them.
-const COLUMNS: [(&str, &str); 7] = [
+const COLUMNS: [(&str, &str); 8] = [
     ("bpfld", "bpfld"),
     ("bpfld-2", "bpfld, 2 threads"),
     ("libbpf", "libbpf"),
     ("aya", "aya"),
+    ("btf", "the `btf` crate"),
     ("raw", "bare system call"),
     ("rbpf", "rbpf"),
     ("copy", "bare copy of 8 bytes each"),
@@ -123,6 +126,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let mut rows = Vec::new();
     for case in CASES
         .iter()
+        .chain(&btf::CASES)
         .filter(|case| args.only.is_empty() || args.only.iter().any(|only| only == case.name))
     {
         println!("{}: {}", case.name, case.question);

@@ -10,10 +10,12 @@ use std::{
 
 use anyhow::{Context as _, Result, bail, ensure};
 
+mod btf;
 mod instructions;
 mod ours;
 mod raw;
 mod theirs_aya;
+mod theirs_btf;
 mod theirs_libbpf;
 
 /// The object that is opened and loaded.
@@ -71,8 +73,11 @@ fn main() -> Result<()> {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let (case, implementation, rest) = match *arguments.as_slice() {
         [case, implementation, ref rest @ ..] => (case, implementation, rest),
-        _ => bail!("usage: bpfld-bench open|load|types|type|lookup|decode|encode|print|assemble bpfld|libbpf|aya|raw|rbpf|copy [NAME]"),
+        _ => bail!("usage: bpfld-bench CASE IMPLEMENTATION [NAME]"),
     };
+    if btf::run(case, implementation, rest)? {
+        return Ok(());
+    }
     match case {
         "open" => {
             let bytes: &'static [u8] = std::fs::read(OBJECT)?.leak();
@@ -110,6 +115,7 @@ fn types(implementation: &str, names: &[&str]) -> Result<()> {
         "bpfld" => report(|| ours::find(names)),
         "libbpf" => report(|| theirs_libbpf::find(names)),
         "aya" => report(|| theirs_aya::find(names)),
+        "btf" => report(|| theirs_btf::find(names)),
         other => bail!("{other} reads no BTF"),
     }
 }
@@ -138,6 +144,22 @@ fn report<R>(mut call: impl FnMut() -> Result<R>) -> Result<()> {
     while samples < 7 || start.elapsed() < Duration::from_secs(1) {
         least = least.min(once()?);
         samples += 1;
+    }
+    println!("{} {}", first.as_nanos(), least.as_nanos());
+    Ok(())
+}
+
+/// Times a call on something that it uses up and that is made anew for each, untimed.
+fn used_up<T>(mut make: impl FnMut() -> Result<T>, call: impl Fn(&T) -> Result<()>) -> Result<()> {
+    let mut once = || -> Result<Duration> {
+        let thing = make()?;
+        let start = Instant::now();
+        call(&thing)?;
+        Ok(start.elapsed())
+    };
+    let (first, mut least) = (once()?, Duration::MAX);
+    for _ in 0..7 {
+        least = least.min(once()?);
     }
     println!("{} {}", first.as_nanos(), least.as_nanos());
     Ok(())

@@ -59,6 +59,13 @@ pub(crate) fn find(names: &[&str]) -> Result<u32> {
     Ok(last)
 }
 
+pub(crate) fn relocate(bytes: &[u8]) -> Result<aya_obj::Object> {
+    let btf = Btf::from_sys_fs()?;
+    let mut object = open(bytes)?;
+    object.relocate_btf(&btf)?;
+    Ok(object)
+}
+
 pub(crate) fn lookup(map: raw::Map) -> Result<()> {
     let map = HashMap::<_, u32, u64>::try_from(Map::HashMap(MapData::from_fd(map.fd)?))?;
     crate::each(|key| Ok(map.get(&key, 0)?))
