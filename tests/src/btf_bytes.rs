@@ -6,8 +6,8 @@ use std::{
 };
 
 use bpfld_btf::{
-    Btf, BtfExt, BtfFeatures, Builder, Deduplicated, Endian, Field, IntEncoding, Kind, Resolver, Targets,
-    TypeId, sanitize,
+    Btf, BtfExt, BtfFeatures, Builder, Deduplicated, Endian, ErrorKind, Field, IntEncoding, Kind, Resolver,
+    Targets, TypeId, sanitize,
 };
 
 /// Takes text and forgets it.
@@ -76,11 +76,15 @@ pub fn types(bytes: &[u8]) {
             let on_distilled = distilled.split.finish();
             let on_distilled =
                 on_distilled.unwrap_or_else(|error| panic!("a distilled split is broken: {error}"));
-            let back = on_distilled.relocate(&KERNEL);
-            let back = back.and_then(|builder| builder.finish());
-            let back =
-                back.unwrap_or_else(|error| panic!("what was distilled does not fit any more: {error}"));
-            assert!(own(&back) >= own(&split));
+            match on_distilled
+                .relocate(&KERNEL)
+                .and_then(|builder| builder.finish())
+            {
+                Ok(back) => assert!(own(&back) >= own(&split)),
+                // Arrays or typedefs of themselves.
+                Err(error) if matches!(error.kind(), ErrorKind::Depth(_)) => {}
+                Err(error) => panic!("what was distilled does not fit any more: {error}"),
+            }
         }
     }
 }

@@ -18,8 +18,9 @@ use std::{
 };
 
 use bpfld_tests::{
-    CountingAllocator, measure,
+    CountingAllocator, Need, measure,
     mutate::{Random, mutate},
+    require,
 };
 use nix::time::{ClockId, clock_gettime};
 use readers::{READERS, Reader};
@@ -72,6 +73,28 @@ fn insns() {
 #[test]
 fn asm() {
     ring("asm");
+}
+
+/// The kernel's own types, with all names entered, take no more than two MiB besides the data.
+#[test]
+fn kernel_types_take_little() {
+    require!(Need::Config("CONFIG_DEBUG_INFO_BTF"));
+    let bytes = fs::read("/sys/kernel/btf/vmlinux").unwrap();
+    let (btf, usage) = measure(REFUSED, || {
+        let btf = bpfld_btf::Btf::parse(bytes).unwrap();
+        assert!(btf.find("task_struct", bpfld_btf::Kind::STRUCT).is_some());
+        btf.index_memory();
+        btf
+    });
+    let _ = writeln!(
+        std::io::stderr(),
+        "{} types: {} bytes at most, {} kept, {} allocations",
+        btf.len(),
+        usage.peak,
+        btf.index_memory(),
+        usage.calls
+    );
+    assert!(usage.peak <= 2 << 20, "{} bytes", usage.peak);
 }
 
 /// Fixtures as they are, and inputs that were once too much.
