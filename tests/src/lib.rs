@@ -3,6 +3,7 @@
 //! - [`fixture`] reads a compiled object.
 //! - [`sandbox`] runs a closure on a thread with a network namespace, a mount namespace and a BPF file system of its own.
 //! - [`Cgroup`] is a control group that lives as long as the value.
+//! - [`record`] is what a real kernel said it can.
 //! - [`require!`] decides whether a test may be skipped on this kernel.
 //! - [`fit`] leaves out what of a fixture this kernel is too old for.
 //! - [`expect_file`] compares text with a committed file.
@@ -24,6 +25,7 @@ pub mod mutate;
 mod need;
 mod netlink;
 pub mod oracle;
+mod records;
 mod sandbox;
 
 pub use alloc::{CountingAllocator, Usage, measure};
@@ -33,6 +35,7 @@ pub use expect::expect_file;
 pub use fixtures::{Fixture, all_fixtures, fixture, fixture_bytes, fixture_of};
 pub use later::{fit, fits};
 pub use need::{Need, check_needs, skip};
+pub use records::{record, records};
 pub use sandbox::{Room, sandbox};
 
 /// The Rust in README and guide compiles.

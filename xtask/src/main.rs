@@ -12,6 +12,7 @@ use clap::{Parser, Subcommand};
 mod bench;
 mod ci;
 mod codegen;
+mod features;
 mod fixtures;
 mod llvm;
 mod oracle;
@@ -37,6 +38,8 @@ enum Task {
     Ci(ci::Args),
     /// Write the generated source of bpfld-sys from the kernel's BTF
     Codegen(codegen::Args),
+    /// Compare `bpfld features` with `bpftool feature probe`: answers and time
+    Features(features::Args),
     /// Rebuild the compiled BPF objects from their C sources, in both byte orders
     Fixtures(fixtures::Args),
     /// Hold the table of instructions against LLVM's assembler and disassembler
@@ -52,6 +55,7 @@ fn main() -> ExitCode {
         Task::Bench(args) => bench::run(&args),
         Task::Ci(args) => ci::run(&args),
         Task::Codegen(args) => codegen::run(&args),
+        Task::Features(args) => features::run(&args),
         Task::Fixtures(args) => fixtures::run(&args),
         Task::Llvm(args) => llvm::run(&args),
         Task::Oracle(args) => oracle::run(&args),

@@ -5,3 +5,4 @@
 mod core;
 mod instructions;
 mod objects;
+mod records;

@@ -155,3 +155,48 @@ fn a_failed_load_leaves_no_directories() {
         assert!(!root.exists());
     });
 }
+
+/// The records of real kernels, played on this one.
+#[test]
+fn recorded_kernels() {
+    require!(
+        Need::Root,
+        Feature::ArgCtx,
+        Feature::BtfEnum64,
+        Feature::ArrayMmap
+    );
+    #[track_caller]
+    fn check(line: &str, expected: &[(&str, Measure)]) {
+        let record = bpfld_tests::record(line);
+        let mut loader = Loader::new();
+        loader.probes(record.probes()).keep_memlock();
+        let loaded = loader.load(&object("old_kernels")).unwrap();
+        let told: Vec<_> = loaded
+            .adaptations()
+            .iter()
+            .map(|a| (a.subject.clone(), a.measure))
+            .collect();
+        let expected: Vec<_> = expected
+            .iter()
+            .map(|(name, measure)| match *name {
+                "" => (Subject::ObjectBtf, *measure),
+                name => (Subject::Program(name.to_owned()), *measure),
+            })
+            .collect();
+        assert_eq!(told, expected, "{line}");
+        assert_eq!(run(&loaded, "pass"), 2);
+    }
+    let types = Measure::TypesRewritten;
+    check(
+        "5.10",
+        &[
+            ("", types(BtfFeature::Float)),
+            ("", types(BtfFeature::DeclTag)),
+            ("", types(BtfFeature::TypeTag)),
+            ("", types(BtfFeature::Enum64)),
+            ("pass", Measure::ContextByType),
+        ],
+    );
+    check("6.1", &[("pass", Measure::ContextByType)]);
+    check("6.18", &[]);
+}

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use bpfld_features::{Answer, Capability, Feature, Group, Kfuncs, Record};
+use bpfld_features::{Answer, Capability, Feature, Group, Kfuncs, Record, Release};
 use comfy_table::{Attribute, Cell, Color};
 use serde::Serialize;
 
@@ -45,7 +45,10 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<ExitStatus> {
     }
     let mut record = match &args.from {
         Some(path) => load(path)?,
-        None => Record::of_running_kernel(),
+        None => {
+            raise_memlock();
+            Record::of_running_kernel()
+        }
     };
     if args.kfuncs {
         record.set_kfuncs(&Kfuncs::of_running_kernel()?);
@@ -55,6 +58,14 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<ExitStatus> {
         Format::Text => print(&record, args.helpers, output)?,
     }
     Ok(ExitStatus::Ok)
+}
+
+/// Kernels before 5.11 count all maps and programs against the limit of locked memory of this process. Without the right to raise it some
+/// answers stay unknown, and say so.
+fn raise_memlock() {
+    if Release::current().is_some_and(|release| release < Release::new(5, 11)) {
+        let _ = bpfld_sys::rlimit::raise_memlock();
+    }
 }
 
 fn load(path: &Path) -> Result<Record> {

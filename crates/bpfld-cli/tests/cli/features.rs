@@ -114,3 +114,50 @@ fn records_are_compared() {
         run.stderr
     );
 }
+
+/// Without rights nothing is claimed that is not known, and each gap names the capability that would close it.
+#[test]
+fn without_rights_it_says_what_would_be_needed() {
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::process::CommandExt;
+
+    bpfld_tests::require!(bpfld_tests::Need::Root);
+    // Somewhere that everybody can reach.
+    let folder = tempfile::Builder::new()
+        .permissions(std::fs::Permissions::from_mode(0o755))
+        .tempdir()
+        .unwrap();
+    let program = folder.path().join("bpfld");
+    std::fs::copy(env!("CARGO_BIN_EXE_bpfld"), &program).unwrap();
+    let run = std::process::Command::new(&program)
+        .args(["features", "--output", "json"])
+        .uid(65534)
+        .gid(65534)
+        .output()
+        .unwrap();
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    let record = Record::from_json(&String::from_utf8(run.stdout).unwrap()).unwrap();
+    assert_eq!(record.process.capabilities.as_deref(), Some(&[][..]));
+    let row = |name: &str| record.features.iter().find(|row| row.name == name).unwrap();
+    for row in &record.features {
+        // Nothing is denied for lack of rights.
+        assert_ne!(row.answer, "no", "{row:?}");
+    }
+    let why = |name: &str| row(name).how.clone().unwrap();
+    let admin = |text: &str| text.contains("CAP_SYS_ADMIN");
+    let needs = |text: &str, wanted: &str| text.contains(wanted) || admin(text);
+    assert!(
+        needs(&why("map_type:hash"), "CAP_BPF"),
+        "{}",
+        why("map_type:hash")
+    );
+    let xdp = why("program_type:xdp");
+    assert!(needs(&xdp, "CAP_BPF and CAP_NET_ADMIN"), "{xdp}");
+    let tracing = why("program_type:tracing");
+    assert!(needs(&tracing, "CAP_BPF and CAP_PERFMON"), "{tracing}");
+    assert!(
+        record.helpers_unknown["xdp"].contains("CAP_"),
+        "{:?}",
+        record.helpers_unknown
+    );
+}

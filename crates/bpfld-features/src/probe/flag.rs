@@ -35,16 +35,10 @@ pub(crate) fn map(flag: MapFlags) -> Answer {
         MapFlags::PRESERVE_ELEMS => plain(MapType::PERF_EVENT_ARRAY),
         MapFlags::LINK => struct_ops(flag),
         MapFlags::PATH_FD => pin_below_directory(),
-        MapFlags::TOKEN_FD => takes_token(|fd| {
-            let mut map = MapCreate::new(MapType::ARRAY, 4, 4, 1);
-            map.token = Some(fd);
-            kernel::create(&map).map(drop)
-        }),
-        MapFlags::VTYPE_BTF_OBJ_FD => takes_token(|fd| {
-            let mut map = MapCreate::new(MapType::STRUCT_OPS, 4, 4, 1);
-            (map.btf_vmlinux_value_type_id, map.value_type_btf) = (1, Some(fd));
-            kernel::create(&map).map(drop)
-        }),
+        MapFlags::TOKEN_FD | MapFlags::VTYPE_BTF_OBJ_FD => match sys::inquire_map(flag) {
+            Errno::EBADF => Answer::Yes,
+            errno => refused(errno, "creating a map with a descriptor that is not open"),
+        },
         MapFlags::SEGV_ON_FAULT | MapFlags::NO_USER_CONV => with(MapType::ARENA, 0, 0, 1, MapFlags::MMAPABLE),
         MapFlags::RB_OVERWRITE => with(MapType::RINGBUF, 0, 0, LARGEST_PAGE, MapFlags::empty()),
         _ => Answer::unknown("no probe for this flag"),

@@ -4,7 +4,7 @@ use bpfld_insn::op::{Field, Support};
 use bpfld_insn::{AddressKind, AluOp, Cpu, JmpOp, Op, Slot, Source, Width};
 use bpfld_sys::{Errno, ProgramType};
 
-use super::code::{CLEAR_STACK, EXIT, mov_imm};
+use super::code::{CLEAR_STACK, EXIT, jump_if_not, mov_imm};
 use super::kernel::Load;
 use super::verdict::refused;
 use crate::{Answer, Evidence, Release};
@@ -65,7 +65,8 @@ pub(crate) fn takes(op: Op) -> Answer {
 fn complaint(op: Op) -> Option<&'static str> {
     match op {
         Op::CastAddrSpace => Some("arena"),
-        Op::JumpIndirect => Some("expected"),
+        // It wants a map of jump targets for each of the "subprograms".
+        Op::JumpIndirect => Some("subprograms"),
         Op::CallKfunc => Some("is not a function"),
         Op::LoadAddr(AddressKind::Variable) => Some("KIND_VAR"),
         Op::LoadAddr(AddressKind::Func) => Some("func_info"),
@@ -109,6 +110,8 @@ fn program(op: Op) -> Vec<Slot> {
         Op::Alu(_, AluOp::Div | AluOp::Mod | AluOp::Sdiv | AluOp::Smod | AluOp::Arsh, Source::Imm) => 1,
         // To the address space of the kernel from that of arenas.
         Op::CastAddrSpace => 1,
+        // Some old kernels take a long jump for a short one if it leads nowhere.
+        Op::JumpLong => 1,
         Op::CallKfunc | Op::CallSubprog | Op::LoadAddr(AddressKind::Variable) => 1,
         Op::LoadAddr(AddressKind::Func) => 2,
         Op::LoadAddr(AddressKind::Map | AddressKind::MapValue) => -1,
@@ -120,6 +123,10 @@ fn program(op: Op) -> Vec<Slot> {
         _ => 0,
     };
     let mut code = vec![mov_imm(0, 0), mov_imm(2, 1), CLEAR_STACK];
+    if op == Op::JumpLong {
+        // What it jumps over must be reached in another way.
+        code.push(jump_if_not(0, 0, 1));
+    }
     code.push(Slot::new(
         pattern.opcode,
         value(pattern.dst, dst) as u8,

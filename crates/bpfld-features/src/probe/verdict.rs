@@ -39,6 +39,11 @@ fn decide(errno: Errno, how: &'static str, needed: &[Capability]) -> Answer {
         }
         Errno::EPERM => match missing_right(needed) {
             Some(missing) => Answer::Unknown(evidence(missing)),
+            // It may be for this map or program alone, and others of this process count too.
+            None if counts_locked_memory() => Answer::Unknown(evidence(
+                "perhaps for the limit of locked memory (ulimit -l), which BPF counts against before 5.11"
+                    .into(),
+            )),
             None if control() => Answer::No(evidence(
                 format!("{how}; refused although this process has all rights").into(),
             )),
@@ -70,6 +75,19 @@ pub(crate) fn missing_right(needed: &[Capability]) -> Option<Cow<'static, str>> 
         Some(false) => Some("needs capabilities in the initial user namespace".into()),
         _ => None,
     }
+}
+
+/// Whether the kernel is of those that count maps and programs against a limit, from which this process is not exempt.
+fn counts_locked_memory() -> bool {
+    let limit = || {
+        let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+        let line = limits
+            .lines()
+            .find_map(|line| line.strip_prefix("Max locked memory"))?;
+        line.split_whitespace().next().map(str::to_owned)
+    };
+    Release::current().is_some_and(|release| release < Release::new(5, 11))
+        && limit().is_none_or(|limit| limit != "unlimited")
 }
 
 /// Whether the simplest of all programs loads.

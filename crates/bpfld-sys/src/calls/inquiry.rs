@@ -1,7 +1,7 @@
 //! Commands that cannot succeed: what a kernel says to them shows what it knows.
 
 use crate::syscall::bpf;
-use crate::{AttachType, Command, Errno, attr};
+use crate::{AttachType, Command, Errno, MapFlags, MapType, attr};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 /// As an argument: a descriptor that is never open.
@@ -196,6 +196,29 @@ pub fn inquire_link(program: impl std::os::fd::AsFd, attach_type: AttachType) ->
     )
 }
 
+/// Asks for a map with a flag that goes with a descriptor, which is never open: [`MapFlags::TOKEN_FD`] or
+/// [`MapFlags::VTYPE_BTF_OBJ_FD`]. A kernel that knows the flag says [`Errno::EBADF`], else [`Errno::EINVAL`].
+pub fn inquire_map(flag: MapFlags) -> Errno {
+    let never_open = NEVER_OPEN.cast_signed();
+    let mut attr = attr::MapCreate {
+        map_type: MapType::ARRAY,
+        key_size: 4,
+        value_size: 4,
+        max_entries: 1,
+        map_flags: flag,
+        ..Default::default()
+    };
+    if flag.contains(MapFlags::TOKEN_FD) {
+        attr.map_token_fd = never_open;
+    }
+    if flag.contains(MapFlags::VTYPE_BTF_OBJ_FD) {
+        attr.map_type = MapType::STRUCT_OPS;
+        attr.btf_vmlinux_value_type_id = 1;
+        attr.value_type_btf_obj_fd = never_open;
+    }
+    send(Command::MAP_CREATE, attr)
+}
+
 /// What the kernel says; 0 if it did not refuse.
 fn send<T: IntoBytes + FromBytes + Immutable>(command: Command, mut attr: T) -> Errno {
     // SAFETY: all addresses are 0 with lengths of 0 and, but for one command, refused as descriptors that are not open before the kernel
@@ -220,6 +243,9 @@ mod tests {
         for &attach in AttachType::ALL {
             assert_ne!(inquire_attach(attach), Errno(0), "{attach}");
             assert_ne!(inquire_query(attach), Errno(0), "{attach}");
+        }
+        for flag in [MapFlags::TOKEN_FD, MapFlags::VTYPE_BTF_OBJ_FD] {
+            assert_ne!(inquire_map(flag), Errno(0), "{flag}");
         }
         assert_eq!(inquire_command(Command::MAP_CREATE), None);
         assert_eq!(inquire_command(Command(9999)), None);

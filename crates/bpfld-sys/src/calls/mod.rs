@@ -56,7 +56,7 @@ pub use id::{
     btf_get_fd_by_id, btf_get_next_id, link_get_fd_by_id, link_get_next_id, map_get_fd_by_id,
     map_get_next_id, prog_get_fd_by_id, prog_get_next_id,
 };
-pub use inquiry::{inquire_attach, inquire_command, inquire_link, inquire_query};
+pub use inquiry::{inquire_attach, inquire_command, inquire_link, inquire_map, inquire_query};
 pub use iter::iter_create;
 pub use link_create::{
     CStrAddress, IterTarget, KernelFunctions, LinkCreate, LinkKind, UprobeFile, link_create,
