@@ -127,7 +127,8 @@ fn perf_events_of_cpus_and_processes() {
     assert_eq!(counter.runs_in(spin), 0);
     let faults = Attr::software(PerfSoftware::PAGE_FAULTS).period(1);
     let link = program.attach(&faults, Scope::Process(0)).unwrap();
-    let touch = || drop(std::hint::black_box(vec![1u8; 1 << 22]));
+    // So large that it is never memory which was there before.
+    let touch = || drop(std::hint::black_box(vec![1u8; 40 << 20]));
     assert!(counter.runs_in(touch) > 0);
     drop(link);
     // A machine without counters in hardware, such as most virtual ones, says so.
