@@ -1,5 +1,7 @@
 //! Where answers come from: the running kernel, or a record.
 
+use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -86,14 +88,14 @@ impl Probes {
         let threads = thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let next = AtomicUsize::new(0);
         let work = || {
-            let mut found = Vec::new();
+            let (mut found, rights) = (Vec::new(), Rights::default());
             loop {
                 let start = next.fetch_add(PORTION, Ordering::Relaxed);
                 let Some(rest) = features.get(start..).filter(|rest| !rest.is_empty()) else {
                     return found;
                 };
                 let portion = rest.iter().take(PORTION).enumerate();
-                found.extend(portion.map(|(at, feature)| (start + at, self.probe(*feature))));
+                found.extend(portion.map(|(at, feature)| (start + at, self.answer(*feature, &rights))));
             }
         };
         let mut answers: Vec<(usize, Answer)> = thread::scope(|scope| {
@@ -113,16 +115,20 @@ impl Probes {
 
     /// Find out about a feature.
     pub fn probe(&self, feature: Feature) -> Answer {
+        self.answer(feature, &Rights::default())
+    }
+
+    fn answer(&self, feature: Feature, rights: &Rights) -> Answer {
         match &self.source {
-            Source::Live => live(feature),
+            Source::Live => live(feature, rights),
             Source::AsOf(release) => match feature.since() {
                 Some(since) if since > *release => {
                     Answer::no(format!("simulated: since {since}, asked as of {release}"))
                 }
-                _ => live(feature),
+                _ => live(feature, rights),
             },
             Source::Without(features) if features.contains(&feature) => Answer::no("simulated: left out"),
-            Source::Without(_) => live(feature),
+            Source::Without(_) => live(feature, rights),
             Source::Recorded(answers) => answers
                 .get(&feature)
                 .cloned()
@@ -132,13 +138,13 @@ impl Probes {
 }
 
 /// Ask the running kernel, unless it said yes or no before.
-fn live(feature: Feature) -> Answer {
+fn live(feature: Feature, rights: &Rights) -> Answer {
     static CACHE: LazyLock<RwLock<HashMap<Feature, Answer>>> = LazyLock::new(RwLock::default);
     // a panic elsewhere leaves the table whole: it only ever gets complete entries
     if let Some(answer) = CACHE.read().unwrap_or_else(PoisonError::into_inner).get(&feature) {
         return answer.clone();
     }
-    let answer = sure(feature.ask());
+    let answer = rights.sure(feature.ask());
     if !matches!(answer, Answer::Unknown(_)) {
         CACHE
             .write()
@@ -148,17 +154,25 @@ fn live(feature: Feature) -> Answer {
     answer
 }
 
-/// Kernels say no to those that lack rights in many ways: it counts only where the process has the least right.
-fn sure(answer: Answer) -> Answer {
-    match answer {
-        Answer::No(mut evidence) => match missing_right(&[Capability::BPF]) {
+/// What this thread lacks, looked up once for a number of questions.
+#[derive(Default)]
+struct Rights {
+    missing: OnceCell<Option<Cow<'static, str>>>,
+}
+
+impl Rights {
+    /// Kernels say no to those that lack rights in many ways: it counts only where the process has the least right.
+    fn sure(&self, answer: Answer) -> Answer {
+        let Answer::No(mut evidence) = answer else {
+            return answer;
+        };
+        match self.missing.get_or_init(|| missing_right(&[Capability::BPF])) {
             Some(missing) => {
                 evidence.how = format!("{}; {missing} to be sure", evidence.how).into();
                 Answer::Unknown(evidence)
             }
             None => Answer::No(evidence),
-        },
-        answer => answer,
+        }
     }
 }
 
