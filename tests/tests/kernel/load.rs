@@ -434,12 +434,6 @@ fn several_threads_load_the_same() {
 #[test]
 fn struct_ops_tables_are_given_to_the_kernel() {
     require!(Need::Root, Feature::ProgramType(ProgramType::STRUCT_OPS));
-    // A table without a link outlives a process that is killed: what such a run left behind goes first.
-    for map in bpfld::Map::all().map(Result::unwrap) {
-        if map.map_type() == bpfld::MapType::STRUCT_OPS && map.name() == "plain" {
-            let _ = map.delete(&0u32.to_ne_bytes());
-        }
-    }
     let mut loader = Loader::new();
     fit(&mut loader, "struct_ops");
     loader.map("extra").create(false);
@@ -468,7 +462,9 @@ fn struct_ops_tables_are_given_to_the_kernel() {
         assert!(
             matches!(link.info().unwrap().details(), bpfld::LinkDetails::StructOps(ops) if ops.map_id == map)
         );
-        second.update_struct_ops(&link, "plain").unwrap_err();
+        let error = second.update_struct_ops(&link, "plain").unwrap_err().to_string();
+        assert!(error.contains("not declared for links"), "{error}");
+        assert!(!available().contains("bpfld_plain"), "{}", available());
         drop(link);
         assert!(!available().contains("bpfld_linked"), "{}", available());
     }

@@ -23,8 +23,14 @@ pub(crate) fn attach(map: &Map, table: &[u8]) -> Result<Link> {
 
 /// Puts another table in the place of the one that a link holds, at once (6.4).
 pub(crate) fn update(link: &Link, map: &Map, table: &[u8]) -> Result<()> {
+    let link_fd = link.fd("updated")?;
+    // Setting the table of another map would give it to the kernel at once, and for good.
+    if !map.spec().flags.contains(MapFlags::LINK) {
+        let message = "was not declared for links: its section is `.struct_ops`, not `.struct_ops.link`";
+        return Err(Error::invalid(map.subject(), message));
+    }
     set_table(map, table)?;
-    sys::link_update(link.fd("updated")?, &sys::LinkUpdate::new(map.as_fd()))
+    sys::link_update(link_fd, &sys::LinkUpdate::new(map.as_fd()))
         .map_err(|source| link.failed(format!("change to struct_ops '{}'", map.name()), source))
 }
 
