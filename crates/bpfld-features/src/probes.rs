@@ -227,6 +227,13 @@ mod tests {
             let threads: Vec<_> = (0..4).map(|_| scope.spawn(ask)).collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).collect()
         });
-        assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+        // Where memory may be locked only so far (before 5.11), one thread can be kept from an answer by another's probe.
+        let agree = |(a, b): (&&str, &&str)| a == b || *a == "unknown" || *b == "unknown";
+        assert!(
+            answers
+                .iter()
+                .all(|answer| answer.iter().zip(&answers[0]).all(agree)),
+            "{answers:?}"
+        );
     }
 }

@@ -9,7 +9,7 @@ use bpfld::{
 };
 use bpfld_tests::{Need, fixture, require, sandbox};
 
-use crate::counter::{Counter, call, eventually, exit, mov, mov_reg};
+use crate::counter::{Counter, call, eventually, exit, mov, mov_reg, since};
 
 const PASS: i32 = 2;
 
@@ -133,8 +133,11 @@ fn prg_08_test_runs_of_xdp() {
     let shorter = Counter::with(ProgramType::XDP, None, PASS, &more);
     let outcome = shorter.program.test_run().data(&[7; 64]).run().unwrap();
     assert_eq!(outcome.data, [7; 54]);
-    let error = run(&[0; 13]).unwrap_err();
-    assert_eq!(error.errno(), Some(Errno::EINVAL), "{error}");
+    // Shorter than any Ethernet header; 5.10 does not look.
+    if since(5, 18) {
+        let error = run(&[0; 13]).unwrap_err();
+        assert_eq!(error.errno(), Some(Errno::EINVAL), "{error}");
+    }
 }
 
 #[test]

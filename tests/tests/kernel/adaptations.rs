@@ -99,7 +99,10 @@ fn the_kernel_gets_what_it_knows() {
     assert!(!flags.contains(bpfld::MapFlags::MMAPABLE), "{flags}");
     // without BTF none of it has types
     let loaded = load("network", Probes::without(&[Feature::Btf])).unwrap();
-    assert_eq!(measures(&loaded, ""), [Measure::TypesOmitted]);
+    let mut taken = measures(&loaded, "");
+    // before 5.11, where another test has not done so already
+    taken.retain(|measure| *measure != Measure::MemlockRaised);
+    assert_eq!(taken, [Measure::TypesOmitted]);
     assert!(loaded.maps().all(|map| map.info().unwrap().btf_id().is_none()));
 }
 

@@ -147,8 +147,10 @@ fn the_verifier_speaks_of_the_lines_of_the_text() {
 }
 
 /// The kernel's digest of each program of an object: equal ones have equal instructions.
-fn tags(object: &Object) -> Vec<(String, bpfld::Tag)> {
-    let partial = Loader::new().load_partial(object).unwrap();
+fn tags(fixture: &str, object: &Object) -> Vec<(String, bpfld::Tag)> {
+    let mut loader = Loader::new();
+    bpfld_tests::fit(&mut loader, fixture);
+    let partial = loader.load_partial(object).unwrap();
     let mut tags: Vec<_> = partial
         .loaded
         .programs()
@@ -176,7 +178,7 @@ fn objects_that_went_through_text_are_the_same_to_the_kernel() {
     ] {
         let object = Object::open(fixture(name)).unwrap();
         let again = assembled(&object.to_assembly().to_string());
-        let (before, after) = (tags(&object), tags(&again));
+        let (before, after) = (tags(name, &object), tags(name, &again));
         assert!(!before.is_empty(), "{name}");
         assert_eq!(before, after, "{name}");
     }

@@ -24,6 +24,8 @@ fn is_known(program: ProgramType, helper: Helper) -> bool {
     match helper {
         // known to all that trace, refused to most of them when it is called
         Helper::GET_FUNC_IP => true,
+        // not where the kernel is locked down
+        Helper::PROBE_WRITE_USER => true,
         // CONFIG_BPF_KPROBE_OVERRIDE
         Helper::OVERRIDE_RETURN => program == ProgramType::KPROBE,
         _ => false,

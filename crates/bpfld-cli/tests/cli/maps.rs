@@ -41,7 +41,9 @@ fn pass(name: &str) -> Program {
 #[test]
 fn typed_elements_are_read_and_set_by_field_names() {
     require!(Need::Root, Need::Linux(5, 8));
-    let loaded = Loader::new()
+    let mut loader = Loader::new();
+    bpfld_tests::fit(&mut loader, "maps");
+    let loaded = loader
         .load_partial(&Object::open(fixture("maps")).unwrap())
         .unwrap()
         .loaded;
