@@ -163,6 +163,16 @@ impl VerifierLog {
         self.text = out;
     }
 
+    /// The last line before the explanation, or before the statistics where there is none.
+    pub(crate) fn terse_reason(&self) -> Option<&str> {
+        let mut lines = self.telling_lines();
+        if !self.text.contains("\nVerification failed: ") {
+            return lines.next().map(str::trim);
+        }
+        lines.find(|line| line.starts_with("Verification failed: "))?;
+        lines.next().map(str::trim)
+    }
+
     /// The text below "Reason:" of the explained form, with its title where there is no text.
     fn reason(&self) -> Option<&str> {
         let (_, explained) = self.text.rsplit_once("Verification failed: ")?;

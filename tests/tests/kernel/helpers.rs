@@ -26,6 +26,8 @@ fn is_known(program: ProgramType, helper: Helper) -> bool {
         Helper::GET_FUNC_IP => true,
         // not where the kernel is locked down
         Helper::PROBE_WRITE_USER => true,
+        // gone by 7.3
+        Helper::SKB_PULL_DATA => program == ProgramType::LWT_SEG6LOCAL,
         // CONFIG_BPF_KPROBE_OVERRIDE
         Helper::OVERRIDE_RETURN => program == ProgramType::KPROBE,
         _ => false,

@@ -150,6 +150,8 @@ fn known(op: Op) -> Option<&'static str> {
         Op::LoadAddr(AddressKind::Func) => "missing btf func_info",
         // few kernels list variables among their symbols
         Op::LoadAddr(AddressKind::Variable) => "for kernel symbol",
+        // there is no table of targets, which 7.3 refuses without a word
+        Op::JumpIndirect if release() >= bpfld_insn::Release::new(7, 3) => "EINVAL",
         Op::JumpIndirect => "expected PTR_TO_INSN",
         // until 6.13 a jump to the next instruction is none
         Op::MayGoto => "invalid may_goto off 0",

@@ -9,6 +9,8 @@ fn rejections() -> Vec<(String, Rejection)> {
     assert_eq!(partial.loaded.programs().count(), 0);
     let rejection = |(name, error): (String, bpfld::Error)| {
         let log = error.verifier_log().unwrap_or_else(|| panic!("{error:#}"));
+        // Shown only when a test fails: what it was made of.
+        println!("{name}:\n{log}");
         let rejection = log.rejection().unwrap_or_else(|| panic!("{error:#}"));
         (name, rejection)
     };

@@ -7,7 +7,9 @@ use crate::VerifierLog;
 const MOST_LINES: usize = 6;
 
 pub(super) fn rejection(log: &VerifierLog) -> Option<Rejection> {
-    let reason = log.summary()?.to_owned();
+    let terse = log.terse_reason();
+    let explained = paragraph(log, "Reason:");
+    let reason = explained.or_else(|| log.summary().map(str::to_owned))?;
     let mut walk = Walk::default();
     for line in log.lines() {
         if line.starts_with("Verification failed: ") {
@@ -15,7 +17,7 @@ pub(super) fn rejection(log: &VerifierLog) -> Option<Rejection> {
         }
         walk.line(line);
     }
-    let named = named_insn(&reason).or_else(|| explained_insn(log));
+    let named = named_insn(terse.unwrap_or(&reason)).or_else(|| explained_insn(log));
     let insn = match (walk.insn, named) {
         (Some(last), Some(index)) if last.index != index => Some(RejectedInsn {
             index,
@@ -27,7 +29,10 @@ pub(super) fn rejection(log: &VerifierLog) -> Option<Rejection> {
         }),
         (last, _) => last,
     };
-    let class = ReasonClass::of(&reason);
+    let class = match terse.map(ReasonClass::of) {
+        None | Some(ReasonClass::Other) => ReasonClass::of(&reason),
+        Some(class) => class,
+    };
     // What was told about the last instruction is about another one.
     let is_elsewhere = insn.as_ref().is_some_and(|insn| insn.text.is_empty());
     let registers = if is_elsewhere {
@@ -49,7 +54,7 @@ pub(super) fn rejection(log: &VerifierLog) -> Option<Rejection> {
             .collect(),
         calls: walk.calls,
         function: walk.function,
-        suggestion: suggestion(log),
+        suggestion: paragraph(log, "Suggestion:"),
         reason,
     })
 }
@@ -178,20 +183,21 @@ fn named_insn(reason: &str) -> Option<u32> {
     digits.parse().ok()
 }
 
-/// The instruction of the explained form, `At:` and `insn 12`.
+/// The instruction of the explained form: `>>> 12 |` among its neighbours, or `insn 12`.
 fn explained_insn(log: &VerifierLog) -> Option<u32> {
     let mut lines = log.lines().skip_while(|line| !line.starts_with("At:")).skip(1);
-    let line = lines.find(|line| line.contains("insn "))?;
-    let (_, rest) = line.split_once("insn ")?;
-    rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+    lines.find_map(|line| {
+        let rest = match line.trim_start().strip_prefix(">>> ") {
+            Some(rest) => rest,
+            None => line.split_once("insn ")?.1,
+        };
+        rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+    })
 }
 
-/// The text below `Suggestion:` of the explained form.
-fn suggestion(log: &VerifierLog) -> Option<String> {
-    let lines = log
-        .lines()
-        .skip_while(|line| !line.starts_with("Suggestion:"))
-        .skip(1);
+/// The text below a heading of the explained form.
+fn paragraph(log: &VerifierLog, heading: &str) -> Option<String> {
+    let lines = log.lines().skip_while(|line| *line != heading).skip(1);
     let text: Vec<&str> = lines.map(str::trim).take_while(|line| !line.is_empty()).collect();
     (!text.is_empty()).then(|| text.join(" "))
 }

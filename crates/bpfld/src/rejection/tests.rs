@@ -73,6 +73,28 @@ R0 has never been initialized on this path.
 }
 
 #[test]
+fn the_explained_form_as_linux_7_3_has_it() {
+    check(
+        "6: (85) call bpf_map_lookup_elem#1    ; R0=map_value_or_null(id=1,map=values,ks=4,vs=8)\n\
+         ;  @ rejected.bpf.c:12\n7: (79) r0 = *(u64 *)(r0 +0)\nR0 invalid mem access 'map_value_or_null'\n\n\
+         Verification failed: Register Type Safety: Invalid dereference\n\nReason:\n  R0 may be NULL here (a nullable map value \
+         pointer). The program could dereference NULL on this\n  path, so the verifier cannot prove this access is safe.\n\n\
+         At:\n  unchecked_pointer @ rejected.bpf.c:12:9\n       | ^-- error: invalid dereference of R0\n  Instruction context:\n      \
+         6 | (85) call bpf_map_lookup_elem#1\n  >>> 7 | (79) r0 = *(u64 *)(r0 +0)\n      8 | (95) exit\n\n\
+         Suggestion:\n  Add a NULL check before the access.\n\nprocessed 7 insns (limit 1000000)\n",
+        "
+R0 may be NULL here (a nullable map value pointer). The program could dereference NULL on this path, so the verifier cannot prove \
+         this access is safe.
+  --> rejected.bpf.c:12
+   |
+   | insn 7: r0 = *(u64 *)(r0 +0)
+   = R0 is map_value_or_null(id=1,map=values,ks=4,vs=8)
+   = help: Add a NULL check before the access.
+",
+    );
+}
+
+#[test]
 fn calls_and_paths() {
     check(
         "0: R1=ctx() R10=fp0\n\
