@@ -116,6 +116,9 @@ impl<'a> Import<'a> {
     }
 }
 
+/// How many times the size of the source's strings may be copied: no compiler writes any twice.
+const MOST_OVERLAP: usize = 2;
+
 impl Builder {
     /// Appends all own types of `source`, in order. Returns what to add to an id there to get the id here.
     ///
@@ -142,6 +145,12 @@ impl Builder {
         let shift = self.next_id().0 - first;
         // Most strings are referred to many times over: where each is here, by where it is there; zero if not known.
         let mut strings = alloc::vec![0; source.string_data().len()];
+        // Strings that are ends of each other are copied each: hostile ones would grow with the square of their size.
+        let mut room = source
+            .string_data()
+            .len()
+            .saturating_mul(MOST_OVERLAP)
+            .saturating_add(1 << 10);
         let mut words = Vec::new();
         for ty in source.own_types() {
             words.clear();
@@ -159,7 +168,12 @@ impl Builder {
                         *word = match known {
                             Some(known) if *known != 0 => *known,
                             known => {
-                                let offset = self.string_bytes(source.string_bytes(*word)?)?;
+                                let string = source.string_bytes(*word)?;
+                                let left = room.checked_sub(string.len());
+                                room = left.ok_or_else(|| {
+                                    Error::new(ErrorKind::TooMany("strings that overlap"), 0)
+                                })?;
+                                let offset = self.string_bytes(string)?;
                                 if let Some(known) = known {
                                     *known = offset;
                                 }

@@ -29,9 +29,10 @@ use readers::{READERS, Reader};
 static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 /// Bytes that an input may take at once: a fixed sum and a multiple of its size. What the allocator refuses is more, so that
-/// the test can tell which input it was.
+/// the test can tell which input it was. The reader of BTF needs most: it holds types, their builder, a rewritten builder and what is
+/// read back of that at once, of inputs whose names may overlap.
 const FIXED: usize = 32 << 10;
-const MULTIPLE: usize = 32;
+const MULTIPLE: usize = 40;
 const REFUSED: usize = 512 << 20;
 
 /// Processor time that an input may take.
