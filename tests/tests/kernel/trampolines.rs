@@ -184,12 +184,12 @@ fn many_functions_through_trampolines() {
     let helper = load("tracing_multi", &["trigger"]);
     let work = || trigger(helper.program("trigger").unwrap());
     for (program, place, expected) in [
-        ("entry", 0, 8),
-        ("leave", 1, 8),
-        ("session", 2, 16),
-        ("entry_sleepable", 3, 8),
-        ("leave_sleepable", 4, 8),
-        ("session_sleepable", 5, 16),
+        ("entry", 0, 9),
+        ("leave", 1, 9),
+        ("session", 2, 18),
+        ("entry_sleepable", 3, 9),
+        ("leave_sleepable", 4, 9),
+        ("session_sleepable", 5, 18),
     ] {
         let loaded = load("tracing_multi", &[program]);
         // Another test may call one of the functions meanwhile, but not each time.
