@@ -29,10 +29,11 @@ use readers::{READERS, Reader};
 static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 /// Bytes that an input may take at once: a fixed sum and a multiple of its size. What the allocator refuses is more, so that
-/// the test can tell which input it was. The reader of BTF needs most: it holds types, their builder, a rewritten builder and what is
-/// read back of that at once, of inputs whose names may overlap.
+/// the test can tell which input it was.
 const FIXED: usize = 32 << 10;
-const MULTIPLE: usize = 40;
+const MULTIPLE: usize = 32;
+/// The same for the reader of BTF, which holds several forms of the types at once.
+const MULTIPLE_BTF: usize = 40;
 const REFUSED: usize = 512 << 20;
 
 /// Processor time that an input may take.
@@ -177,7 +178,12 @@ fn attempt(reader: &Reader, input: &[u8]) -> Result<usize, String> {
         catch_unwind(AssertUnwindSafe(|| (reader.read)(input)))
     });
     let took = clock() - start;
-    let limit = FIXED + MULTIPLE * input.len();
+    let multiple = if reader.name == "btf" {
+        MULTIPLE_BTF
+    } else {
+        MULTIPLE
+    };
+    let limit = FIXED + multiple * input.len();
     if let Err(payload) = result {
         let text = payload.downcast_ref::<String>().map(String::as_str);
         Err(format!(
