@@ -3,7 +3,7 @@
 use std::{collections::HashSet, sync::Arc};
 
 use bpfld_btf::{Btf, Kind, Type, TypeId};
-use bpfld_sys::{AttachType, LinkKind, Target};
+use bpfld_sys::{AttachType, Errno, LinkKind, Target};
 
 use super::{
     Program, ProgramKind, TracingMulti, kprobe_multi::is_function, section::matches, tracefs::Tracefs,
@@ -63,6 +63,9 @@ impl TracingMulti {
     /// and that can be traced so: with at most 12 arguments, none larger than 16 bytes, and a result that is no struct.
     /// `MODULE:PATTERN` is allowed for a program that was loaded for the module.
     ///
+    /// A program that sleeps (section `fentry.multi.s`) may trace only where the kernel lets errors be injected or that it
+    /// marks so, and one other function among those that match is one too many.
+    ///
     /// # Errors
     ///
     /// When none matches, or the kernel refuses.
@@ -109,7 +112,18 @@ fn attach(program: &Program, functions: &[TypeId], cookies: &[u64], target: Stri
         btf_ids: &btf_ids,
         cookies,
     };
-    link(program, Target::None, attach_type, kind, target)
+    let result = link(program, Target::None, attach_type, kind, target);
+    result.map_err(|error| {
+        let sleeps = program.spec().is_some_and(|spec| spec.flags.sleepable);
+        // Which functions these are the kernel does not list in full.
+        if sleeps && error.errno() == Some(Errno::EINVAL) {
+            error.with_hint(
+                "programs that sleep may trace only functions where the kernel lets errors be injected, and must name no others",
+            )
+        } else {
+            error
+        }
+    })
 }
 
 /// The types in which the kernel looks functions up by number.
