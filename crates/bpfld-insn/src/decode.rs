@@ -40,12 +40,9 @@ impl Registers {
     }
 }
 
-/// The immediate of the second slot of a 64-bit load; 0 for all others.
+/// The immediate of the second slot of a 64-bit load.
 #[inline(always)]
-fn second(field: Option<Field>, word: u64, rest: &[Slot]) -> Result<i32, Reason> {
-    if word as u8 != 0x18 {
-        return Ok(0);
-    }
+fn second(field: Option<Field>, rest: &[Slot]) -> Result<i32, Reason> {
     match (field, rest.first()) {
         (_, None) => Err(Reason::Truncated),
         (Some(field), Some(next)) if next.word() as u32 == 0 && field.admits(next.imm) => Ok(next.imm),
@@ -148,17 +145,7 @@ impl Table {
         self.rows.get(start as usize..end as usize).unwrap_or(&[])
     }
 
-    /// The row that a slot fits. No two rows admit the same slot, so the order does not matter.
-    #[inline(always)]
-    fn find(&self, word: u64) -> Option<&Row> {
-        let first = &self.first[(word & 0xff) as usize];
-        if first.fits(word) {
-            Some(first)
-        } else {
-            self.find_other(word)
-        }
-    }
-
+    /// The row that a slot fits, if it is not the first of its opcode. No two rows admit the same slot, so the order does not matter.
     #[inline(never)]
     fn find_other(&self, word: u64) -> Option<&Row> {
         self.rows(word as u8).iter().find(|row| row.fits(word))
@@ -316,25 +303,30 @@ fn decode_one<const INTERNAL: bool, R>(
     };
     let table = if INTERNAL { &DUMP } else { &PROGRAM };
     let word = slot.word();
-    match (table.find(word), table.registers[(word >> 8 & 0xff) as usize]) {
-        (Some(row), Some(Registers { dst, src })) => {
-            let high = match second(row.high, word, rest) {
-                Ok(high) => high,
-                Err(reason) => return then(Err(DecodeError { slot: *slot, reason })),
-            };
-            Insn::from_parts(
-                row.op,
-                dst,
-                src,
-                (word >> 16) as i16,
-                (word >> 32) as i32,
-                high,
-                #[inline(always)]
-                |insn| then(Ok(insn)),
-            )
-        }
-        _ => then(Err(why::<INTERNAL>(slots))),
-    }
+    let first = &table.first[(word & 0xff) as usize];
+    let row = if first.fits(word) {
+        first
+    } else if let Some(other) = table.find_other(word) {
+        other
+    } else {
+        return then(Err(why::<INTERNAL>(slots)));
+    };
+    let Some(Registers { dst, src }) = table.registers[(word >> 8 & 0xff) as usize] else {
+        return then(Err(why::<INTERNAL>(slots)));
+    };
+    Insn::from_parts(
+        row.op,
+        dst,
+        src,
+        (word >> 16) as i16,
+        (word >> 32) as i32,
+        #[inline(always)]
+        || match second(row.high, rest) {
+            Ok(high) => Ok(high),
+            Err(reason) => Err(DecodeError { slot: *slot, reason }),
+        },
+        then,
+    )
 }
 
 /// Why the first of these slots does not decode. Narrows the rows of the opcode field by field; not on the fast path.

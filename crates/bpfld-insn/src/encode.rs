@@ -331,129 +331,135 @@ impl Insn {
     /// Going on happens in each branch, so that what is done with the instruction is compiled together with the making
     /// of it: an instruction that is written to memory field by field and copied as a whole makes processors wait.
     #[inline(always)]
-    pub(crate) fn from_parts<R>(
+    pub(crate) fn from_parts<E, R>(
         op: Op,
         dst: Reg,
         src: Reg,
         offset: i16,
         imm: i32,
-        high: i32,
-        then: impl FnOnce(Self) -> R,
+        high: impl FnOnce() -> Result<i32, E>,
+        then: impl FnOnce(Result<Self, E>) -> R,
     ) -> R {
         match op {
-            Op::Alu(width, op, Source::Reg) => then(Self::Alu {
+            Op::Alu(width, op, Source::Reg) => then(Ok(Self::Alu {
                 width,
                 op,
                 dst,
                 src: Operand::Reg(src),
-            }),
-            Op::Alu(width, op, Source::Imm) => then(Self::Alu {
+            })),
+            Op::Alu(width, op, Source::Imm) => then(Ok(Self::Alu {
                 width,
                 op,
                 dst,
                 src: Operand::Imm(imm),
-            }),
-            Op::Neg(width) => then(Self::Neg { width, dst }),
-            Op::Swap(op, size) => then(Self::Swap { op, size, dst }),
-            Op::MovSx(width, size) => then(Self::MovSx {
+            })),
+            Op::Neg(width) => then(Ok(Self::Neg { width, dst })),
+            Op::Swap(op, size) => then(Ok(Self::Swap { op, size, dst })),
+            Op::MovSx(width, size) => then(Ok(Self::MovSx {
                 width,
                 size,
                 dst,
                 src,
-            }),
-            Op::CastAddrSpace => then(Self::CastAddrSpace {
+            })),
+            Op::CastAddrSpace => then(Ok(Self::CastAddrSpace {
                 dst,
                 src,
                 to: (imm >> 16) as u16,
                 from: imm as u16,
-            }),
-            Op::PercpuAddr => then(Self::PercpuAddr { dst, src }),
-            Op::LoadImm64 => then(Self::LoadImm64 {
-                dst,
-                value: (high as u32 as u64) << 32 | imm as u32 as u64,
-            }),
-            Op::LoadAddr(kind) => then(Self::LoadAddr {
-                dst,
-                address: Address::from_halves(kind, imm, high),
-            }),
-            Op::LoadAbs(size) => then(Self::LoadAbs { size, offset: imm }),
-            Op::LoadInd(size) => then(Self::LoadInd {
+            })),
+            Op::PercpuAddr => then(Ok(Self::PercpuAddr { dst, src })),
+            Op::LoadImm64 => match high() {
+                Ok(high) => then(Ok(Self::LoadImm64 {
+                    dst,
+                    value: (high as u32 as u64) << 32 | imm as u32 as u64,
+                })),
+                Err(error) => then(Err(error)),
+            },
+            Op::LoadAddr(kind) => match high() {
+                Ok(high) => then(Ok(Self::LoadAddr {
+                    dst,
+                    address: Address::from_halves(kind, imm, high),
+                })),
+                Err(error) => then(Err(error)),
+            },
+            Op::LoadAbs(size) => then(Ok(Self::LoadAbs { size, offset: imm })),
+            Op::LoadInd(size) => then(Ok(Self::LoadInd {
                 size,
                 index: src,
                 offset: imm,
-            }),
-            Op::Load(size) => then(Self::Load {
+            })),
+            Op::Load(size) => then(Ok(Self::Load {
                 size,
                 dst,
                 base: src,
                 offset,
-            }),
-            Op::LoadSx(size) => then(Self::LoadSx {
+            })),
+            Op::LoadSx(size) => then(Ok(Self::LoadSx {
                 size,
                 dst,
                 base: src,
                 offset,
-            }),
-            Op::Store(size, Source::Reg) => then(Self::Store {
+            })),
+            Op::Store(size, Source::Reg) => then(Ok(Self::Store {
                 size,
                 base: dst,
                 offset,
                 src: Operand::Reg(src),
-            }),
-            Op::Store(size, Source::Imm) => then(Self::Store {
+            })),
+            Op::Store(size, Source::Imm) => then(Ok(Self::Store {
                 size,
                 base: dst,
                 offset,
                 src: Operand::Imm(imm),
-            }),
-            Op::Atomic(width, op) => then(Self::Atomic {
+            })),
+            Op::Atomic(width, op) => then(Ok(Self::Atomic {
                 width,
                 op,
                 base: dst,
                 offset,
                 src,
-            }),
-            Op::LoadAcquire(size) => then(Self::LoadAcquire {
+            })),
+            Op::LoadAcquire(size) => then(Ok(Self::LoadAcquire {
                 size,
                 dst,
                 base: src,
                 offset,
-            }),
-            Op::StoreRelease(size) => then(Self::StoreRelease {
+            })),
+            Op::StoreRelease(size) => then(Ok(Self::StoreRelease {
                 size,
                 base: dst,
                 offset,
                 src,
-            }),
-            Op::SpeculationBarrier => then(Self::SpeculationBarrier),
-            Op::Jump => then(Self::Jump { offset }),
-            Op::JumpLong => then(Self::JumpLong { offset: imm }),
-            Op::JumpIndirect => then(Self::JumpIndirect { dst }),
-            Op::JumpIf(width, op, Source::Reg) => then(Self::JumpIf {
+            })),
+            Op::SpeculationBarrier => then(Ok(Self::SpeculationBarrier)),
+            Op::Jump => then(Ok(Self::Jump { offset })),
+            Op::JumpLong => then(Ok(Self::JumpLong { offset: imm })),
+            Op::JumpIndirect => then(Ok(Self::JumpIndirect { dst })),
+            Op::JumpIf(width, op, Source::Reg) => then(Ok(Self::JumpIf {
                 width,
                 op,
                 dst,
                 src: Operand::Reg(src),
                 offset,
-            }),
-            Op::JumpIf(width, op, Source::Imm) => then(Self::JumpIf {
+            })),
+            Op::JumpIf(width, op, Source::Imm) => then(Ok(Self::JumpIf {
                 width,
                 op,
                 dst,
                 src: Operand::Imm(imm),
                 offset,
-            }),
-            Op::MayGoto => then(Self::MayGoto { offset }),
-            Op::CallHelper => then(Self::CallHelper {
+            })),
+            Op::MayGoto => then(Ok(Self::MayGoto { offset })),
+            Op::CallHelper => then(Ok(Self::CallHelper {
                 helper: Helper(imm as u32),
-            }),
-            Op::CallSubprog => then(Self::CallSubprog { offset: imm }),
-            Op::CallKfunc => then(Self::CallKfunc {
+            })),
+            Op::CallSubprog => then(Ok(Self::CallSubprog { offset: imm })),
+            Op::CallKfunc => then(Ok(Self::CallKfunc {
                 btf_id: imm as u32,
                 module: offset,
-            }),
-            Op::CallReg => then(Self::CallReg { dst }),
-            Op::Exit => then(Self::Exit),
+            })),
+            Op::CallReg => then(Ok(Self::CallReg { dst })),
+            Op::Exit => then(Ok(Self::Exit)),
         }
     }
 }
