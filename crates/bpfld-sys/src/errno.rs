@@ -71,6 +71,7 @@ errnos! {
     ENOTEMPTY = 39 "directory not empty";
     ELOOP = 40 "too many symbolic links, or already attached there";
     ENOLINK = 67 "link is detached";
+    EPROTO = 71 "protocol error";
     EOVERFLOW = 75 "value too large";
     EBADFD = 77 "descriptor in a bad state";
     EILSEQ = 84 "invalid byte sequence";

@@ -80,12 +80,14 @@ impl RegionId {
     pub(crate) const PACKET: Self = Self(4);
     /// No memory: sockets, tasks and other things that are only handed around.
     pub(crate) const OBJECTS: Self = Self(5);
+    /// The socket of a packet.
+    pub(crate) const SOCKET: Self = Self(6);
     /// The stack of the program; those of the functions it calls follow.
     pub(crate) const STACK: Self = Self(8);
     /// The first that is given to maps and memory of the host's.
-    pub(crate) const FIRST_FREE: u32 = 32;
+    pub(crate) const FIRST_FREE: u32 = 112;
     /// Keys that callbacks are shown, by depth.
-    pub(crate) const KEYS: Self = Self(16);
+    pub(crate) const KEYS: Self = Self(56);
 
     pub(crate) const fn index(self) -> usize {
         self.0 as usize

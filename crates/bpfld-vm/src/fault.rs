@@ -99,11 +99,18 @@ pub enum FaultKind {
         /// Where to, in slots.
         target: i64,
     },
+    /// It reads a register that it has not written, or that a call has left without a meaning.
+    Register {
+        /// Its number.
+        number: u8,
+    },
     /// An indirect jump, a call or a callback to an address that is no code.
     CodeAddress {
         /// The address.
         address: u64,
     },
+    /// It writes the frame pointer.
+    FramePointer,
     /// An instruction that no machine runs.
     Instruction,
     /// An observer asked for the end.
@@ -139,7 +146,9 @@ impl fmt::Display for FaultKind {
                 problem,
             } => write!(f, "argument {number} of {function}: {problem}"),
             Self::Jump { target } => write!(f, "control went to slot {target}, where no instruction begins"),
+            Self::Register { number } => write!(f, "r{number} is read, but holds nothing"),
             Self::CodeAddress { address } => write!(f, "{address:#x} is the address of no function"),
+            Self::FramePointer => f.write_str("the frame pointer cannot be written"),
             Self::Instruction => f.write_str("no machine runs this instruction"),
             Self::Stopped => f.write_str("stopped by its observer"),
             Self::Helper(text) => f.write_str(text),

@@ -23,6 +23,8 @@ pub(crate) struct Image {
     pub(crate) kfuncs: Vec<Kfunc>,
     /// Whether tail calls are the machine's own.
     pub(crate) tail_calls: bool,
+    /// Whether some program may read a register that holds nothing, so that each read is looked at.
+    pub(crate) doubtful: bool,
     pub(crate) cpus: u32,
 }
 

@@ -49,6 +49,7 @@ mod helper;
 mod image;
 mod map;
 mod memory;
+mod network;
 mod observe;
 mod program;
 mod redirect;
@@ -69,6 +70,7 @@ pub use crate::{
     helper::Call,
     map::{Event, MapSpec, RingQuery},
     memory::{RegionInfo, RegionKind, Rights},
+    network::{Device, Neighbour, Network, Route, RouteKind, Socket, Transport},
     observe::{Control, Observed, Observer},
     redirect::Redirect,
     scenario::{Scenario, Task},

@@ -2,6 +2,8 @@
 
 use alloc::string::String;
 
+use crate::network::Network;
+
 /// What helpers tell programs about the world. Nothing in it changes by itself but the generator of random numbers, so that
 /// the same program does the same every time.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +27,8 @@ pub struct Scenario {
     pub task: Task,
     /// What `bpf_get_attach_cookie` tells.
     pub cookie: u64,
+    /// Devices, routes, neighbours and sockets.
+    pub network: Network,
 }
 
 /// The current task.
@@ -57,6 +61,7 @@ impl Default for Scenario {
             numa_node: 0,
             task: Task::default(),
             cookie: 0,
+            network: Network::default(),
         }
     }
 }

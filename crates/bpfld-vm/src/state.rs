@@ -1,9 +1,12 @@
 //! All that changes while a machine runs.
 
+use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::code::Set;
 use crate::context::Fields;
+use crate::helper::{Bits, Heap, Tunnel};
 use crate::map::Map;
 use crate::memory::{MAX_FRAMES, Memory};
 use crate::redirect::Redirect;
@@ -17,6 +20,10 @@ pub(crate) struct Frame {
     pub(crate) pc: usize,
     /// r6 to r9.
     pub(crate) saved: [u64; 4],
+    /// How many functions of its program are running, the frame's own among them.
+    pub(crate) level: u32,
+    /// The registers of the caller that hold something; kept only where it is looked at.
+    pub(crate) known: Set,
 }
 
 /// Where a run stopped.
@@ -52,6 +59,14 @@ pub struct State {
     pub(crate) retval: i32,
     pub(crate) printed: Vec<String>,
     pub(crate) timers: Timers,
+    /// Iterators over bits, by their address.
+    pub(crate) bits: BTreeMap<u64, Bits>,
+    /// Objects of the programs' own.
+    pub(crate) heap: Heap,
+    /// The addresses of sockets of the scenario that were looked up, by number.
+    pub(crate) sockets: BTreeMap<usize, u64>,
+    /// The tunnel that the packet is to take.
+    pub(crate) tunnel: Option<Tunnel>,
     /// What keys and values are copied to on their way.
     pub(crate) scratch: Scratch,
 }
@@ -82,6 +97,10 @@ impl State {
             retval: 0,
             printed: Vec::new(),
             timers: Timers::default(),
+            bits: BTreeMap::new(),
+            heap: Heap::default(),
+            sockets: BTreeMap::new(),
+            tunnel: None,
             scratch: Scratch::default(),
         }
     }
@@ -92,6 +111,7 @@ impl State {
         self.tail_calls = 0;
         self.stop = None;
         self.redirect = None;
+        self.tunnel = None;
         self.retval = 0;
         self.depth = 0;
     }

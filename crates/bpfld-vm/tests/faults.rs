@@ -17,6 +17,39 @@ fn check(text: &str, expected: &str) {
     assert_eq!(fault.to_string(), expected);
 }
 
+/// Registers that no instruction, argument or call has given a value.
+#[test]
+fn registers_that_hold_nothing_are_found() {
+    check("r0 = r3\n exit", "wrong, slot 0: r3 is read, but holds nothing");
+    check("exit", "wrong, slot 0: r0 is read, but holds nothing");
+    check(
+        "r6 = r1\n call 5\n r2 = r1\n exit",
+        "wrong, slot 2: r1 is read, but holds nothing",
+    );
+    check(
+        "r2 = 1\n call f\n exit\n f: r0 = r6\n exit",
+        "wrong, slot 3: r6 is read, but holds nothing",
+    );
+    // what only some ways leave open is found on those
+    check(
+        "r2 = *(u32 *)(r1 + 12)\n if r2 == 1 goto l\n r3 = 1\n l: r0 = r3\n exit",
+        "wrong, slot 3: r3 is read, but holds nothing",
+    );
+    let text = "r2 = *(u32 *)(r1 + 12)\n if r2 == 7 goto l\n r3 = 1\n l: r0 = r3\n exit";
+    let assembly = assemble(text).unwrap();
+    let mut vm = Vm::builder().empty(Endian::Little);
+    let mut program = vm
+        .add_program("right", ProgramType::XDP, assembly.slots())
+        .unwrap();
+    assert_eq!(program.run_on(&mut Xdp::new(&[0; 60])), Ok(1));
+    // functions need not return anything, if nobody asks
+    let assembly = assemble("call f\n r0 = 3\n exit\n f: exit").unwrap();
+    let mut program = vm
+        .add_program("nothing", ProgramType::XDP, assembly.slots())
+        .unwrap();
+    assert_eq!(program.run_on(&mut Xdp::new(&[0; 60])), Ok(3));
+}
+
 #[test]
 fn faults_say_what_and_where() {
     check(

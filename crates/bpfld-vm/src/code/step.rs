@@ -78,6 +78,8 @@ operations! { define! {
     Exit,
     /// `imm` is the number of a helper that stands for something missing.
     Missing,
+    /// It would write the frame pointer.
+    FramePointer,
     /// What no machine runs.
     Invalid,
 } }

@@ -1,4 +1,4 @@
-//! From slots to steps, checked: jumps lead to instructions, and nothing writes the frame pointer.
+//! From slots to steps, checked: jumps lead to instructions, and what would write the frame pointer is a step that stops.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -33,8 +33,6 @@ pub enum CodeProblem {
         /// Where to, in slots.
         slot: i64,
     },
-    /// It writes the frame pointer.
-    FramePointer,
     /// It refers to a map that is not there.
     Map {
         /// Its number.
@@ -54,7 +52,6 @@ impl fmt::Display for CodeError {
             CodeProblem::Empty | CodeProblem::TooLong => Ok(()),
             CodeProblem::Decode(error) => error.fmt(f),
             CodeProblem::Target { slot } => write!(f, "leads to slot {slot}, where no instruction begins"),
-            CodeProblem::FramePointer => f.write_str("writes the frame pointer"),
             CodeProblem::Map { number } => write!(f, "map number {number} is not there"),
         }
     }
@@ -140,7 +137,8 @@ fn step(at: usize, insn: Insn, names: &impl Names) -> Result<Step, CodeProblem> 
         _ => None,
     };
     if writes == Some(Reg::FP) {
-        return Err(CodeProblem::FramePointer);
+        // that may be where nothing ever gets to
+        return Ok(made(Do::FramePointer));
     }
     Ok(match insn {
         Insn::Alu { width, op, dst, src } => with(to(Do::alu(width, op, src), dst), src),

@@ -51,6 +51,17 @@ impl Fields {
         }
     }
 
+    /// Reads a field of the packet's socket.
+    pub(crate) fn load_socket(&self, offset: u64, size: usize, endian: Endian) -> Option<u64> {
+        let offset = usize::try_from(offset)
+            .ok()
+            .filter(|offset| offset.is_multiple_of(size))?;
+        match self {
+            Self::Skb(fields) => fields.load_socket(offset, size, endian),
+            Self::None | Self::Xdp(_) => None,
+        }
+    }
+
     /// Writes a field; false if there is none that may be written so.
     pub(crate) fn store(&mut self, offset: u64, size: usize, value: u64, endian: Endian) -> bool {
         let Some(offset) = usize::try_from(offset)
@@ -96,6 +107,22 @@ impl Fields {
         match self {
             Self::Skb(fields) => Some(&mut fields.values),
             _ => None,
+        }
+    }
+
+    /// The device that the packet came in through.
+    pub(crate) fn ifindex(&self) -> u32 {
+        match self {
+            Self::Xdp(fields) => fields.ingress_ifindex,
+            Self::Skb(fields) => fields.values.ifindex,
+            Self::None => 0,
+        }
+    }
+
+    /// The network header begins so many bytes after the link layer's.
+    pub(crate) fn network_at(&mut self, offset: usize) {
+        if let Self::Skb(fields) = self {
+            fields.headers.network = fields.headers.link + offset;
         }
     }
 

@@ -44,7 +44,7 @@ pub struct Xdp {
 pub(crate) struct XdpFields {
     /// Where the packet begins in its region; the metadata before it begins where the region does.
     pub(crate) data: usize,
-    ingress_ifindex: u32,
+    pub(crate) ingress_ifindex: u32,
     rx_queue_index: u32,
     egress_ifindex: u32,
 }

@@ -3,12 +3,12 @@
 use bpfld_object::poison::Missing;
 
 use crate::address::code_at;
-use crate::code::{Do, Step, operations};
+use crate::code::{ARGUMENTS, AT_START, Do, Set, Step, after_call, operations};
 use crate::fault::{FaultKind, Trap};
 use crate::helper::Function;
 use crate::image::Image;
-use crate::memory::MAX_FRAMES;
-use crate::observe::{Control, Observed, Observer};
+use crate::memory::{MAX_CALLS, MAX_FRAMES};
+use crate::observe::{Control, Observer};
 use crate::state::{Frame, State};
 
 /// How often a loop goes round by `may_goto`: the kernel's number.
@@ -80,7 +80,7 @@ impl Run<'_> {
     /// Runs a function to its end, in a frame of its own, and returns r0.
     pub(crate) fn enter(&mut self, entry: Entry, args: [u64; 5]) -> Result<u64, Trap> {
         use bpfld_insn::Endian;
-        match (self.image.endian, self.observer.is_some()) {
+        match (self.image.endian, self.image.doubtful || self.observer.is_some()) {
             (Endian::Little, false) => self.exec::<false, false>(entry, args),
             (Endian::Little, true) => self.exec::<false, true>(entry, args),
             (Endian::Big, false) => self.exec::<true, false>(entry, args),
@@ -88,16 +88,14 @@ impl Run<'_> {
         }
     }
 
-    fn exec<const BIG: bool, const OBSERVED: bool>(
+    fn exec<const BIG: bool, const CAREFUL: bool>(
         &mut self,
         entry: Entry,
         args: [u64; 5],
     ) -> Result<u64, Trap> {
         let image = self.image;
         let base = self.state.depth;
-        if base >= MAX_FRAMES {
-            return Err(FaultKind::CallDepth { limit: MAX_FRAMES }.into());
-        }
+        let level = self.level(base)? + 1;
         let mut program = entry.program;
         let mut steps: &[Step] = image.steps(program);
         let mut pc = entry.slot as usize;
@@ -108,12 +106,16 @@ impl Run<'_> {
         if let Some(place) = regs.get_mut(1..6) {
             place.copy_from_slice(&args);
         }
+        // the registers that hold something: only where it is looked at
+        let mut known: Set = if entry.slot == 0 { AT_START } else { ARGUMENTS };
         // of a callback, this is where the function was called that calls back
         let (from_program, from_pc) = self.state.call_site;
         let frame = Frame {
             program: from_program,
             pc: from_pc,
             saved: [0; 4],
+            level,
+            known,
         };
         regs[10] = self.open_frame(base, frame);
 
@@ -179,14 +181,15 @@ impl Run<'_> {
                 if left < 0 {
                     stop!(self.out_of_budget())
                 }
-                if depth >= MAX_FRAMES {
-                    stop!(FaultKind::CallDepth { limit: MAX_FRAMES }.into())
-                }
+                let level = attempt!(self.level(depth)) + 1;
                 let frame = Frame {
                     program,
                     pc,
                     saved: [regs[6], regs[7], regs[8], regs[9]],
+                    level,
+                    known,
                 };
+                known &= ARGUMENTS;
                 regs[10] = self.open_frame(depth, frame);
                 pc = $target;
                 from = pc;
@@ -205,6 +208,7 @@ impl Run<'_> {
                     self.state.left = left;
                     return Ok(regs[0]);
                 }
+                known = after_call(frame.known, known);
                 [regs[6], regs[7], regs[8], regs[9]] = frame.saved;
                 regs[10] = self.frame_pointer(depth - 1);
                 if frame.program != program {
@@ -251,7 +255,8 @@ impl Run<'_> {
                 stop!(FaultKind::Jump { target }.into())
             };
             pc += 1;
-            if OBSERVED {
+            if CAREFUL {
+                known = attempt!(self.look_at_registers(program, pc - 1, base, known));
                 let control = self.observe(program, pc - 1, &regs);
                 if control == Control::Stop {
                     stop!(FaultKind::Stopped.into())
@@ -327,8 +332,8 @@ impl Run<'_> {
                         steps = image.steps(program);
                         pc = 0;
                         from = 0;
-                        let depth = self.state.depth - 1;
-                        regs[10] = self.state.memory.enter_frame(depth);
+                        known = AT_START;
+                        regs[10] = self.begin_anew();
                     }
                 }
                 Do::CallHelper => function!(image.helper(step.imm), step.imm),
@@ -343,6 +348,7 @@ impl Run<'_> {
                     let missing = Missing::from_helper(step.imm as i32).unwrap_or(Missing::Core);
                     stop!(FaultKind::Missing(missing).into())
                 }
+                Do::FramePointer => stop!(FaultKind::FramePointer.into()),
                 Do::Invalid => stop!(FaultKind::Instruction.into()),
             } }
         }
@@ -354,6 +360,29 @@ impl Run<'_> {
             limit: self.state.budget,
         }
         .into()
+    }
+
+    /// How many functions of the current program are running, if there may be one more.
+    #[inline]
+    fn level(&self, depth: usize) -> Result<u32, Trap> {
+        let frame = depth.checked_sub(1).and_then(|last| self.state.frames.get(last));
+        let level = frame.map_or(0, |frame| frame.level);
+        if level >= MAX_CALLS || depth >= MAX_FRAMES {
+            return Err(FaultKind::CallDepth {
+                limit: MAX_CALLS as usize,
+            }
+            .into());
+        }
+        Ok(level)
+    }
+
+    /// The frame of a function becomes that of a program that it changed to.
+    fn begin_anew(&mut self) -> u64 {
+        let depth = self.state.depth - 1;
+        if let Some(frame) = self.state.frames.get_mut(depth) {
+            frame.level = 1;
+        }
+        self.state.memory.enter_frame(depth)
     }
 
     #[inline]
@@ -417,24 +446,6 @@ impl Run<'_> {
         };
         self.state.tail_calls += 1;
         Ok(Some(target))
-    }
-
-    #[inline(never)]
-    fn observe(&mut self, program: usize, slot: usize, regs: &[u64; 16]) -> Control {
-        let Some(observer) = self.observer.as_deref_mut() else {
-            return Control::Continue;
-        };
-        let Some(code) = self.image.programs.get(program) else {
-            return Control::Continue;
-        };
-        let registers = regs.first_chunk().unwrap_or(&[0; 11]);
-        observer.step(&Observed {
-            code,
-            slot: slot as u32,
-            registers,
-            depth: self.state.depth,
-            left: self.state.left,
-        })
     }
 
     /// Calls a helper or kernel function.

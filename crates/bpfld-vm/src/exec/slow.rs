@@ -8,7 +8,7 @@ use crate::memory::{Shape, bytes_of, value_of};
 impl Run<'_> {
     fn is_field(&self, address: u64) -> bool {
         let region = GuestAddr(address).region();
-        region == RegionId::CONTEXT
+        matches!(region, RegionId::CONTEXT | RegionId::SOCKET)
             && self
                 .state
                 .memory
@@ -21,7 +21,10 @@ impl Run<'_> {
         if self.is_field(address) {
             let state = &*self.state;
             let offset = GuestAddr(address).offset();
-            let value = state.context.load(&state.memory, offset, N, self.image.endian);
+            let value = match GuestAddr(address).region() {
+                RegionId::SOCKET => state.context.load_socket(offset, N, self.image.endian),
+                _ => state.context.load(&state.memory, offset, N, self.image.endian),
+            };
             let fault = || {
                 let address = GuestAddr(address);
                 state
@@ -44,7 +47,8 @@ impl Run<'_> {
         if self.is_field(address) {
             let state = &mut *self.state;
             let offset = GuestAddr(address).offset();
-            if state.context.store(offset, N, value, self.image.endian) {
+            let is_context = GuestAddr(address).region() == RegionId::CONTEXT;
+            if is_context && state.context.store(offset, N, value, self.image.endian) {
                 return Ok(());
             }
             let address = GuestAddr(address);

@@ -205,6 +205,15 @@ impl Call<'_> {
         })
     }
 
+    /// A signed number of 32 bits in memory, in the order of the guest.
+    pub(crate) fn read_i32(&self, address: u64) -> Result<i32, Trap> {
+        let bytes = self.read(address, 4)?.first_chunk().copied().unwrap_or_default();
+        Ok(match self.endian() {
+            Endian::Little => i32::from_le_bytes(bytes),
+            Endian::Big => i32::from_be_bytes(bytes),
+        })
+    }
+
     /// Fails unless an argument is the context of the run.
     pub(crate) fn context(&self, argument: usize) -> Result<(), Trap> {
         let address = self.args.get(argument).copied().unwrap_or(0);

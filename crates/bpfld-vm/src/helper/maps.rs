@@ -34,6 +34,9 @@ fn lookup_for(call: &mut Call<'_>, cpu: u32) -> Result<u64, Trap> {
 
 pub(crate) fn update(call: &mut Call<'_>) -> Result<u64, Trap> {
     let number = call.map_number(0)?;
+    if call.map(0)?.1.holds_sockets() {
+        return update_socket(call, number);
+    }
     let (endian, cpu) = (call.endian(), call.cpu());
     let [_, key_at, value_at, flags, _] = call.args;
     let State {
@@ -55,6 +58,30 @@ pub(crate) fn update(call: &mut Call<'_>) -> Result<u64, Trap> {
         memory,
         &scratch.key,
         Put::Cpu(cpu, &scratch.value),
+        flags,
+        endian,
+    )))
+}
+
+/// The value is a socket, which is kept by its number.
+fn update_socket(call: &mut Call<'_>, number: usize) -> Result<u64, Trap> {
+    let (endian, cpu) = (call.endian(), call.cpu());
+    let [_, key_at, socket, flags, _] = call.args;
+    // of the sockets of a test run, none is of a kind that maps take
+    let Some(socket) = super::socket::number_at(call, socket) else {
+        return Ok(errno(Errno::EOPNOTSUPP));
+    };
+    let State { maps, memory, .. } = call.state();
+    let Some(map) = maps.get_mut(number) else {
+        return Ok(0);
+    };
+    let key = memory.slice(key_at, map.spec.key_size as usize)?.to_vec();
+    let value = (socket as u64 + 1).to_le_bytes();
+    let value = value.get(..map.spec.value_size as usize).unwrap_or(&value);
+    Ok(status(map.update(
+        memory,
+        &key,
+        Put::Cpu(cpu, value),
         flags,
         endian,
     )))

@@ -1,17 +1,24 @@
 //! Helper functions: what programs call by number.
 
+mod arena;
 mod call;
 mod checksum;
 mod cycle;
+mod dynptr;
 mod format;
+mod iter;
 mod lock;
 mod maps;
+mod objects;
 mod output;
 mod print;
 mod probe;
 mod redirect;
 mod ringbuf;
+mod room;
+mod route;
 mod skb;
+mod socket;
 mod storage;
 mod strings;
 mod table;
@@ -19,9 +26,14 @@ mod task;
 mod throw;
 mod time;
 mod timers;
+mod tunnel;
+mod userring;
 mod xdp;
 
 pub use call::Call;
 
 pub(crate) use call::Function;
+pub(crate) use iter::Bits;
+pub(crate) use objects::Heap;
 pub(crate) use table::{HELPERS, builtin_kfunc};
+pub(crate) use tunnel::Tunnel;

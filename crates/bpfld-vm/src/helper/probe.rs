@@ -7,6 +7,19 @@ use bpfld_sys::Errno;
 use super::call::{Call, errno};
 use crate::fault::Trap;
 
+/// Addresses below are those of user space: the kernel's reading of its own memory does not try them.
+const USER_SPACE: u64 = 1 << 47;
+
+/// Memory of the kernel's.
+pub(crate) fn read_kernel(call: &mut Call<'_>) -> Result<u64, Trap> {
+    let from = call.args[2];
+    let result = read(call)?;
+    if result == errno(Errno::EFAULT) && from < USER_SPACE {
+        return Ok(errno(Errno::ERANGE));
+    }
+    Ok(result)
+}
+
 pub(crate) fn read(call: &mut Call<'_>) -> Result<u64, Trap> {
     let [to, size, from, ..] = call.args;
     let size = size as u32 as usize;
@@ -23,6 +36,16 @@ pub(crate) fn read(call: &mut Call<'_>) -> Result<u64, Trap> {
             errno(Errno::EFAULT)
         }
     })
+}
+
+/// The same of the kernel's.
+pub(crate) fn read_kernel_string(call: &mut Call<'_>) -> Result<u64, Trap> {
+    let from = call.args[2];
+    let result = read_string(call)?;
+    if result == errno(Errno::EFAULT) && from < USER_SPACE {
+        return Ok(errno(Errno::ERANGE));
+    }
+    Ok(result)
 }
 
 pub(crate) fn read_string(call: &mut Call<'_>) -> Result<u64, Trap> {

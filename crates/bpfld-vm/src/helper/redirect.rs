@@ -59,7 +59,8 @@ pub(crate) fn neighbour(call: &mut Call<'_>) -> Result<u64, Trap> {
 pub(crate) fn clone(call: &mut Call<'_>) -> Result<u64, Trap> {
     call.context(0)?;
     let [_, ifindex, flags, ..] = call.args;
-    if flags & !INGRESS != 0 {
+    // no device has the number 0
+    if flags & !INGRESS != 0 || ifindex as u32 == 0 {
         return Ok(errno(Errno::EINVAL));
     }
     call.state().redirect = Some(Redirect::Clone {

@@ -23,15 +23,16 @@ pub(crate) fn reserve(call: &mut Call<'_>) -> Result<u64, Trap> {
 }
 
 pub(crate) fn submit(call: &mut Call<'_>) -> Result<u64, Trap> {
-    finish(call, RecordState::Submitted)
+    let record = call.args[0];
+    finish(call, record, RecordState::Submitted)
 }
 
 pub(crate) fn discard(call: &mut Call<'_>) -> Result<u64, Trap> {
-    finish(call, RecordState::Discarded)
+    let record = call.args[0];
+    finish(call, record, RecordState::Discarded)
 }
 
-fn finish(call: &mut Call<'_>, to: RecordState) -> Result<u64, Trap> {
-    let record = call.args[0];
+pub(super) fn finish(call: &mut Call<'_>, record: u64, to: RecordState) -> Result<u64, Trap> {
     let region = GuestAddr(record).region();
     let State { maps, memory, .. } = call.state();
     let map = maps

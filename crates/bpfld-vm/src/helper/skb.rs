@@ -70,7 +70,6 @@ pub(crate) fn load_relative(call: &mut Call<'_>) -> Result<u64, Trap> {
     let Some(headers) = call.run.state.context.headers() else {
         return Ok(errno(Errno::EFAULT));
     };
-    let first = call.run.state.context.packet_start(&call.run.state.memory);
     let base = match from {
         0 => headers.link,
         1 => headers.network,
@@ -79,10 +78,24 @@ pub(crate) fn load_relative(call: &mut Call<'_>) -> Result<u64, Trap> {
             return Ok(errno(Errno::EFAULT));
         }
     };
-    let offset = (offset & 0xffff_ffff)
-        .wrapping_add(base as u64)
-        .wrapping_sub(first as u64);
-    copy_out(call, offset, to, len)
+    // headers before the packet can be read, too
+    let start = base.saturating_add((offset & 0xffff_ffff) as usize);
+    let memory = &mut call.run.state.memory;
+    let region = memory.region(RegionId::PACKET);
+    let end = start.checked_add(len);
+    let found = region
+        .zip(end)
+        .filter(|(region, end)| *end <= region.end())
+        .and_then(|(region, end)| Some(region.bytes.get(start..end)?.to_vec()));
+    let place = memory.slice_mut(to, len)?;
+    match found {
+        Some(found) => place.copy_from_slice(&found),
+        None => {
+            place.fill(0);
+            return Ok(errno(Errno::EFAULT));
+        }
+    }
+    Ok(0)
 }
 
 /// Recompute the checksum, forget the hash: there is neither.
@@ -161,7 +174,7 @@ pub(crate) fn change_head(call: &mut Call<'_>) -> Result<u64, Trap> {
 }
 
 /// Makes room in the packet, filled with zeros. What lies before it moves to the front.
-fn insert(call: &mut Call<'_>, at: usize, more: usize) {
+pub(super) fn insert(call: &mut Call<'_>, at: usize, more: usize) {
     let state = call.state();
     let first = state.context.packet_start(&state.memory);
     let Some(region) = state.memory.region_mut(RegionId::PACKET) else {
@@ -175,6 +188,7 @@ fn insert(call: &mut Call<'_>, at: usize, more: usize) {
         region.set_window(start, end);
     }
     let first = first + short;
+    let at = at.min(region.end().saturating_sub(first));
     region.bytes.copy_within(first..first + at, first - more);
     if let Some(gap) = region.bytes.get_mut(first - more + at..first + at) {
         gap.fill(0);

@@ -4,8 +4,8 @@ use bpfld_insn::Helper;
 
 use super::call::Call;
 use super::{
-    checksum, cycle, lock, maps, output, print, probe, redirect, ringbuf, skb, storage, strings, task, throw,
-    time, timers, xdp,
+    arena, checksum, cycle, dynptr, iter, lock, maps, objects, output, print, probe, redirect, ringbuf, room,
+    route, skb, socket, storage, strings, task, throw, time, timers, tunnel, userring, xdp,
 };
 use crate::fault::Trap;
 
@@ -29,11 +29,11 @@ helpers! {
     FOR_EACH_MAP_ELEM: cycle::for_each;
     LOOP: cycle::repeat;
     PROBE_READ: probe::read;
-    PROBE_READ_KERNEL: probe::read;
+    PROBE_READ_KERNEL: probe::read_kernel;
     PROBE_READ_USER: probe::read;
     COPY_FROM_USER: probe::read;
     PROBE_READ_STR: probe::read_string;
-    PROBE_READ_KERNEL_STR: probe::read_string;
+    PROBE_READ_KERNEL_STR: probe::read_kernel_string;
     PROBE_READ_USER_STR: probe::read_string;
     PROBE_WRITE_USER: probe::write;
     KTIME_GET_NS: time::since_boot;
@@ -111,6 +111,30 @@ helpers! {
     CGRP_STORAGE_GET: storage::get;
     CGRP_STORAGE_DELETE: storage::delete;
     GET_LOCAL_STORAGE: storage::local;
+    DYNPTR_FROM_MEM: dynptr::from_memory;
+    RINGBUF_RESERVE_DYNPTR: dynptr::reserve;
+    RINGBUF_SUBMIT_DYNPTR: dynptr::submit;
+    RINGBUF_DISCARD_DYNPTR: dynptr::discard;
+    DYNPTR_READ: dynptr::read;
+    DYNPTR_WRITE: dynptr::write;
+    DYNPTR_DATA: dynptr::data;
+    USER_RINGBUF_DRAIN: userring::drain;
+    KPTR_XCHG: objects::exchange;
+    FIB_LOOKUP: route::lookup;
+    CHECK_MTU: route::check_mtu;
+    SK_LOOKUP_TCP: socket::lookup_tcp;
+    SKC_LOOKUP_TCP: socket::lookup_tcp;
+    SK_LOOKUP_UDP: socket::lookup_udp;
+    SK_RELEASE: socket::release;
+    SK_FULLSOCK: socket::full;
+    GET_LISTENER_SOCK: socket::listener;
+    SKB_ADJUST_ROOM: room::adjust;
+    SKB_CHANGE_PROTO: room::change_protocol;
+    SKB_SET_TUNNEL_KEY: tunnel::set_key;
+    SKB_GET_TUNNEL_KEY: tunnel::key;
+    SKB_SET_TUNNEL_OPT: tunnel::set_options;
+    SKB_GET_TUNNEL_OPT: tunnel::options;
+    TCP_SOCK: socket::tcp;
 }
 
 /// The function of this name.
@@ -120,6 +144,34 @@ pub(crate) fn builtin_kfunc(name: &str) -> Option<Builtin> {
         "bpf_rcu_read_lock" | "bpf_rcu_read_unlock" | "bpf_preempt_disable" | "bpf_preempt_enable" => {
             lock::nothing
         }
+        "bpf_iter_num_new" => iter::num_new,
+        "bpf_iter_num_next" => iter::num_next,
+        "bpf_iter_num_destroy" => iter::num_destroy,
+        "bpf_iter_bits_new" => iter::bits_new,
+        "bpf_iter_bits_next" => iter::bits_next,
+        "bpf_iter_bits_destroy" => iter::bits_destroy,
+        "bpf_dynptr_from_skb" | "bpf_dynptr_from_xdp" => dynptr::from_packet,
+        "bpf_dynptr_slice" => dynptr::slice,
+        "bpf_dynptr_slice_rdwr" => dynptr::slice_to_write,
+        "bpf_dynptr_adjust" => dynptr::adjust,
+        "bpf_dynptr_is_null" => dynptr::is_null,
+        "bpf_dynptr_is_rdonly" => dynptr::is_read_only,
+        "bpf_dynptr_size" => dynptr::size,
+        "bpf_dynptr_clone" => dynptr::clone,
+        "bpf_obj_new_impl" => objects::new,
+        "bpf_obj_drop_impl" => objects::drop,
+        "bpf_refcount_acquire_impl" => objects::acquire,
+        "bpf_list_push_front_impl" => objects::push_front,
+        "bpf_list_push_back_impl" => objects::push_back,
+        "bpf_list_pop_front" => objects::pop_front,
+        "bpf_list_pop_back" => objects::pop_back,
+        "bpf_list_front" | "bpf_rbtree_first" => objects::front,
+        "bpf_list_back" => objects::back,
+        "bpf_rbtree_add_impl" => objects::tree_add,
+        "bpf_rbtree_remove" => objects::tree_remove,
+        "bpf_rdonly_cast" => objects::same,
+        "bpf_arena_alloc_pages" => arena::allocate,
+        "bpf_arena_free_pages" => arena::free,
         _ => return None,
     })
 }

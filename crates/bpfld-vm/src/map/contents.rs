@@ -39,6 +39,8 @@ pub(crate) enum Contents {
     Bloom(Bloom),
     /// Records in order.
     Ring(Ring),
+    /// Samples of the host's, in order.
+    UserRing(VecDeque<Vec<u8>>),
     /// What was output, for each CPU.
     Events(Vec<Event>),
     /// Programs, by number.
@@ -175,6 +177,13 @@ impl Map {
                 let bytes = vec![0; size * 2];
                 let id = region(RegionKind::Record, Rights::ReadWrite, Shape::Records, bytes);
                 (id, Contents::Ring(Ring::new(size)))
+            }
+            MapType::USER_RINGBUF => {
+                if !spec.max_entries.is_power_of_two() {
+                    return Err("a ring buffer's size is a power of two".into());
+                }
+                let id = region(RegionKind::Record, Rights::ReadWrite, Shape::Plain, Vec::new());
+                (id, Contents::UserRing(VecDeque::new()))
             }
             MapType::PERF_EVENT_ARRAY => (RegionId(0), Contents::Events(Vec::new())),
             MapType::PROG_ARRAY => {

@@ -70,6 +70,11 @@ impl Map {
         self.spec.map_type == MapType::LPM_TRIE
     }
 
+    /// Whether values are sockets.
+    pub(crate) fn holds_sockets(&self) -> bool {
+        matches!(self.spec.map_type, MapType::SOCKMAP | MapType::SOCKHASH)
+    }
+
     /// Whether keys are numbers below the number of entries.
     pub(crate) fn is_indexed(&self) -> bool {
         matches!(

@@ -10,4 +10,4 @@ pub use region::{RegionInfo, RegionKind, Rights};
 pub(crate) use access::{bytes_of, value_of};
 pub(crate) use region::{Region, Shape, value_shape};
 pub(crate) use space::Memory;
-pub(crate) use stack::{MAX_FRAMES, STACK_BYTES};
+pub(crate) use stack::{MAX_CALLS, MAX_FRAMES, STACK_BYTES};

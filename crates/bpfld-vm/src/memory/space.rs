@@ -27,6 +27,13 @@ impl Memory {
                 RegionId::CODE => Region::opaque("code"),
                 RegionId::MAPS => Region::opaque("a map itself"),
                 RegionId::OBJECTS => Region::opaque("an object of the kernel"),
+                RegionId::SOCKET => Region::new(
+                    RegionKind::Host,
+                    "socket".into(),
+                    Rights::Read,
+                    Shape::Fields,
+                    Vec::new(),
+                ),
                 RegionId::CONTEXT => Region::new(
                     RegionKind::Context,
                     "context".into(),

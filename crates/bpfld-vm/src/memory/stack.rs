@@ -1,23 +1,23 @@
 //! Stacks: one region for each function that is being run.
 
 use alloc::format;
-use alloc::vec;
+use alloc::vec::Vec;
 
 use super::{Memory, Region, RegionKind, Rights, Shape};
 use crate::address::{GuestAddr, RegionId};
 
 /// Bytes of the stack of a function, as the kernel has it.
 pub(crate) const STACK_BYTES: usize = 512;
-/// How many functions can be running at once, as in the kernel.
-pub(crate) const MAX_FRAMES: usize = 8;
+/// How many functions of one program can be running at once, as in the kernel.
+pub(crate) const MAX_CALLS: u32 = 8;
+/// How many functions can be running at once: programs that functions change to by tail calls begin to count anew.
+pub(crate) const MAX_FRAMES: usize = 48;
 
 impl Memory {
     pub(super) fn stack_region(frame: usize) -> Region {
         let kind = RegionKind::Stack { frame: frame as u32 };
         let name = format!("stack {frame}").as_str().into();
-        let mut region = Region::new(kind, name, Rights::ReadWrite, Shape::Plain, vec![0; STACK_BYTES]);
-        region.set_window(0, 0);
-        region
+        Region::new(kind, name, Rights::ReadWrite, Shape::Plain, Vec::new())
     }
 
     fn stack(&mut self, frame: usize) -> Option<&mut Region> {
@@ -29,6 +29,9 @@ impl Memory {
     pub(crate) fn enter_frame(&mut self, frame: usize) -> u64 {
         let tracks = self.tracks_written;
         if let Some(region) = self.stack(frame) {
+            if region.bytes.is_empty() {
+                region.bytes.resize(STACK_BYTES, 0);
+            }
             region.set_window(0, STACK_BYTES);
             if tracks {
                 region.written.clear();

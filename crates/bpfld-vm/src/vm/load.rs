@@ -13,7 +13,7 @@ use bpfld_sys::{MapType, ProgramType};
 
 use super::bind::{Addresses, Externs, add_memory, bind};
 use super::{Builder, Error, Vm, kconfig};
-use crate::code::translate;
+use crate::code::{is_doubtful, translate};
 use crate::map::{Contents, MapSpec, PAGE, number_key};
 use crate::memory::Rights;
 use crate::program::Code;
@@ -261,6 +261,7 @@ fn load_program(
             Arc::from(function.map_or("?", |function| &function.name)),
         )
     });
+    vm.image.doubtful |= is_doubtful(&linked.insns, linked.exception_callback);
     vm.image.programs.push(Code {
         name: Arc::from(&*program.name),
         program_type: program_type

@@ -13,7 +13,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 use super::bind::{Addresses, add_memory};
 use super::{Builder, Error, Map, Program, Uninitialised};
 use crate::address::GuestAddr;
-use crate::code::translate;
+use crate::code::{is_doubtful, translate};
 use crate::exec::{Entry, Run};
 use crate::fault::{Fault, Trap};
 use crate::helper::{Call, Function, HELPERS, builtin_kfunc};
@@ -73,6 +73,7 @@ impl Vm {
                 helpers,
                 kfuncs: Vec::new(),
                 tail_calls: true,
+                doubtful: false,
                 cpus: builder.cpus,
             },
             state,
@@ -215,6 +216,7 @@ impl Vm {
         };
         let steps =
             translate(slots, &addresses).map_err(|error| Error::new("program", name, error.to_string()))?;
+        self.image.doubtful |= is_doubtful(slots, None);
         self.image.programs.push(Code {
             name: name.into(),
             program_type,

@@ -287,7 +287,7 @@ impl<'v> Map<'v> {
         match &self.inner().contents {
             Contents::Array => self.spec().max_entries as usize,
             Contents::Hash(hash) | Contents::HashOfMaps(hash, _) => hash.len(),
-            Contents::Queue(_, values) => values.len(),
+            Contents::Queue(_, values) | Contents::UserRing(values) => values.len(),
             Contents::Events(events) => events.len(),
             Contents::Programs(slots) | Contents::Maps(slots) => slots.iter().flatten().count(),
             _ => 0,
@@ -356,6 +356,30 @@ impl<'v> Map<'v> {
             Some(map) => map.consume(&state.memory),
             None => Vec::new(),
         }
+    }
+
+    /// Puts a sample into a user ring buffer, for programs to take out.
+    ///
+    /// # Errors
+    ///
+    /// There is no room, or this is no user ring buffer.
+    pub fn put_sample(&mut self, sample: &[u8]) -> Result<(), MapError> {
+        /// Bytes of the head that each sample has.
+        const HEAD: usize = 8;
+        let room = self.spec().max_entries as usize;
+        let Contents::UserRing(samples) = &mut self.inner_mut().contents else {
+            return Err(Errno::EINVAL.into());
+        };
+        let taken = |sample: &[u8]| (sample.len() + HEAD).next_multiple_of(HEAD);
+        let all: usize = samples.iter().map(|sample| taken(sample)).sum();
+        if taken(sample) > room {
+            return Err(Errno::E2BIG.into());
+        }
+        if all + taken(sample) > room {
+            return Err(Errno::ENOSPC.into());
+        }
+        samples.push_back(sample.to_vec());
+        Ok(())
     }
 
     /// How full a ring buffer is.

@@ -6,7 +6,7 @@ use bpfld::{KernelBtf, Loaded, Loader, MapType, Program, ProgramType, RingBuf};
 use bpfld_features::{Config, ConfigValue};
 use bpfld_insn::Helper;
 use bpfld_object::{ExternKind, Object, Pinning, Relocation, Target};
-use bpfld_vm::{Arguments, Bytes, Fault, FaultKind, Setting, Skb, Uninitialised, Vm, Xdp};
+use bpfld_vm::{Arguments, Bytes, Fault, FaultKind, Problem, Setting, Skb, Uninitialised, Vm, Xdp};
 
 /// What came of one program.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,6 +59,10 @@ fn is_packet(program_type: ProgramType) -> bool {
             | ProgramType::SCHED_ACT
             | ProgramType::SOCKET_FILTER
             | ProgramType::CGROUP_SKB
+            | ProgramType::LWT_IN
+            | ProgramType::LWT_OUT
+            | ProgramType::LWT_XMIT
+            | ProgramType::LWT_SEG6LOCAL
     )
 }
 
@@ -85,15 +89,11 @@ pub(super) fn compare(object: &Object) -> BTreeMap<String, Verdict> {
             .map(|program| (program.name.to_string(), verdict.clone()))
             .collect()
     };
-    let mut loader = Loader::new();
-    for map in object.maps().iter().filter(|map| map.pinning != Pinning::None) {
-        loader.map(&*map.name).no_pin();
-    }
-    let partial = match loader.load_partial(object) {
+    let partial = match load(object) {
         Ok(partial) => partial,
         Err(error) => return all(&Verdict::NotInKernel(error.to_string())),
     };
-    let mut vm = match machine(object) {
+    let mut vm = match machine(object, Uninitialised::Stale) {
         Ok(vm) => vm,
         Err(error) => return all(&Verdict::NotHere(error)),
     };
@@ -101,18 +101,71 @@ pub(super) fn compare(object: &Object) -> BTreeMap<String, Verdict> {
     for program in object.programs() {
         let name = &*program.name;
         let verdict = match partial.loaded.program(name) {
-            Ok(kernel) => one(object, name, kernel, &partial.loaded, &mut vm),
-            Err(error) => Verdict::NotInKernel(error.to_string()),
+            Ok(kernel) => match one(object, name, kernel, &partial.loaded, &mut vm) {
+                Verdict::Differs(_) => alone(object, name),
+                verdict => verdict,
+            },
+            Err(error) => {
+                let failed = partial.failed.iter().find(|(failed, _)| failed == name);
+                Verdict::NotInKernel(failed.map_or(error.to_string(), |(_, error)| error.to_string()))
+            }
         };
         verdicts.insert(name.to_owned(), verdict);
     }
     verdicts
 }
 
-fn machine(object: &Object) -> Result<Vm, String> {
+fn load(object: &Object) -> Result<bpfld::PartiallyLoaded, bpfld::Error> {
+    let mut loader = Loader::new();
+    for map in object.maps().iter().filter(|map| map.pinning != Pinning::None) {
+        loader.map(&*map.name).no_pin();
+    }
+    loader.load_partial(object)
+}
+
+/// One program with maps that nothing has been in before: others that are never the same twice leave something there.
+fn alone(object: &Object, name: &str) -> Verdict {
+    let Ok(partial) = load(object) else {
+        return Verdict::NotInKernel("not a second time".to_owned());
+    };
+    let verdict = match (
+        partial.loaded.program(name),
+        machine(object, Uninitialised::Stale),
+    ) {
+        (Ok(kernel), Ok(mut vm)) => one(object, name, kernel, &partial.loaded, &mut vm),
+        _ => return Verdict::NotInKernel("not a second time".to_owned()),
+    };
+    // what was on the stack before is nobody's business
+    let reads_stale_stack = || {
+        let mut vm = machine(object, Uninitialised::Fault).unwrap();
+        let program_type = vm.program(name).unwrap().program_type();
+        inputs(program_type).iter().any(|input| {
+            matches!(
+                run_here(&mut vm, name, program_type, input),
+                Err(Failed::Fault(fault)) if matches!(
+                    &fault.kind,
+                    FaultKind::Access(access) if matches!(access.problem, Problem::Uninitialised { .. })
+                )
+            )
+        })
+    };
+    match verdict {
+        Verdict::Differs(_) if reads_stale_stack() => Verdict::Unsteady,
+        verdict => verdict,
+    }
+}
+
+fn inputs(program_type: ProgramType) -> Vec<Vec<u8>> {
+    match program_type {
+        ProgramType::SYSCALL | ProgramType::RAW_TRACEPOINT => vec![vec![0; 96]],
+        _ => packets(),
+    }
+}
+
+fn machine(object: &Object, uninitialised: Uninitialised) -> Result<Vm, String> {
     let mut builder = Vm::builder();
     builder.cpus(bpfld_sys::possible_cpus().unwrap());
-    builder.uninitialised(Uninitialised::Stale);
+    builder.uninitialised(uninitialised);
     if let Ok(kernel) = KernelBtf::shared() {
         builder.core_btf(kernel.vmlinux().clone());
     }
@@ -161,11 +214,7 @@ fn one(object: &Object, name: &str, kernel: &Program, loaded: &Loaded, vm: &mut 
         let has_arena = object.maps().iter().any(|map| map.map_type == MapType::ARENA);
         UNSTEADY.iter().any(calls) || linked.relocations.iter().any(is_address) || has_arena
     });
-    let inputs = match program_type {
-        ProgramType::SYSCALL | ProgramType::RAW_TRACEPOINT => vec![vec![0; 96]],
-        _ => packets(),
-    };
-    for input in inputs {
+    for input in inputs(program_type) {
         // here first: what goes on to the kernel calls no function that the machine does not know
         let ours = match run_here(vm, name, program_type, &input) {
             Ok(left) => left,
@@ -188,7 +237,7 @@ fn one(object: &Object, name: &str, kernel: &Program, loaded: &Loaded, vm: &mut 
         if ours != theirs {
             return Verdict::Differs(format!("kernel {theirs:02x?}\nours   {ours:02x?}"));
         }
-        if let Some(difference) = maps_differ(loaded, vm) {
+        if let Some(difference) = maps_differ(loaded, vm, keeps_objects(object)) {
             return Verdict::Differs(difference);
         }
     }
@@ -265,8 +314,33 @@ fn run_there(program: &Program, input: &[u8]) -> Result<Left, String> {
     })
 }
 
+/// Whether programs of an object make objects of their own, which are linked by addresses.
+fn keeps_objects(object: &Object) -> bool {
+    let makes = |name: &str| name.starts_with("bpf_obj_new") || name.starts_with("bpf_refcount_acquire");
+    object.externs().iter().any(|item| makes(item.essential_name()))
+}
+
+/// Whether two values are the same but for words that are addresses of the kernel's in one, and of the machine's in the
+/// other. Those that the kernel keeps to itself, and links of what was never used, are zero.
+fn only_addresses_differ(here: &[u8], there: &[u8]) -> bool {
+    let words = |bytes: &[u8]| -> Vec<u64> { bytes.chunks(8).map(word).collect() };
+    here.len() == there.len()
+        && words(here).into_iter().zip(words(there)).all(|(here, there)| {
+            let (ours, theirs) = (here >> 40 != 0 && here >> 56 == 0, there >> 47 == 0x1_ffff);
+            here == there || (ours || here == 0) && (theirs || there == 0)
+        })
+}
+
+fn word(bytes: &[u8]) -> u64 {
+    let mut wide = [0; 8];
+    wide[..bytes.len()].copy_from_slice(bytes);
+    u64::from_le_bytes(wide)
+}
+
 /// The first difference between the maps of both, in words.
-fn maps_differ(loaded: &Loaded, vm: &mut Vm) -> Option<String> {
+///
+/// Of objects that hold addresses of other objects, those may differ.
+fn maps_differ(loaded: &Loaded, vm: &mut Vm, objects: bool) -> Option<String> {
     for theirs in loaded.maps() {
         let name = theirs.name();
         let Ok(mut ours) = vm.map(name) else {
@@ -291,7 +365,10 @@ fn maps_differ(loaded: &Loaded, vm: &mut Vm) -> Option<String> {
                         .chunks(stride.max(1))
                         .map(|value| &value[..size.min(value.len())])
                         .collect();
-                    if here != there {
+                    let same = |(here, there): (&Vec<u8>, &&[u8])| {
+                        here == there || (objects && only_addresses_differ(here, there))
+                    };
+                    if here.len() != there.len() || !here.iter().zip(&there).all(same) {
                         return Some(format!(
                             "map {name}, key {key:02x?}: kernel {there:02x?}\nours   {here:02x?}"
                         ));

@@ -1,5 +1,6 @@
 //! The userspace machine against the kernel: the same programs on the same input.
 
 mod compare;
+mod helpers;
 mod objects;
 mod random;
