@@ -231,8 +231,8 @@ fn positions_after_an_edit() {
         .expect("possible");
     let of: Vec<_> = (0..5).map(|at| edited.positions.of(at)).collect();
     assert_eq!(of, [Some(0), None, Some(1), Some(3), None]);
-    let next: Vec<_> = (0..6).map(|at| edited.positions.of_or_next(at)).collect();
-    assert_eq!(next, [Some(0), Some(1), Some(1), Some(3), Some(4), None]);
+    let targets: Vec<_> = (0..6).map(|at| edited.positions.of_target(at)).collect();
+    assert_eq!(targets, [Some(0), Some(1), Some(1), Some(2), Some(4), None]);
 }
 
 #[test]

@@ -19,6 +19,7 @@ mod adapt;
 mod assembly;
 mod btf_file;
 mod datasec;
+mod edit;
 mod elf;
 mod error;
 mod executable;

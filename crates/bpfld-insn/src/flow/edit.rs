@@ -20,7 +20,8 @@ use crate::slot::Slot;
 /// edit.insert(3, assemble("r0 += 1; r0 += 2")?.slots());
 /// let edited = edit.finish()?;
 /// assert_eq!(print(&edited.slots).labels(false).to_string(), "if r1 == 0 goto +1\nr0 = 2\nr0 += 1\nr0 += 2\nexit\n");
-/// assert_eq!(edited.positions.of(3), Some(4)); // where relocations and line info of the exit go
+/// assert_eq!(edited.positions.of(3), Some(4)); // where a relocation of the exit goes
+/// assert_eq!(edited.positions.of_target(3), Some(2)); // where it is jumped to
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -52,6 +53,8 @@ pub struct Edited {
 pub struct Positions {
     /// For each old slot, and the end: its new place, or that of the next one left.
     places: Vec<usize>,
+    /// For each old slot, and the end: where jumps to it lead, which may be code that was inserted before it.
+    targets: Vec<usize>,
     /// For each old slot: is it left?
     kept: Vec<bool>,
 }
@@ -68,11 +71,11 @@ impl Positions {
             .flatten()
     }
 
-    /// The new place of an instruction, or of the next one that is left, for line info and the starts of functions. The
-    /// end of the program has one, too.
+    /// Where jumps to a slot lead now: the code inserted before it, itself, or the next one that is left. For the starts of
+    /// functions and for line info. The end of the program has one, too.
     #[must_use]
-    pub fn of_or_next(&self, slot: usize) -> Option<usize> {
-        self.places.get(slot).copied()
+    pub fn of_target(&self, slot: usize) -> Option<usize> {
+        self.targets.get(slot).copied()
     }
 }
 
@@ -173,7 +176,6 @@ impl<'a> Edit<'a> {
         self.check(&inserted)?;
         let mut slots = Vec::with_capacity(self.slots.len());
         let mut places = Vec::with_capacity(self.slots.len() + 1);
-        // where jumps to an old slot lead, which may be before it
         let mut targets = Vec::with_capacity(self.slots.len() + 1);
         let mut waiting = inserted.as_slice();
         for at in 0..=self.slots.len() {
@@ -195,7 +197,11 @@ impl<'a> Edit<'a> {
         self.retarget(&mut slots, &places, &targets)?;
         Ok(Edited {
             slots,
-            positions: Positions { places, kept },
+            positions: Positions {
+                places,
+                targets,
+                kept,
+            },
         })
     }
 
