@@ -7,8 +7,8 @@ mod common;
 use std::sync::Arc;
 
 use bpfld_btf::{
-    Btf, Builder, CoreError, CoreKind, CoreRelocation, Field, IntEncoding, Kind, Module, Outcome, Poison,
-    Resolver, Sign, Targets, TypeId,
+    Btf, Builder, CoreError, CoreKind, CoreRelocation, Endian, Field, IntEncoding, Kind, Module, Outcome,
+    Poison, Resolver, Sign, Targets, TypeId,
 };
 use proptest::prelude::*;
 
@@ -35,8 +35,10 @@ impl Side {
 fn check(local: &Side, target: &Side, root: TypeId, access: &str, kind: CoreKind, expected: &str) {
     let mut local = local.builder.clone();
     let access = local.string(access).unwrap();
-    let local = local.finish().unwrap();
-    let targets = Targets::new(Arc::new(target.builder.finish().unwrap()));
+    // Bit fields lie elsewhere in the other order.
+    let little = |builder: &Builder| Btf::parse(builder.to_bytes_in(Endian::Little)).unwrap();
+    let local = little(&local);
+    let targets = Targets::new(Arc::new(little(&target.builder)));
     let relocation = CoreRelocation {
         insn_offset: 0,
         type_id: root,

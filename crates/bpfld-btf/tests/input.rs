@@ -47,7 +47,7 @@ fn sample() -> (Btf, TypeId) {
             ],
         )
         .unwrap();
-    (b.finish().unwrap(), id)
+    (Btf::parse(b.to_bytes_in(Endian::Little)).unwrap(), id)
 }
 
 fn render(btf: &Btf, id: TypeId, bytes: &[u8], style: Style) -> String {

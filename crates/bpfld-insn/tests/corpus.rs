@@ -190,7 +190,7 @@ fn theirs(tool: &str, path: &Path) -> String {
 fn digest(text: &str) -> String {
     let mut bytes = text.as_bytes().to_vec();
     bytes.resize(bytes.len().next_multiple_of(8), b' ');
-    let slots: Vec<Slot> = slots_from_bytes(&bytes, Endian::Little).0.collect();
+    let slots: Vec<Slot> = slots_from_bytes(&bytes, Endian::NATIVE).0.collect();
     bpfld_insn::tag::sha256(&slots)
         .iter()
         .map(|byte| format!("{byte:02x}"))

@@ -5,7 +5,7 @@ use bpfld_insn::{Endian, Slot, assemble};
 use bpfld_vm::{ElemFlags, Errno, MapError, MapSpec, MapType, Object, ProgramType, Skb, Trap, Vm};
 
 fn machine(map_type: MapType, key: u32, value: u32, entries: u32) -> Vm {
-    let mut vm = Vm::builder().cpus(2).empty(Endian::Little);
+    let mut vm = Vm::builder().cpus(2).empty(Endian::NATIVE);
     vm.add_map(MapSpec::new("map", map_type, key, value, entries))
         .unwrap();
     vm
@@ -134,7 +134,7 @@ fn the_least_recently_used_is_forgotten() {
 fn the_longest_prefix_is_found() {
     let mut vm = machine(MapType::LPM_TRIE, 8, 8, 3);
     let mut map = vm.map("map").unwrap();
-    let key = |len: u32, address: [u8; 4]| [&len.to_le_bytes()[..], &address].concat();
+    let key = |len: u32, address: [u8; 4]| [&len.to_ne_bytes()[..], &address].concat();
     map.insert(&key(8, [10, 0, 0, 0])[..], &8u64).unwrap();
     map.insert(&key(16, [10, 1, 0, 0])[..], &16u64).unwrap();
     // what is behind the prefix does not count
@@ -218,11 +218,12 @@ fn ring_buffers_fill_up() {
 }
 
 fn fixture(name: &str) -> Object {
-    Object::open(format!(
-        "{}/../../tests/fixtures/{name}.el.o",
-        env!("CARGO_MANIFEST_DIR")
-    ))
-    .unwrap()
+    let order = match Endian::NATIVE {
+        Endian::Little => "el",
+        Endian::Big => "eb",
+    };
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures");
+    Object::open(format!("{folder}/{name}.{order}.o")).unwrap()
 }
 
 #[test]
@@ -271,7 +272,7 @@ fn helpers_of_the_hosts() {
 
 #[test]
 fn printing() {
-    let mut vm = machine(MapType::ARRAY, 4, 8, 1);
+    let mut vm = Vm::builder().empty(Endian::Little);
     // "%d %x\0" and then the arguments
     let print = "
         r1 = 0x0078252064250000 ll
@@ -302,7 +303,7 @@ fn timers_go_off_when_the_clock_moves() {
     let value = |vm: &mut Vm| {
         vm.map("timers")
             .unwrap()
-            .get_bytes(&0u32.to_le_bytes())
+            .get_bytes(&0u32.to_ne_bytes())
             .unwrap()
             .remove(0)
     };

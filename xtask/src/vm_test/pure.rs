@@ -6,19 +6,18 @@ use bpfld_guest::Arch;
 use super::toolchain::{Toolchain, runner};
 use crate::shell;
 
-/// Everything that reads, writes or computes.
-const TESTS: [&str; 10] = [
-    "test",
-    "--quiet",
-    "--no-fail-fast",
+/// Everything that reads, writes, computes or runs programs by itself.
+const CRATES: [&str; 6] = [
     "--package=bpfld-insn",
     "--package=bpfld-btf",
     "--package=bpfld-object",
-    "--package=bpfld-tests",
+    "--package=bpfld-vm",
     "--lib",
-    "--test=corpus",
-    "--test=objects",
+    "--tests",
 ];
+
+/// What crosses these layers.
+const CORPUS: [&str; 3] = ["--package=bpfld-tests", "--lib", "--test=corpus"];
 
 pub(super) fn run(arch: Arch, install: bool, filter: Option<&str>) -> Result<()> {
     let runner = runner(arch);
@@ -32,7 +31,12 @@ pub(super) fn run(arch: Arch, install: bool, filter: Option<&str>) -> Result<()>
     let Some(toolchain) = Toolchain::of(arch, install)? else {
         return Ok(());
     };
-    let mut command = toolchain.cargo(&TESTS);
-    command.arg("--").args(filter);
-    shell::run(&mut command)
+    let test = |what: &[&str]| {
+        let mut command = toolchain.cargo(&[&["test", "--quiet", "--no-fail-fast"], what].concat());
+        command.arg("--").args(filter);
+        shell::run(&mut command)
+    };
+    // The second also if the first fails, so that all failures are seen.
+    let (crates, corpus) = (test(&CRATES), test(&CORPUS));
+    crates.and(corpus)
 }
