@@ -29,6 +29,7 @@ struct Cli {
 enum Command {
     Inspect(commands::inspect::Args),
     Verify(commands::verify::Args),
+    Check(commands::check::Args),
     Run(commands::run::Args),
     Features(commands::features::Args),
     Asm(commands::asm::Args),
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
     let result = match cli.command {
         Command::Inspect(args) => commands::inspect::run(&args, &mut output),
         Command::Verify(args) => commands::verify::run(&args, &mut output),
+        Command::Check(args) => commands::check::run(&args, &mut output),
         Command::Run(args) => commands::run::run(&args, &mut output),
         Command::Features(args) => commands::features::run(&args, &mut output),
         Command::Asm(args) => commands::asm::run(&args, &mut output),

@@ -33,6 +33,8 @@ const VMLINUX: &str = "vmlinux";
 pub struct KernelBtf {
     vmlinux: Arc<Btf>,
     modules: Mutex<Vec<Arc<ModuleBtf>>>,
+    /// Whether it is the kernel that runs, and its modules can be read.
+    runs: bool,
 }
 
 /// The types of a kernel module (Linux 5.11).
@@ -67,9 +69,19 @@ impl KernelBtf {
         let kernel = Arc::new(Self {
             vmlinux: Arc::new(read_vmlinux()?),
             modules: Mutex::default(),
+            runs: true,
         });
         *shared = Some(Arc::clone(&kernel));
         Ok(kernel)
+    }
+
+    /// The types of a kernel that is not here, without its modules.
+    pub(crate) fn elsewhere(vmlinux: Arc<Btf>) -> Self {
+        Self {
+            vmlinux,
+            modules: Mutex::default(),
+            runs: false,
+        }
     }
 
     /// The types of the kernel proper.
@@ -84,6 +96,9 @@ impl KernelBtf {
     ///
     /// The directory or one of its files cannot be read.
     pub fn modules(&self) -> Result<Vec<Arc<ModuleBtf>>, Error> {
+        if !self.runs {
+            return Ok(Vec::new());
+        }
         let failed = |error| Error::io(Subject::File(DIRECTORY.into()), "list modules", error);
         let mut entries = Vec::new();
         for entry in fs::read_dir(DIRECTORY).map_err(failed)? {

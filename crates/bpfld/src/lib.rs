@@ -31,7 +31,10 @@ pub use bpfld_sys::{
 pub use error::{Difference, Error, ErrorKind, Failure, Result, Subject};
 pub use kernel_btf::{KernelBtf, ModuleBtf};
 pub use link::*;
-pub use loader::{Alone, Loaded, Loader, LogLevel, MapOptions, PartiallyLoaded, Prepared, ProgramOptions};
+pub use loader::{
+    Alone, Check, Checked, Finding, Fit, Loaded, Loader, LogLevel, MapOptions, OtherKernel, PartiallyLoaded,
+    Prepared, ProgramOptions, Stage,
+};
 pub use log::{VerifierLog, VerifierStats};
 pub use map::*;
 pub use owners::{Owners, Process};

@@ -5,6 +5,7 @@ mod acceptance;
 mod adaptations;
 mod assembly;
 mod channels;
+mod check;
 mod counter;
 mod features;
 mod fixtures;

@@ -68,7 +68,8 @@ fn raise_memlock() {
     }
 }
 
-fn load(path: &Path) -> Result<Record> {
+/// The record in a file.
+pub(crate) fn load(path: &Path) -> Result<Record> {
     let json = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     Record::from_json(&json).with_context(|| path.display().to_string())
 }

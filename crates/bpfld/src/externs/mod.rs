@@ -1,7 +1,7 @@
 //! Externs: what an object expects from the kernel, found there when a program needs it.
 
 pub(crate) mod kallsyms;
-mod kconfig;
+pub(crate) mod kconfig;
 
 use std::borrow::Cow;
 

@@ -78,6 +78,21 @@ pub(crate) fn create(plan: &MapPlan<'_>, around: Surroundings<'_>) -> Result<Opt
     }
 }
 
+/// Puts down what is left out of a map for a kernel. Returns whether the map is made at all.
+pub(crate) fn foresee(plan: &MapPlan<'_>, around: Surroundings<'_>) -> bool {
+    let maker = Maker { plan, around };
+    if plan.def.is_global_data() && around.probes.probe(Feature::GlobalData).is_no() {
+        maker.note(Measure::GlobalDataOmitted);
+        return false;
+    }
+    maker.tell(maker.without_unknown(Form {
+        name: true,
+        types: maker.takes_types(),
+        mappable: true,
+    }));
+    true
+}
+
 struct Maker<'a> {
     plan: &'a MapPlan<'a>,
     around: Surroundings<'a>,
@@ -104,7 +119,7 @@ impl Maker<'_> {
         None
     }
 
-    fn finish(&self, fd: MapFd, form: Form) -> Map {
+    fn tell(&self, form: Form) {
         if !form.name && !self.plan.def.kernel_name.is_empty() {
             self.note(Measure::NameOmitted);
         }
@@ -114,6 +129,10 @@ impl Maker<'_> {
         if !form.mappable {
             self.note(Measure::NotMapped);
         }
+    }
+
+    fn finish(&self, fd: MapFd, form: Form) -> Map {
+        self.tell(form);
         let flags = self.flags(form);
         Map::from_parts(
             fd,

@@ -2,7 +2,9 @@
 
 mod arena;
 mod bind;
+mod check;
 mod create;
+mod form;
 mod jump_table;
 mod load;
 mod loaded;
@@ -17,6 +19,7 @@ mod struct_ops;
 mod target;
 mod verifier;
 
+pub use check::{Check, Checked, Finding, Fit, OtherKernel, Stage};
 pub use load::Alone;
 pub use loaded::{Loaded, PartiallyLoaded};
 pub use options::{Loader, LogLevel, MapOptions, ProgramOptions};

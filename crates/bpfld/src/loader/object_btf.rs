@@ -30,7 +30,7 @@ pub(crate) struct ObjectBtf {
     /// `None`: the object has none, or the kernel knows no BTF.
     pub(crate) fd: Option<OwnedFd>,
     /// For a struct of this name as context: copies of functions, by the function.
-    copies: BTreeMap<(&'static str, TypeId), TypeId>,
+    copies: Copies,
 }
 
 impl ObjectBtf {
@@ -58,14 +58,9 @@ pub(crate) fn load(request: &Request<'_>) -> Result<ObjectBtf, Error> {
         programs,
         adaptations,
     } = request;
-    let draft = object
-        .btf_draft()
-        .map_err(|error| Error::new(Subject::ObjectBtf, ErrorKind::Object(error)))?;
-    let Some(mut draft) = draft else {
+    let Some((mut draft, copies)) = draft(object, probes, programs)? else {
         return Ok(ObjectBtf::default());
     };
-    let bad = |error| Error::new(Subject::ObjectBtf, ErrorKind::Btf(error));
-    let copies = contexts(&mut draft, probes, programs).map_err(bad)?;
     // A kernel that is played by a record is not asked.
     if probes.is_live() {
         let whole = draft.to_bytes();
@@ -75,15 +70,57 @@ pub(crate) fn load(request: &Request<'_>) -> Result<ObjectBtf, Error> {
             return Ok(ObjectBtf { fd: Some(fd), copies });
         }
     }
+    if !rewrite(&mut draft, probes, adaptations)? {
+        return Ok(ObjectBtf::default());
+    }
+    let fd = verifier::load_btf(&draft.to_bytes(), *token)?;
+    Ok(ObjectBtf { fd: Some(fd), copies })
+}
+
+/// What would be loaded, without a descriptor.
+pub(crate) fn foresee(request: &Request<'_>) -> Result<ObjectBtf, Error> {
+    let Some((mut draft, copies)) = draft(request.object, request.probes, &request.programs)? else {
+        return Ok(ObjectBtf::default());
+    };
+    Ok(match rewrite(&mut draft, request.probes, request.adaptations)? {
+        true => ObjectBtf { fd: None, copies },
+        false => ObjectBtf::default(),
+    })
+}
+
+/// Copies of functions, by the name of the context and the function.
+type Copies = BTreeMap<(&'static str, TypeId), TypeId>;
+
+/// The object's types with the copies that the kernel needs; nothing if it has none.
+fn draft(
+    object: &Object,
+    probes: &Probes,
+    programs: &[ProgramType],
+) -> Result<Option<(Draft, Copies)>, Error> {
+    let draft = object
+        .btf_draft()
+        .map_err(|error| Error::new(Subject::ObjectBtf, ErrorKind::Object(error)))?;
+    let Some(mut draft) = draft else {
+        return Ok(None);
+    };
+    let copies = contexts(&mut draft, probes, programs).map_err(bad)?;
+    Ok(Some((draft, copies)))
+}
+
+/// Leaves out what the kernel does not know. Returns whether it takes types at all.
+fn rewrite(draft: &mut Draft, probes: &Probes, adaptations: &Adaptations) -> Result<bool, Error> {
     if probes.probe(Feature::Btf).is_no() {
         adaptations.note(Subject::ObjectBtf, Measure::TypesOmitted);
-        return Ok(ObjectBtf::default());
+        return Ok(false);
     }
     for missing in draft.downgrade(features(probes)).map_err(bad)? {
         adaptations.note(Subject::ObjectBtf, Measure::TypesRewritten(missing));
     }
-    let fd = verifier::load_btf(&draft.to_bytes(), *token)?;
-    Ok(ObjectBtf { fd: Some(fd), copies })
+    Ok(true)
+}
+
+fn bad(error: bpfld_btf::Error) -> Error {
+    Error::new(Subject::ObjectBtf, ErrorKind::Btf(error))
 }
 
 /// What the kernel has of all that BTF can say.
@@ -99,7 +136,7 @@ fn contexts(
     draft: &mut Draft,
     probes: &Probes,
     programs: &[ProgramType],
-) -> Result<BTreeMap<(&'static str, TypeId), TypeId>, bpfld_btf::Error> {
+) -> Result<Copies, bpfld_btf::Error> {
     let mut copies = BTreeMap::new();
     let functions = draft.context_parameters();
     if functions.is_empty() || !probes.probe(Feature::ArgCtx).is_no() {

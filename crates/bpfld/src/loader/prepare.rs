@@ -214,6 +214,11 @@ impl<'a> Prepared<'a> {
         Ok(self.kernel.get_or_init(|| kernel))
     }
 
+    /// Takes these for the kernel's types, unless others are known already.
+    pub(crate) fn assume(&mut self, kernel: Arc<KernelBtf>) {
+        self.kernel.get_or_init(|| kernel);
+    }
+
     /// What CO-RE relocations are resolved against.
     pub(crate) fn targets(&self) -> Result<&Targets, Error> {
         if let Some(targets) = self.targets.get() {
@@ -251,7 +256,21 @@ impl<'a> Prepared<'a> {
             .maps
             .iter()
             .any(|map| map.def.kind == MapKind::StructOps && map.create);
-        let request = object_btf::Request {
+        let btf = match object_btf::load(&self.btf_request()) {
+            Ok(btf) => btf,
+            Err(error) if needed => return Err(error),
+            // Most programs and maps do without; for those that do not, it is remembered why.
+            Err(error) => {
+                let _ = self.btf_fault.set(error.to_string());
+                ObjectBtf::default()
+            }
+        };
+        Ok(self.btf.get_or_init(|| btf))
+    }
+
+    /// How the object's type information is loaded.
+    pub(crate) fn btf_request(&self) -> object_btf::Request<'_> {
+        object_btf::Request {
             object: self.object,
             probes: &self.probes,
             token: self.token(),
@@ -263,17 +282,7 @@ impl<'a> Prepared<'a> {
                 .filter_map(|program| self.program_type(program))
                 .collect(),
             adaptations: &self.adaptations,
-        };
-        let btf = match object_btf::load(&request) {
-            Ok(btf) => btf,
-            Err(error) if needed => return Err(error),
-            // Most programs and maps do without; for those that do not, it is remembered why.
-            Err(error) => {
-                let _ = self.btf_fault.set(error.to_string());
-                ObjectBtf::default()
-            }
-        };
-        Ok(self.btf.get_or_init(|| btf))
+        }
     }
 
     /// What allows to make maps and load programs, if the caller gave it.

@@ -5,7 +5,6 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use bpfld_features::{Feature, why_not_permitted};
-use bpfld_insn::{Helper, Slot};
 use bpfld_object::poison::Missing;
 use bpfld_object::{
     CoreOutcome, ExternIndex, LinkedProgram, MapIndex, MapKind, Program as ObjectProgram, ProgramIndex,
@@ -15,6 +14,7 @@ use bpfld_sys::{self as sys, AttachType, Errno, ProgFlags, ProgramType};
 use zerocopy::IntoBytes;
 
 use super::bind::{Names, bind};
+use super::form::{Form, is_about_form};
 use super::made::Made;
 use super::options::{LogLevel, ProgramOptions, Target};
 use super::prepare::Prepared;
@@ -47,7 +47,7 @@ pub(crate) struct Ready<'a> {
 
 /// A struct_ops member.
 #[derive(Clone, Debug)]
-struct Member {
+pub(super) struct Member {
     table: AttachTarget,
     number: u32,
 }
@@ -109,7 +109,7 @@ impl<'a> Prepared<'a> {
     }
 
     /// CO-RE: offsets and sizes as this kernel has them.
-    fn relocate(
+    pub(super) fn relocate(
         &self,
         subject: &Subject,
         linked: &mut LinkedProgram,
@@ -138,7 +138,11 @@ impl<'a> Prepared<'a> {
     }
 
     /// Flags and attach type that the section name says.
-    fn flags(&self, spec: Option<&ProgramSpec>, options: &ProgramOptions) -> (ProgFlags, AttachType) {
+    pub(super) fn flags(
+        &self,
+        spec: Option<&ProgramSpec>,
+        options: &ProgramOptions,
+    ) -> (ProgFlags, AttachType) {
         let mut flags = ProgFlags::empty();
         let said = spec.and_then(|spec| spec.attach_type);
         let mut attach_type = options.attach_type.or(said).unwrap_or(AttachType(0));
@@ -152,7 +156,7 @@ impl<'a> Prepared<'a> {
         (flags, attach_type)
     }
 
-    fn attach_target(
+    pub(super) fn attach_target(
         &self,
         subject: &Subject,
         spec: Option<&ProgramSpec>,
@@ -200,7 +204,7 @@ impl<'a> Prepared<'a> {
     }
 
     /// The member that a struct_ops program is for; all maps that it is in must agree.
-    fn member(&self, subject: &Subject, index: ProgramIndex) -> Result<Member, Error> {
+    pub(super) fn member(&self, subject: &Subject, index: ProgramIndex) -> Result<Member, Error> {
         let mut found: Option<Member> = None;
         for (number, plan) in self.maps.iter().enumerate() {
             let is_user = plan.def.members.iter().any(|member| member.program == index);
@@ -388,29 +392,12 @@ impl Ready<'_> {
     /// Puts down what was done for this kernel.
     fn note(&self, prepared: &Prepared<'_>, form: Form) {
         let note = |measure| prepared.adaptations.note(self.subject(), measure);
-        let Form {
-            name,
-            attach_type,
-            info,
-            readers,
-        } = form;
-        if !name {
-            note(Measure::NameOmitted);
-        }
-        if !attach_type {
-            note(Measure::AttachTypeOmitted);
-        }
-        if !info && prepared.object.btf().is_some() {
-            note(Measure::RecordsOmitted);
-        }
-        if !readers {
-            note(Measure::ProbeRead);
-        }
+        form.measures(prepared.object.btf().is_some()).for_each(note);
         let is_copy = |btf: &super::object_btf::ObjectBtf| {
             let mut functions = self.linked.func_info.iter();
             functions.any(|info| btf.is_copy(self.program_type, info.type_id))
         };
-        if info && prepared.object_btf().is_ok_and(is_copy) {
+        if form.info && prepared.object_btf().is_ok_and(is_copy) {
             note(Measure::ContextByType);
         }
         let usdt = self.program.spec.as_ref().is_some_and(|spec| spec.flags.usdt);
@@ -424,28 +411,8 @@ impl Ready<'_> {
 
     /// Leaves out what the kernel does not know. Returns whether anything changed.
     fn simplify(&mut self, prepared: &Prepared<'_>, form: &mut Form) -> bool {
-        let lacks = |feature| prepared.probes.probe(feature).is_no();
-        let before = *form;
-        form.name &= !lacks(Feature::Names);
-        form.info &= !lacks(Feature::BtfFunc);
-        let optional = self
-            .program
-            .spec
-            .as_ref()
-            .is_some_and(|spec| spec.flags.attach_type_optional);
-        if optional && self.attach_type != AttachType(0) {
-            form.attach_type &= !lacks(Feature::ExpectedAttachType);
-        }
-        let old_readers = self.linked.insns.iter().any(|insn| old_reader(*insn).is_some());
-        if old_readers && lacks(Feature::ProbeReadKernel) {
-            form.readers = false;
-            for insn in &mut self.linked.insns {
-                if let Some(helper) = old_reader(*insn) {
-                    insn.imm = helper.0 as i32;
-                }
-            }
-        }
-        *form != before
+        let spec = self.program.spec.as_ref();
+        form.simplify(&prepared.probes, spec, self.attach_type, &mut self.linked.insns)
     }
 
     /// From what the kernel answered to what it means.
@@ -522,46 +489,6 @@ enum Attempt {
 impl From<Error> for Attempt {
     fn from(error: Error) -> Self {
         Self::Other(error)
-    }
-}
-
-/// What is told about a program beside its instructions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Form {
-    name: bool,
-    attach_type: bool,
-    info: bool,
-    /// Helpers that tell kernel memory from user memory.
-    readers: bool,
-}
-
-impl Default for Form {
-    fn default() -> Self {
-        Self {
-            name: true,
-            attach_type: true,
-            info: true,
-            readers: true,
-        }
-    }
-}
-
-/// Whether the kernel may have refused something else than the program.
-fn is_about_form(refusal: &Refusal) -> bool {
-    let errno = refusal.error.errno();
-    let is_unknown_helper = refusal.log.as_str().contains("unknown func");
-    matches!(errno, Errno::EINVAL | Errno::E2BIG) && (refusal.log.is_empty() || is_unknown_helper)
-}
-
-/// What old kernels have instead of a helper that tells kernel memory from user memory.
-fn old_reader(insn: Slot) -> Option<Helper> {
-    if !insn.is_helper_call() {
-        return None;
-    }
-    match Helper(insn.imm as u32) {
-        Helper::PROBE_READ_KERNEL | Helper::PROBE_READ_USER => Some(Helper::PROBE_READ),
-        Helper::PROBE_READ_KERNEL_STR | Helper::PROBE_READ_USER_STR => Some(Helper::PROBE_READ_STR),
-        _ => None,
     }
 }
 
