@@ -48,6 +48,8 @@ enum Question {
     Raw,
     /// C declarations: what clang reads from them is what they were made of
     C,
+    /// Types of all objects merged, against libbpf's
+    Dedup,
     /// Rust declarations: rustc takes them, with sizes and offsets
     Rust,
 }
@@ -78,6 +80,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             }
             Question::C => {
                 command.arg("c").arg("--clang").arg(&args.clang).args(&kernels);
+            }
+            Question::Dedup => {
+                command.arg("dedup").args(&objects);
             }
             Question::Rust => {
                 command.arg("rust").args(&kernels).args(&objects);

@@ -191,3 +191,47 @@ impl Drop for Open {
         unsafe { sys::bpf_object__close(self.0) }
     }
 }
+
+/// BTF of libbpf's, freed with the value.
+struct Types(*mut sys::btf);
+
+impl Drop for Types {
+    fn drop(&mut self) {
+        // SAFETY: it came from libbpf, or is null, and is not used again.
+        unsafe { sys::btf__free(self.0) }
+    }
+}
+
+/// The types of these files, one behind the other, merged.
+pub(crate) fn merged(parts: &[&[u8]]) -> Result<Vec<u8>> {
+    // SAFETY: no arguments.
+    let all = Types(unsafe { sys::btf__new_empty() });
+    for part in parts {
+        // SAFETY: libbpf copies the bytes.
+        let part = Types(unsafe { sys::btf__new(part.as_ptr().cast(), part.len() as u32) });
+        if part.0.is_null() {
+            bail!(
+                "libbpf does not read the types: {}",
+                std::io::Error::last_os_error()
+            );
+        }
+        // SAFETY: both are valid.
+        let result = unsafe { sys::btf__add_btf(all.0, part.0) };
+        if result < 0 {
+            bail!("libbpf does not add the types: {result}");
+        }
+    }
+    // SAFETY: it is valid, and null stands for the default options.
+    let result = unsafe { sys::btf__dedup(all.0, ptr::null()) };
+    if result != 0 {
+        bail!("libbpf does not merge the types: {result}");
+    }
+    let mut len = 0;
+    // SAFETY: it is valid; the bytes live until it changes or is freed.
+    let bytes = unsafe { sys::btf__raw_data(all.0, &mut len) };
+    if bytes.is_null() {
+        bail!("libbpf does not write the types");
+    }
+    // SAFETY: libbpf says that so many bytes lie there.
+    Ok(unsafe { std::slice::from_raw_parts(bytes.cast::<u8>(), len as usize) }.to_vec())
+}

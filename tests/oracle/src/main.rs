@@ -2,6 +2,7 @@
 
 mod c;
 mod core;
+mod dedup;
 mod libbpf;
 mod minimal;
 mod raw;
@@ -29,6 +30,8 @@ enum Question {
     Raw(raw::Args),
     /// Does clang read from our C declarations what they were made of?
     C(c::Args),
+    /// Do as many types stay when those of all files are merged?
+    Dedup(dedup::Args),
     /// Does rustc take our Rust declarations?
     Rust(rust::Args),
 }
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
         Question::Min(args) => minimal::run(&args),
         Question::Raw(args) => raw::run(&args),
         Question::C(args) => c::run(&args),
+        Question::Dedup(args) => dedup::run(&args),
         Question::Rust(args) => rust::run(&args),
     };
     match answer {
