@@ -22,6 +22,9 @@ const IFLA_INFO_DATA: u16 = 2;
 const VETH_INFO_PEER: u16 = 1;
 const IFA_ADDRESS: u16 = 1;
 const IFA_LOCAL: u16 = 2;
+const IFLA_MTU: u16 = 4;
+const IFLA_NUM_TX_QUEUES: u16 = 31;
+const IFLA_NUM_RX_QUEUES: u16 = 32;
 const IFF_UP: u32 = 1;
 const TCA_KIND: u16 = 1;
 
@@ -35,19 +38,39 @@ pub(crate) fn set_up(name: &str) -> io::Result<()> {
 
 /// Makes two devices of a kind that come in pairs, `veth` or `netkit`, and sets both up.
 pub(crate) fn add_pair(kind: &str, name: &str, peer: &str) -> io::Result<()> {
-    Request::new(libc::RTM_NEWLINK, libc::NLM_F_CREATE | libc::NLM_F_EXCL)
-        .link_header(0, 0)
-        .text(IFLA_IFNAME, name)
+    add_pair_with(kind, name, peer, None)
+}
+
+/// The same with a number of queues, which not all kinds let one choose.
+pub(crate) fn add_pair_with(kind: &str, name: &str, peer: &str, queues: Option<u32>) -> io::Result<()> {
+    let end = |request: Request, name| {
+        let request = request.link_header(0, 0).text(IFLA_IFNAME, name);
+        match queues.map(u32::to_ne_bytes) {
+            Some(queues) => request
+                .attribute(IFLA_NUM_TX_QUEUES, &queues)
+                .attribute(IFLA_NUM_RX_QUEUES, &queues),
+            None => request,
+        }
+    };
+    let request = Request::new(libc::RTM_NEWLINK, libc::NLM_F_CREATE | libc::NLM_F_EXCL);
+    end(request, name)
         .nest(IFLA_LINKINFO, |info| {
             info.text(IFLA_INFO_KIND, kind).nest(IFLA_INFO_DATA, |data| {
-                data.nest(VETH_INFO_PEER, |end| {
-                    end.link_header(0, 0).text(IFLA_IFNAME, peer)
-                })
+                data.nest(VETH_INFO_PEER, |other| end(other, peer))
             })
         })
         .send()?;
     set_up(name)?;
     set_up(peer)
+}
+
+/// Changes how long packets of a device may be.
+pub(crate) fn set_mtu(name: &str, bytes: u32) -> io::Result<()> {
+    let index = if_nametoindex(name)?;
+    Request::new(libc::RTM_NEWLINK, 0)
+        .link_header(index, IFF_UP)
+        .attribute(IFLA_MTU, &bytes.to_ne_bytes())
+        .send()
 }
 
 /// Gives a device an IPv4 address in a network of 24 bits.

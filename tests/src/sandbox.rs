@@ -118,6 +118,34 @@ impl Room {
         (if_nametoindex(name).unwrap(), if_nametoindex(peer).unwrap())
     }
 
+    /// Makes a pair of virtual Ethernet devices with so many queues each, both up, without addresses, and returns their indexes.
+    ///
+    /// # Panics
+    ///
+    /// If the kernel refuses.
+    pub fn veth_with_queues(&self, name: &str, peer: &str, queues: u32) -> (u32, u32) {
+        netlink::add_pair_with("veth", name, peer, Some(queues)).unwrap();
+        (if_nametoindex(name).unwrap(), if_nametoindex(peer).unwrap())
+    }
+
+    /// Gives a device an IPv4 address in a network of 24 bits.
+    ///
+    /// # Panics
+    ///
+    /// If the kernel refuses.
+    pub fn add_address(&self, name: &str, address: [u8; 4]) {
+        netlink::add_address(name, address).unwrap();
+    }
+
+    /// Changes how long packets of a device may be.
+    ///
+    /// # Panics
+    ///
+    /// If the kernel refuses.
+    pub fn set_mtu(&self, name: &str, bytes: u32) {
+        netlink::set_mtu(name, bytes).unwrap();
+    }
+
     /// Removes a device.
     ///
     /// # Panics

@@ -26,7 +26,7 @@
 //!   checked when the crate is compiled.
 //! - On Linux, with the feature `std` (on by default): one function for each command, [`perf`] for perf_event_open(2),
 //!   [`mmap`] for memory shared with the kernel, [`socket`], [`net`], [`mount`], [`poll`],
-//!   [`rlimit`] and [`cpus`].
+//!   [`rlimit`] and [`cpus`]; [`xdp`] for AF_XDP sockets.
 //!
 //! Without `std`, or elsewhere, the vocabularies and structures are still there.
 //!
@@ -90,6 +90,9 @@ pub mod socket;
 #[cfg(all(target_os = "linux", feature = "std"))]
 #[expect(unsafe_code, reason = "the system call itself")]
 mod syscall;
+#[cfg(all(target_os = "linux", feature = "std"))]
+#[expect(unsafe_code, reason = "sockets and their options")]
+pub mod xdp;
 
 #[cfg(all(target_os = "linux", feature = "std"))]
 pub use cpus::{online_cpus, possible_cpus};

@@ -32,7 +32,7 @@ unsafe impl Sync for Region {}
 
 impl Region {
     fn new(
-        fd: BorrowedFd<'_>,
+        fd: Option<BorrowedFd<'_>>,
         offset: u64,
         len: usize,
         protection: i32,
@@ -43,8 +43,9 @@ impl Region {
             .ok_or(Errno::EINVAL)?;
         let offset = libc::off_t::try_from(offset).map_err(|_| Errno::EOVERFLOW)?;
         let anywhere = std::ptr::null_mut();
+        let fd = fd.map_or(-1, |fd| fd.as_raw_fd());
         // SAFETY: no address is asked for, so that nothing that is mapped already is touched.
-        let start = unsafe { libc::mmap(anywhere, len.get(), protection, sharing, fd.as_raw_fd(), offset) };
+        let start = unsafe { libc::mmap(anywhere, len.get(), protection, sharing, fd, offset) };
         if start == libc::MAP_FAILED {
             return Err(Errno::last());
         }
@@ -118,7 +119,7 @@ impl Mmap {
         }
         let len = file.metadata().map_err(|error| errno(&error))?.len();
         let len = usize::try_from(len).map_err(|_| Errno::EFBIG)?;
-        let region = Region::new(file.as_fd(), 0, len, libc::PROT_READ, libc::MAP_PRIVATE)?;
+        let region = Region::new(Some(file.as_fd()), 0, len, libc::PROT_READ, libc::MAP_PRIVATE)?;
         Ok(Self { region })
     }
 }
@@ -189,8 +190,31 @@ impl SharedMmap {
             Access::Read => libc::PROT_READ,
             Access::ReadWrite => libc::PROT_READ | libc::PROT_WRITE,
         };
-        let region = Region::new(object.as_fd(), offset, len, protection, libc::MAP_SHARED)?;
+        let region = Region::new(Some(object.as_fd()), offset, len, protection, libc::MAP_SHARED)?;
         Ok(Self { region, access })
+    }
+
+    /// Makes memory that belongs to no object, full of zeros: for the kernel to read and write too. Child processes share it.
+    ///
+    /// With `huge` it is made of huge pages of 1 << `huge` bytes, as many as the system has set aside; `len` must then be a multiple of that.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`, also where there are no huge pages; `EINVAL` for a size of pages that the machine does not have.
+    #[doc(alias = "MAP_ANONYMOUS")]
+    pub fn anonymous(len: usize, huge: Option<u8>) -> Result<Self, Errno> {
+        let pages = match huge {
+            Some(bits) if bits < 64 => libc::MAP_HUGETLB | (i32::from(bits) << libc::MAP_HUGE_SHIFT),
+            Some(_) => return Err(Errno::EINVAL),
+            None => 0,
+        };
+        let protection = libc::PROT_READ | libc::PROT_WRITE;
+        let sharing = libc::MAP_SHARED | libc::MAP_ANONYMOUS | pages;
+        let region = Region::new(None, 0, len, protection, sharing)?;
+        Ok(Self {
+            region,
+            access: Access::ReadWrite,
+        })
     }
 
     /// Maps the first `len` bytes of an object at an address of the caller's choice; for arenas, which programs and processes see at the same
@@ -431,6 +455,22 @@ mod tests {
         assert_eq!(shared.read(4095, &mut [0; 2]), None);
         assert!(SharedMmap::new(&file, 0, 0, Access::Read).is_err());
         assert!(SharedMmap::new(&file, 0, usize::MAX, Access::Read).is_err());
+    }
+
+    #[test]
+    fn anonymous_memory_is_zero() {
+        let memory = SharedMmap::anonymous(8192, None).unwrap();
+        assert_eq!(
+            (memory.len(), memory.load_u64(8184, Ordering::Relaxed)),
+            (8192, Some(0))
+        );
+        memory.write(5, b"abc").unwrap();
+        let mut back = [0; 3];
+        memory.read(5, &mut back).unwrap();
+        assert_eq!(&back, b"abc");
+        assert!(SharedMmap::anonymous(0, None).is_err());
+        assert!(SharedMmap::anonymous(4096, Some(63)).is_err());
+        assert!(SharedMmap::anonymous(4096, Some(64)).is_err());
     }
 
     #[test]

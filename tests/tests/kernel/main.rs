@@ -28,3 +28,4 @@ mod sys;
 mod trampolines;
 mod usdt;
 mod without_links;
+mod xsk;

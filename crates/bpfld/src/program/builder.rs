@@ -36,6 +36,7 @@ pub struct ProgramBuilder<'a> {
     attach_type: Option<AttachType>,
     attach_btf_id: u32,
     flags: ProgFlags,
+    ifindex: u32,
 }
 
 impl<'a> ProgramBuilder<'a> {
@@ -48,6 +49,7 @@ impl<'a> ProgramBuilder<'a> {
             attach_type: None,
             attach_btf_id: 0,
             flags: ProgFlags::empty(),
+            ifindex: 0,
         }
     }
 
@@ -75,6 +77,12 @@ impl<'a> ProgramBuilder<'a> {
         self
     }
 
+    /// The network device to bind it to (with [`ProgFlags::XDP_DEV_BOUND_ONLY`], 6.3) or to offload it to; 0 for none.
+    pub fn ifindex(mut self, ifindex: u32) -> Self {
+        self.ifindex = ifindex;
+        self
+    }
+
     /// Loads it.
     ///
     /// # Errors
@@ -89,6 +97,7 @@ impl<'a> ProgramBuilder<'a> {
         wanted.expected_attach_type = self.attach_type.unwrap_or_default();
         wanted.attach_btf_id = self.attach_btf_id;
         wanted.flags = self.flags;
+        wanted.ifindex = self.ifindex;
         match memlock::within(Memlock::Raise, || sys::prog_load(&wanted, None)) {
             Ok(fd) => Ok(Program::from_parts(
                 fd,

@@ -1,0 +1,439 @@
+//! Rings in plain memory, with a model of the kernel at the other end: whatever happens in whatever order, each frame is in one place.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::{Arc, atomic::Ordering},
+};
+
+use bpfld_sys::{
+    mmap::{Access, SharedMmap},
+    xdp::{Desc, PKT_CONTD, RingOffsets},
+};
+use proptest::prelude::*;
+
+use super::{Channel, Queue};
+use crate::{
+    Error, Frame, Umem,
+    ring::{End, Ring},
+};
+
+const OFFSETS: RingOffsets = RingOffsets {
+    producer: 0,
+    consumer: 64,
+    desc: 192,
+    flags: 128,
+};
+
+/// The kernel's end of a ring, straight out of its documentation.
+struct Far {
+    memory: SharedMmap,
+    size: u32,
+    stride: usize,
+}
+
+impl Far {
+    /// A ring, and its other end.
+    fn pair(size: u32, stride: usize, end: End, start: u32) -> (Ring, Far) {
+        let file = tempfile::tempfile().unwrap();
+        let len = 192 + size as usize * stride;
+        file.set_len(len as u64).unwrap();
+        let map = || SharedMmap::new(&file, 0, len, Access::ReadWrite).unwrap();
+        let memory = map();
+        for position in [0, 64] {
+            memory
+                .atomic_u32(position)
+                .unwrap()
+                .store(start, Ordering::Release);
+        }
+        let ring = Ring::new(map(), OFFSETS, size, stride, end).unwrap();
+        (ring, Far { memory, size, stride })
+    }
+
+    fn filled(&self) -> u32 {
+        let read = |at| self.memory.load_u32(at, Ordering::Acquire).unwrap();
+        read(0).wrapping_sub(read(64))
+    }
+
+    fn slot(&self, position: usize) -> usize {
+        let at = self.memory.load_u32(position, Ordering::Acquire).unwrap();
+        192 + (at % self.size) as usize * self.stride
+    }
+
+    fn step(&self, position: usize) {
+        let number = self.memory.atomic_u32(position).unwrap();
+        number.store(number.load(Ordering::Acquire).wrapping_add(1), Ordering::Release);
+    }
+
+    /// Reads an element; nothing if there is none.
+    fn take(&self) -> Option<[u64; 2]> {
+        if self.filled() == 0 {
+            return None;
+        }
+        let at = self.slot(64);
+        let word = |at| self.memory.load_u64(at, Ordering::Relaxed).unwrap();
+        let element = [word(at), if self.stride == 16 { word(at + 8) } else { 0 }];
+        self.step(64);
+        Some(element)
+    }
+
+    /// Writes an element; false if there is no room.
+    fn put(&self, element: [u64; 2]) -> bool {
+        if self.filled() == self.size {
+            return false;
+        }
+        let at = self.slot(0);
+        for (word, offset) in element.into_iter().zip([0, 8]).take(self.stride / 8) {
+            self.memory
+                .store_u64(at + offset, word, Ordering::Relaxed)
+                .unwrap();
+        }
+        self.step(0);
+        true
+    }
+}
+
+fn tail(len: u32, options: u32) -> u64 {
+    let bytes: [u8; 8] = zerocopy::transmute!([len, options]);
+    u64::from_ne_bytes(bytes)
+}
+
+fn desc([addr, rest]: [u64; 2]) -> Desc {
+    let [len, options]: [u32; 2] = zerocopy::transmute!(rest.to_ne_bytes());
+    Desc { addr, len, options }
+}
+
+/// A kernel that has queues of one memory.
+struct Kernel {
+    umem: Umem,
+    fill: Far,
+    rx: Far,
+    tx: Far,
+    completion: Far,
+    /// Frames taken from the fill ring, for packets to come.
+    empty: VecDeque<u64>,
+    /// Packets taken from the TX ring, not completed.
+    sending: VecDeque<u64>,
+    /// What was written into frames that are in the RX ring, by frame.
+    written: BTreeMap<u32, Vec<u8>>,
+    /// Whether it has given frames back that it goes on to use.
+    lies: bool,
+}
+
+const FRAMES: u32 = 24;
+
+fn set_up(frame_size: u32, start: u32) -> (Channel, Kernel) {
+    let builder = Umem::builder().frames(FRAMES).frame_size(frame_size).headroom(16);
+    let builder = if frame_size.is_power_of_two() {
+        builder
+    } else {
+        builder.unaligned()
+    };
+    let umem = builder.build().unwrap();
+    let (fill, far_fill) = Far::pair(8, 8, End::Writer, start);
+    let (completion, far_completion) = Far::pair(4, 8, End::Reader, start);
+    let (rx, far_rx) = Far::pair(4, 16, End::Reader, start);
+    let (tx, far_tx) = Far::pair(8, 16, End::Writer, start);
+    let queue = Queue::new(Arc::clone(&umem.shared), fill, completion).unwrap();
+    let channel = Channel {
+        queue: Arc::new(queue),
+        rx: Some(rx),
+        tx: Some(tx),
+        most_parts: 3,
+        parts: 0,
+    };
+    let kernel = Kernel {
+        umem,
+        fill: far_fill,
+        rx: far_rx,
+        tx: far_tx,
+        completion: far_completion,
+        empty: VecDeque::new(),
+        sending: VecDeque::new(),
+        written: BTreeMap::new(),
+        lies: false,
+    };
+    (channel, kernel)
+}
+
+impl Kernel {
+    /// A packet comes in, if there is room for it.
+    fn receive(&mut self, byte: u8, len: usize) {
+        self.empty.extend(self.fill.take().map(|[address, _]| address));
+        let Some(base) = self.empty.pop_front() else {
+            return;
+        };
+        let start = 256 + 16;
+        let bytes = vec![byte; len];
+        self.umem
+            .shared
+            .memory
+            .write(usize::try_from(base).unwrap() + start, &bytes)
+            .unwrap();
+        let unaligned = self.umem.shared.unaligned;
+        let addr = if unaligned {
+            base | (start as u64) << 48
+        } else {
+            base + start as u64
+        };
+        if self.rx.put([addr, tail(len as u32, 0)]) {
+            let number = (base / self.umem.frame_size() as u64) as u32;
+            let there = self.written.insert(number, bytes).is_some();
+            assert!(self.lies || !there, "frame {number} twice in the RX ring");
+        } else {
+            // As kernels do: the frame is kept for the next packet.
+            self.empty.push_front(base);
+        }
+    }
+
+    /// A packet is taken to be sent; its bytes.
+    fn send(&mut self) -> Option<Vec<u8>> {
+        let Desc { addr, len, options } = desc(self.tx.take()?);
+        assert_eq!(options & !PKT_CONTD, 0);
+        let mut bytes = vec![0; len as usize];
+        self.umem
+            .shared
+            .memory
+            .read(usize::try_from(addr).unwrap(), &mut bytes)
+            .unwrap();
+        self.sending.push_back(addr);
+        Some(bytes)
+    }
+
+    /// A packet was sent.
+    fn complete(&mut self) {
+        if let Some(addr) = self.sending.pop_front()
+            && !self.completion.put([addr, 0])
+        {
+            self.sending.push_front(addr);
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Receive(usize),
+    /// Drops a frame that the user has.
+    Drop(usize),
+    /// Takes a free frame.
+    Take,
+    /// Sends so many of the user's frames, some in one packet.
+    Send(usize, bool),
+    Complete,
+    Completed,
+    Recycle,
+    KernelReceives(u8, usize),
+    KernelSends,
+    KernelCompletes,
+    /// The kernel, or who pretends to be it, writes nonsense.
+    Nonsense(u64, u32),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        6 => (0..6usize).prop_map(Step::Receive),
+        3 => any::<usize>().prop_map(Step::Drop),
+        2 => Just(Step::Take),
+        6 => (0..5usize, any::<bool>()).prop_map(|(count, chain)| Step::Send(count, chain)),
+        3 => Just(Step::Complete),
+        1 => Just(Step::Completed),
+        1 => Just(Step::Recycle),
+        8 => (any::<u8>(), 0..1500usize).prop_map(|(byte, len)| Step::KernelReceives(byte, len)),
+        6 => Just(Step::KernelSends),
+        6 => Just(Step::KernelCompletes),
+        1 => (any::<u64>(), any::<u32>()).prop_map(|(addr, len)| Step::Nonsense(addr % 100_000, len % 3000)),
+    ]
+}
+
+/// Each frame is in one place, by our books and by the model's.
+fn check(kernel: &Kernel, user: &[Frame]) {
+    let usage = kernel.umem.usage();
+    assert_eq!(usage.total(), FRAMES, "{usage:?}");
+    assert_eq!((usage.user as usize, usage.retired), (user.len(), 0), "{usage:?}");
+    let numbers: BTreeSet<u32> = user.iter().map(Frame::number).collect();
+    assert_eq!(numbers.len(), user.len(), "a frame is there twice");
+    if !kernel.lies {
+        let receiving = kernel.fill.filled() as usize + kernel.empty.len() + kernel.rx.filled() as usize;
+        let sending =
+            kernel.tx.filled() as usize + kernel.sending.len() + kernel.completion.filled() as usize;
+        assert_eq!(
+            (usage.receiving as usize, usage.sending as usize),
+            (receiving, sending),
+            "{usage:?}"
+        );
+    }
+}
+
+fn run(frame_size: u32, start: u32, steps: &[Step]) {
+    let (mut channel, mut kernel) = set_up(frame_size, start);
+    let mut user: Vec<Frame> = Vec::new();
+    // What should come out at the other end, in order.
+    let mut sent: VecDeque<Vec<u8>> = VecDeque::new();
+    channel.refill();
+    for step in steps {
+        match *step {
+            Step::Receive(most) => {
+                let before = user.len();
+                let result = channel.receive(&mut user, most);
+                assert!(
+                    kernel.lies || result.is_ok(),
+                    "a kernel that behaves is not blamed: {result:?}"
+                );
+                assert!(user.len() - before <= most);
+                for frame in user.iter().skip(before) {
+                    if let Some(bytes) = kernel.written.remove(&frame.number()) {
+                        assert!(kernel.lies || frame[..] == bytes, "other bytes came");
+                    }
+                }
+            }
+            Step::Drop(index) if !user.is_empty() => {
+                user.swap_remove(index % user.len());
+            }
+            Step::Take => match kernel.umem.frame() {
+                Ok(mut frame) => {
+                    frame.set(&[frame.number() as u8; 40]).unwrap();
+                    user.push(frame);
+                }
+                Err(error) => {
+                    assert!(matches!(error, Error::NoFrame));
+                    assert_eq!(kernel.umem.usage().free, 0);
+                }
+            },
+            Step::Send(count, chain) => {
+                let from = user.len().saturating_sub(count);
+                let mut batch = user.split_off(from);
+                for frame in &mut batch {
+                    frame.end_packet();
+                }
+                if chain && let [first, _, ..] = &mut batch[..] {
+                    first.continue_in_next();
+                }
+                let bytes: Vec<_> = batch.iter().map(|frame| frame.to_vec()).collect();
+                let before = batch.len();
+                let result = channel.transmit(&mut batch);
+                let gone = before - batch.len();
+                sent.extend(bytes.into_iter().take(gone));
+                match result {
+                    Ok(count) => assert_eq!(count, gone),
+                    // Packets of no bytes, and parts of too long ones, stay.
+                    Err(error) => assert!(matches!(error, Error::Invalid(_)), "{error}"),
+                }
+                user.append(&mut batch);
+            }
+            Step::Complete => {
+                let result = channel.complete();
+                assert!(kernel.lies || result.is_ok());
+            }
+            Step::Completed => {
+                let result = channel.completed(&mut user);
+                assert!(kernel.lies || result.is_ok());
+            }
+            Step::Recycle => kernel.umem.recycle(user.drain(..)),
+            Step::KernelReceives(byte, len) => kernel.receive(byte, len),
+            Step::KernelSends => {
+                if let Some(bytes) = kernel.send() {
+                    let right = sent.pop_front() == Some(bytes);
+                    assert!(kernel.lies || right, "other bytes are sent");
+                }
+            }
+            Step::KernelCompletes => kernel.complete(),
+            Step::Nonsense(addr, len) => {
+                kernel.lies = true;
+                kernel.rx.put([addr, tail(len, 0)]);
+                kernel.completion.put([addr, 0]);
+            }
+            Step::Drop(_) => {}
+        }
+        check(&kernel, &user);
+    }
+    // When the queue is gone all frames come back that the kernel had.
+    let umem = kernel.umem.clone();
+    drop(channel);
+    assert_eq!(umem.usage().free + umem.usage().user, FRAMES);
+    drop(user);
+    assert_eq!(umem.usage().free, FRAMES);
+}
+
+proptest! {
+    #[test]
+    fn each_frame_is_in_one_place(
+        frame_size in prop_oneof![Just(2048u32), Just(4096), Just(3000)],
+        start in prop_oneof![Just(0u32), Just(u32::MAX - 5), any::<u32>()],
+        steps in prop::collection::vec(step(), 0..200),
+    ) {
+        run(frame_size, start, &steps);
+    }
+}
+
+#[test]
+fn a_frame_that_is_given_back_twice_is_refused() {
+    let (mut channel, mut kernel) = set_up(2048, 0);
+    kernel.lies = true;
+    channel.refill();
+    let [base, _] = kernel.fill.take().unwrap();
+    for _ in 0..2 {
+        assert!(kernel.rx.put([base + 256, tail(60, 0)]));
+    }
+    // Of the fill ring, not of the TX ring.
+    assert!(kernel.completion.put([base, 0]));
+    let mut frames = Vec::new();
+    let error = channel.receive(&mut frames, 8).unwrap_err();
+    assert!(matches!(error, Error::Damaged { ring: "RX", .. }), "{error}");
+    assert_eq!(frames.len(), 1);
+    let error = channel.complete().unwrap_err();
+    assert!(
+        matches!(
+            error,
+            Error::Damaged {
+                ring: "completion",
+                ..
+            }
+        ),
+        "{error}"
+    );
+    check(&kernel, &frames);
+    // Beyond the end of its frame.
+    let [base, _] = kernel.fill.take().unwrap();
+    assert!(kernel.rx.put([base + 256, tail(1800, 0)]));
+    channel.receive(&mut frames, 8).unwrap_err();
+    assert_eq!(frames.len(), 1);
+}
+
+#[test]
+fn frames_of_a_queue_that_the_kernel_keeps_are_retired() {
+    let (channel, kernel) = set_up(2048, 0);
+    channel.queue.refill(&mut channel.queue.rings());
+    channel.keeps();
+    drop(channel);
+    let usage = kernel.umem.usage();
+    assert_eq!((usage.retired, usage.free), (8, FRAMES - 8));
+}
+
+#[test]
+fn foreign_and_chained_frames() {
+    let (mut channel, kernel) = set_up(2048, 0);
+    let (other, _) = { set_up(2048, 0) };
+    let mut foreign = Umem {
+        shared: Arc::clone(&other.queue.umem),
+    }
+    .frame()
+    .unwrap();
+    foreign.set(b"x").unwrap();
+    let mut frames = vec![foreign];
+    let error = channel.transmit(&mut frames).unwrap_err().to_string();
+    assert!(error.contains("other memory"), "{error}");
+    assert_eq!(frames.len(), 1);
+    // Three frames make a packet here; no more.
+    let part = || {
+        let mut frame = kernel.umem.frame().unwrap();
+        frame.set(b"part").unwrap();
+        frame.continue_in_next();
+        frame
+    };
+    let mut frames = vec![part(), part(), part()];
+    let error = channel.transmit(&mut frames).unwrap_err().to_string();
+    assert!(error.contains("more than 3 frames"), "{error}");
+    assert_eq!(frames.len(), 1);
+    frames[0].end_packet();
+    assert_eq!(channel.transmit(&mut frames).unwrap(), 1);
+    assert_eq!(channel.parts, 0);
+}
