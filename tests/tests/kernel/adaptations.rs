@@ -1,9 +1,11 @@
 //! What the loader does for kernels that lack something, played on this one, and how it tells.
 
 use bpfld::features::{Capabilities, Capability, Feature, Probes, Release};
-use bpfld::{Error, Loaded, Loader, Measure, Object, Subject};
+use bpfld::{Error, Link, Loaded, Loader, Measure, Object, ProgramType, Subject, Tracepoint};
 use bpfld_btf::BtfFeature;
 use bpfld_tests::{Need, fixture, require, sandbox};
+
+use crate::counter::Counter;
 
 fn object(name: &str) -> Object {
     Object::open(fixture(name)).unwrap()
@@ -21,6 +23,18 @@ fn measures(loaded: &Loaded, name: &str) -> Vec<Measure> {
     };
     let wanted = loaded.adaptations().iter().filter(|a| is_wanted(&a.subject));
     wanted.map(|a| a.measure).collect()
+}
+
+/// The measures taken for a link.
+pub(crate) fn of_link(link: &Link) -> Vec<Measure> {
+    link.adaptations().iter().map(|a| a.measure).collect()
+}
+
+/// The measures for an attachment to a perf event, with others that were taken.
+pub(crate) fn at_perf_event(others: &[Measure]) -> Vec<Measure> {
+    let by_ioctl = !Probes::live().has(Feature::PerfLink);
+    let first = by_ioctl.then_some(Measure::PerfEventByIoctl);
+    first.into_iter().chain(others.iter().copied()).collect()
 }
 
 fn run(loaded: &Loaded, program: &str) -> u32 {
@@ -202,4 +216,23 @@ fn recorded_kernels() {
     );
     check("6.1", &[("pass", Measure::ContextByType)]);
     check("6.18", &[]);
+}
+
+/// Before 5.15 a perf event has no link, and the program is put on it by ioctl.
+#[test]
+fn perf_events_without_links() {
+    require!(Need::Root, Feature::Names);
+    sandbox(|_room| {
+        crate::kinds::mount_tracefs();
+        let counter = Counter::new(ProgramType::TRACEPOINT, None, 0);
+        let program: Tracepoint = (&counter.program).try_into().unwrap();
+        let link = program.attach("syscalls", "sys_enter_getppid").unwrap();
+        assert_eq!(of_link(&link), at_perf_event(&[]));
+        assert_eq!(link.is_kernel_link(), Probes::live().has(Feature::PerfLink));
+        let call = || {
+            nix::unistd::getppid();
+        };
+        assert!(counter.runs_in(call) > 0);
+        link.detach().unwrap();
+    });
 }

@@ -8,8 +8,9 @@ use std::{
 };
 
 use bpfld::{
-    AttachType, CgroupSockopt, CgroupSysctl, ElemFlags, LinkDetails, LinkType, Map, MapType, NetkitSide,
-    Order, PerfEvent, ProgramType, SchedCls, SkReuseport, SkSkb, SocketFilter, Uprobe, UprobeOptions,
+    AttachType, CgroupSockopt, CgroupSysctl, ElemFlags, LinkDetails, LinkType, Map, MapType, Measure,
+    NetkitSide, Order, PerfEvent, ProgramType, SchedCls, SkReuseport, SkSkb, SocketFilter, Uprobe,
+    UprobeOptions,
     perf::{Attr, Scope},
 };
 use bpfld_sys::{PerfSoftware, PerfType};
@@ -276,6 +277,10 @@ fn probes_in_tracefs() {
             .unwrap_or_else(|error| panic!("{error:#}"));
         assert_eq!(counter.runs_in(run), 1);
         assert!(own_events() > 0);
+        assert_eq!(
+            crate::adaptations::of_link(&link),
+            crate::adaptations::at_perf_event(&[Measure::ProbeInTracefs])
+        );
         link.detach().unwrap();
         assert_eq!(counter.runs_in(run), 0);
         assert_eq!(own_events(), 0);
@@ -287,6 +292,10 @@ fn probes_in_tracefs() {
         let program: bpfld::Kprobe = (&counter.program).try_into().unwrap();
         let options = bpfld::KprobeOptions::new().way(bpfld::ProbeWay::Tracefs);
         let link = program.attach_with("vfs_read", options).unwrap();
+        assert_eq!(
+            crate::adaptations::of_link(&link),
+            crate::adaptations::at_perf_event(&[Measure::ProbeInTracefs])
+        );
         assert!(counter.runs_in(|| drop(fs::read("/proc/self/comm"))) > 0);
         drop(link);
         assert_eq!(own_events(), 0);

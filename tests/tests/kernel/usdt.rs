@@ -4,7 +4,8 @@
 
 use std::{arch::asm, sync::Mutex};
 
-use bpfld::{AttachType, Error, Loaded, Loader, Object, ProgramType, Usdt, UsdtOptions};
+use bpfld::{AttachType, Error, Loaded, Loader, Measure, Object, ProgramType, Usdt, UsdtOptions};
+use bpfld_features::{Feature, Probes};
 use bpfld_tests::{Need, fixture, require};
 
 use crate::counter::{Counter, since};
@@ -163,6 +164,38 @@ fn arguments_of_static_probes() {
         with_arguments(&[0; 4], 0);
         assert_eq!(calls(&loaded)[0].3, 1);
     }
+}
+
+/// Where the kernel has no link for many places, each is one by itself, and so is it told.
+#[test]
+fn each_place_by_itself_is_told() {
+    require!(
+        Need::Root,
+        Need::Config("CONFIG_UPROBE_EVENTS"),
+        Need::Linux(5, 15)
+    );
+    let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let object = Object::open(fixture("usdt")).unwrap();
+    let load = |probes| {
+        let mut loader = Loader::new();
+        loader.probes(probes).only(["several"]);
+        loader.load(&object).unwrap_or_else(|error| panic!("{error:#}"))
+    };
+    let single = |loaded: &Loaded| {
+        let taken = loaded.adaptations().iter().map(|a| a.measure);
+        taken.filter(|measure| *measure == Measure::SingleUprobes).count()
+    };
+    let has_one_link = Probes::live().has(Feature::UprobeMulti);
+    assert_eq!(single(&load(Probes::live())), usize::from(!has_one_link));
+    let loaded = load(Probes::without(&[Feature::UprobeMulti]));
+    assert_eq!(single(&loaded), 1);
+    let program = loaded.program("several").unwrap();
+    assert_eq!(program.attach_type(), Some(AttachType(0)));
+    let link = program.attach().unwrap_or_else(|error| panic!("{error:#}"));
+    several(0, 11);
+    several(2, 12);
+    assert_eq!(calls(&loaded)[2].3, 2);
+    link.detach().unwrap();
 }
 
 #[test]

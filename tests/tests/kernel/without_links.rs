@@ -11,9 +11,10 @@ use std::{
 
 use bpfld::{
     AttachFlags, AttachType, CgroupDirection, CgroupSkb, ElemFlags, Errno, FilterOptions, FlowDissector,
-    Interface, LinkDetails, LinkType, Map, MapType, ProgramKind, ProgramType, SchedCls, SkMsg, SkSkb,
-    TcxDirection, Xdp, XdpMode, XdpReplace,
+    Interface, LinkDetails, LinkType, Map, MapType, Measure, ProgramKind, ProgramType, SchedCls, SkMsg,
+    SkSkb, TcxDirection, Xdp, XdpMode, XdpReplace,
 };
+use bpfld_features::{Feature, Probes};
 use bpfld_tests::{Cgroup, Need, require, sandbox};
 
 use crate::counter::{Counter, since};
@@ -303,6 +304,8 @@ fn socket_maps_by_command() {
                 .attach_without_link(&map)
                 .unwrap(),
         ];
+        // This was asked for; what stands in for a link on an older kernel is told.
+        assert!(links.iter().all(|link| link.adaptations().is_empty()));
         let set = |key: u32, fd: i32| {
             map.update(&key.to_ne_bytes(), &fd.to_ne_bytes(), ElemFlags::empty())
                 .unwrap()
@@ -350,4 +353,31 @@ fn flow_dissectors_by_command() {
         assert_eq!(dissector.program().name(), "counter");
         drop(link);
     });
+}
+
+/// Links to socket maps came later than the programs.
+#[test]
+fn what_stands_in_for_a_link_is_told() {
+    require!(
+        Need::Root,
+        Need::Config("CONFIG_BPF_STREAM_PARSER"),
+        Need::Linux(4, 18)
+    );
+    let map = Map::builder(MapType::SOCKHASH, "sockets")
+        .key_size(4)
+        .value_size(4)
+        .max_entries(1)
+        .create()
+        .unwrap();
+    let message = Counter::new(ProgramType::SK_MSG, Some(AttachType::SK_MSG_VERDICT), 1);
+    let link = SkMsg::try_from(&message.program).unwrap().attach(&map).unwrap();
+    let has_links = Probes::live().has(Feature::LinkType(LinkType::SOCKMAP));
+    let expected: &[Measure] = if has_links {
+        &[]
+    } else {
+        &[Measure::AttachedByCommand]
+    };
+    assert_eq!(crate::adaptations::of_link(&link), expected);
+    assert_eq!(link.is_kernel_link(), has_links);
+    link.detach().unwrap();
 }
