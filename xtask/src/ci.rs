@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
+    fmt, fs,
     io::{BufRead as _, BufReader},
     path::Path,
     process::{Command, Stdio},
@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use crate::shell;
+use crate::shell::{self, UNAVAILABLE, Unavailable};
 
 /// The command that the README promises will pass the tests.
 const TEST_COMMAND: &str = "cargo test";
@@ -46,7 +46,7 @@ pub(crate) struct Args {
 
 type Step = (&'static str, fn(&Args) -> Result<()>);
 
-const STEPS: [Step; 11] = [
+const STEPS: [Step; 13] = [
     ("format", |_| {
         cargo(&["fmt", "--all", "--check", "--", "--color", "never"])
     }),
@@ -77,7 +77,30 @@ const STEPS: [Step; 11] = [
     ("quickstart", |_| {
         cargo(&["run", "--quiet", "--example", "quickstart"])
     }),
+    ("big-endian", |args| {
+        emulated(args, &["vm-test", "--arch", "s390x", "--pure"])
+    }),
+    ("kernels", |args| emulated(args, &["vm-test", "5.10", "newest"])),
 ];
+
+/// How a step ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Passed,
+    /// Something that it needs from outside could not be had.
+    Skipped,
+    Failed,
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Passed => "passed",
+            Self::Skipped => "SKIPPED",
+            Self::Failed => "FAILED",
+        })
+    }
+}
 
 pub(crate) fn run(args: &Args) -> Result<()> {
     for name in &args.only {
@@ -96,21 +119,23 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         println!("== {name}");
         let start = Instant::now();
         let result = step(args);
+        let outcome = match &result {
+            Ok(()) => Outcome::Passed,
+            Err(error) if error.is::<Unavailable>() => Outcome::Skipped,
+            Err(_) => Outcome::Failed,
+        };
         if let Err(error) = &result {
-            println!("{name} failed: {error:#}");
+            println!("{name}: {outcome}: {error:#}");
         }
-        report.push((name, start.elapsed().as_secs(), result.is_ok()));
+        report.push((name, start.elapsed().as_secs(), outcome));
     }
     println!("== summary");
-    for (name, seconds, passed) in &report {
-        println!(
-            "{name:<12} {seconds:>5} s  {}",
-            if *passed { "passed" } else { "FAILED" }
-        );
+    for (name, seconds, outcome) in &report {
+        println!("{name:<12} {seconds:>5} s  {outcome}");
     }
     let failed: Vec<&str> = report
         .iter()
-        .filter(|(_, _, passed)| !passed)
+        .filter(|(_, _, outcome)| *outcome == Outcome::Failed)
         .map(|(name, _, _)| *name)
         .collect();
     if !failed.is_empty() {
@@ -133,6 +158,21 @@ fn cargo(arguments: &[&str]) -> Result<()> {
 fn task(arguments: &[&str]) -> Result<()> {
     let program = std::env::current_exe().context("cannot find this program")?;
     shell::run(Command::new(program).args(arguments))
+}
+
+/// A task with emulators, kernels and toolchains that must be downloaded. What cannot be had is no fault of a change.
+fn emulated(args: &Args, arguments: &[&str]) -> Result<()> {
+    let program = std::env::current_exe().context("cannot find this program")?;
+    let mut command = Command::new(program);
+    command.args(arguments).args(args.install.then_some("--install"));
+    let status = command
+        .status()
+        .with_context(|| format!("cannot start {}", shell::show(&command)))?;
+    if status.code() == Some(UNAVAILABLE.into()) {
+        return Err(Unavailable("what it needs; see above".to_owned()).into());
+    }
+    ensure!(status.success(), "{} failed: {status}", shell::show(&command));
+    Ok(())
 }
 
 fn docs(_: &Args) -> Result<()> {

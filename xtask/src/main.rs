@@ -65,7 +65,10 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("xtask: {error:#}");
-            ExitCode::FAILURE
+            match error.is::<shell::Unavailable>() {
+                true => ExitCode::from(shell::UNAVAILABLE),
+                false => ExitCode::FAILURE,
+            }
         }
     }
 }

@@ -2,11 +2,27 @@
 
 use std::{
     ffi::OsStr,
+    fmt,
     path::{Path, PathBuf},
     process::Command,
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
+
+/// The exit status when a task could do nothing for lack of something from outside.
+pub(crate) const UNAVAILABLE: u8 = 3;
+
+/// Something from outside cannot be had: a package, a kernel, a toolchain. Nothing was tried, and nothing is wrong with us.
+#[derive(Debug)]
+pub(crate) struct Unavailable(pub(crate) String);
+
+impl fmt::Display for Unavailable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot be had: {}", self.0)
+    }
+}
+
+impl std::error::Error for Unavailable {}
 
 /// The top of the workspace.
 pub(crate) fn root() -> PathBuf {
@@ -58,7 +74,7 @@ pub(crate) fn exists(program: impl AsRef<OsStr>) -> bool {
     std::env::split_paths(&paths).any(|directory| directory.join(program.as_ref()).is_file())
 }
 
-/// Installs packages of the distribution, quietly; only a failure is shown.
+/// Installs packages of the distribution, quietly; only a failure is shown, and is [`Unavailable`].
 pub(crate) fn install(packages: &[&str]) -> Result<()> {
     println!("installing {}", packages.join(" "));
     let apt = |arguments: &[&str]| {
@@ -68,6 +84,7 @@ pub(crate) fn install(packages: &[&str]) -> Result<()> {
                 .env("DEBIAN_FRONTEND", "noninteractive"),
         )
         .map(drop)
+        .map_err(|error| Unavailable(format!("{error:#}")))
     };
     apt(&["update", "-qq"]).context("cannot refresh the package lists (root?)")?;
     let mut arguments = vec!["install", "-qq", "--yes", "--no-install-recommends"];

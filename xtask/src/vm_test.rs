@@ -13,7 +13,7 @@ use std::{collections::VecDeque, fs, path::PathBuf, sync::Mutex, thread, time::I
 use anyhow::{Context as _, Result, bail, ensure};
 use bpfld_guest::{Accel, Arch, Cache, Kernel, KernelName, MODULES};
 
-use crate::shell;
+use crate::shell::{self, Unavailable};
 use build::Suites;
 use matrix::{Column, Matrix};
 use toolchain::Toolchain;
@@ -76,15 +76,15 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         shell::install(&[arch.qemu_package()])?;
     }
     let start = Instant::now();
-    let Some(toolchain) = Toolchain::of(arch, args.install)? else {
-        return Ok(());
-    };
+    let toolchain = Toolchain::of(arch, args.install)?;
     let suites = Suites::build(&toolchain)?;
     println!("built in {:.0} s", start.elapsed().as_secs_f64());
     let start = Instant::now();
     let cache = Cache::of_user()?;
     let (kernels, missing) = kernels(args, arch, &cache)?;
-    let (_, first) = kernels.first().context("no kernel can be had")?;
+    let (_, first) = kernels
+        .first()
+        .ok_or_else(|| Unavailable("any of these kernels".to_owned()))?;
     let accel = Accel::best(&cache, first, &suites.init)?;
     if args.keep {
         ensure!(kernels.len() == 1, "--keep is for one kernel");

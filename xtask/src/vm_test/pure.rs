@@ -28,9 +28,7 @@ pub(super) fn run(arch: Arch, install: bool, filter: Option<&str>) -> Result<()>
         );
         shell::install(&["qemu-user-static"])?;
     }
-    let Some(toolchain) = Toolchain::of(arch, install)? else {
-        return Ok(());
-    };
+    let toolchain = Toolchain::of(arch, install)?;
     let test = |what: &[&str]| {
         let mut command = toolchain.cargo(&[&["test", "--quiet", "--no-fail-fast"], what].concat());
         command.arg("--").args(filter);

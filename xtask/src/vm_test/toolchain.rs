@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context as _, Result, bail, ensure};
 use bpfld_guest::{Arch, Cache};
 
-use crate::shell;
+use crate::shell::{self, Unavailable};
 
 /// A compiler for a target.
 pub(super) struct Toolchain {
@@ -20,16 +20,19 @@ pub(super) struct Toolchain {
 }
 
 impl Toolchain {
-    /// The toolchain for an architecture. There is none, and why is said aloud, if there is no standard library for the target
-    /// and no source of it that fits the compiler: distributions do not keep each version.
+    /// The toolchain for an architecture.
     ///
     /// # Errors
     ///
-    /// A linker is missing, or a toolchain cannot be made of what there is.
-    pub(super) fn of(arch: Arch, install: bool) -> Result<Option<Toolchain>> {
-        let installed = |with_source| Ok(Some(Toolchain { arch, with_source }));
+    /// A linker is missing. [`Unavailable`]: there is no standard library for the target and no source of it that fits the
+    /// compiler: distributions do not keep each version.
+    pub(super) fn of(arch: Arch, install: bool) -> Result<Toolchain> {
+        let installed = Toolchain {
+            arch,
+            with_source: None,
+        };
         if Arch::host() == Some(arch) {
-            return installed(None);
+            return Ok(installed);
         }
         let linker = linker(arch);
         if !shell::exists(&linker) {
@@ -43,29 +46,27 @@ impl Toolchain {
         }
         let sysroot = shell::output(Command::new("rustc").args(["--print", "sysroot"]))?;
         let sysroot = Path::new(sysroot.trim());
-        if sysroot.join("lib/rustlib").join(arch.rust_target()).exists() {
-            return installed(None);
-        }
-        if source(sysroot).exists() {
-            return installed(Some(sysroot.to_owned()));
-        }
-        let version = shell::output(Command::new("rustc").arg("--version"))?;
-        let version = version.split(' ').nth(1).context("rustc has no version")?;
-        let cache = Cache::of_user()?;
-        let toolchain = cache.directory().join(format!("rust-{version}"));
-        if !source(&toolchain).exists() {
-            match cache.package(Arch::X86_64, "rust-src", version) {
-                Ok(package) => copy_with_source(sysroot, &package, version, &toolchain)?,
-                Err(error) => {
-                    println!(
-                        "SKIPPED: no standard library for {}: {error} (rustup target add {0}, or rustup component add rust-src)",
-                        arch.rust_target()
-                    );
-                    return Ok(None);
-                }
+        let target = arch.rust_target();
+        let library = sysroot.join("lib/rustlib").join(target);
+        if !library.exists() && install && shell::exists("rustup") {
+            let result = shell::output(Command::new("rustup").args(["target", "add", target]));
+            if let Err(error) = result {
+                println!("rustup has no standard library for {target}: {error:#}");
             }
         }
-        installed(Some(toolchain))
+        if library.exists() {
+            return Ok(installed);
+        }
+        let built = Toolchain {
+            arch,
+            with_source: Some(with_source(sysroot, target)?),
+        };
+        // It is built of other crates, too.
+        let mut fetch = built.cargo(&["fetch", "--quiet"]);
+        fetch.env("CARGO_NET_OFFLINE", "false");
+        shell::output(&mut fetch)
+            .map_err(|error| Unavailable(format!("what the standard library is built of: {error:#}")))?;
+        Ok(built)
     }
 
     /// `cargo ARGUMENTS` for the target, linked statically.
@@ -104,7 +105,7 @@ impl Toolchain {
                 .env(variable("LINKER"), linker(self.arch))
                 .env(variable("RUNNER"), runner(self.arch))
                 // Long builds; everyday ones do not wait for them.
-                .args(["--target-dir", "target/guests"]);
+                .env("CARGO_TARGET_DIR", shell::root().join("target/guests"));
         }
         if self.with_source.is_some() {
             command.arg("-Zbuild-std=std,panic_unwind,test");
@@ -133,6 +134,27 @@ fn library_package(arch: Arch) -> String {
         arch.name()
     };
     format!("libc6-dev-{name}-cross")
+}
+
+/// A toolchain with the source of the standard library: the installed one, or a copy of it.
+fn with_source(sysroot: &Path, target: &str) -> Result<PathBuf> {
+    if source(sysroot).exists() {
+        return Ok(sysroot.to_owned());
+    }
+    let version = shell::output(Command::new("rustc").arg("--version"))?;
+    let version = version.split(' ').nth(1).context("rustc has no version")?;
+    let cache = Cache::of_user()?;
+    let toolchain = cache.directory().join(format!("rust-{version}"));
+    if !source(&toolchain).exists() {
+        let package = cache
+            .package(Arch::X86_64, "rust-src", version)
+            .map_err(|error| {
+                let remedy = format!("rustup target add {target}, or rustup component add rust-src");
+                Unavailable(format!("a standard library for {target}: {error} ({remedy})"))
+            })?;
+        copy_with_source(sysroot, &package, version, &toolchain)?;
+    }
+    Ok(toolchain)
 }
 
 /// Where a toolchain keeps the source of the standard library.
