@@ -44,7 +44,8 @@ impl Token {
         Token::create_at(directory.as_fd(), Subject::File(path.to_owned()))
     }
 
-    /// Makes a token of a BPF file system by a descriptor of its root directory, which need not be mounted anywhere.
+    /// Makes a token of a BPF file system by a descriptor of its root directory, which need not be mounted anywhere. The directory must
+    /// be open for reading: what fsmount(2) returns stands for a place only, from where it can be opened.
     ///
     /// # Errors
     ///
@@ -70,6 +71,7 @@ impl Token {
         }
         let error = Error::kernel(subject, "make a token", error);
         Err(match errno {
+            Errno::EBADF => error.with_hint("the directory must be open for reading"),
             Errno::EINVAL => error.with_hint("it must be the root of a BPF file system"),
             Errno::ENOENT => {
                 error.with_hint("nothing is delegated: mount it with delegate_cmds and the like")

@@ -25,6 +25,7 @@ mod room;
 mod run;
 mod sections;
 mod sys;
+mod tokens;
 mod trampolines;
 mod usdt;
 mod without_links;
