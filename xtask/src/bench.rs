@@ -11,6 +11,7 @@ use bpfld_btf::{Btf, Kind};
 use crate::shell;
 
 mod btf;
+mod maps;
 
 /// What libbpf's build wants.
 const PACKAGES: [&str; 5] = ["gcc", "libelf-dev", "make", "pkg-config", "zlib1g-dev"];
@@ -43,7 +44,7 @@ struct Case {
     cold: bool,
 }
 
-const CASES: [Case; 9] = [
+const CASES: [Case; 8] = [
     Case {
         name: "open",
         question: "open the object",
@@ -67,12 +68,6 @@ const CASES: [Case; 9] = [
         question: "load the object, from its bytes until all is closed",
         implementations: &["bpfld", "bpfld-2", "libbpf", "aya"],
         cold: true,
-    },
-    Case {
-        name: "lookup",
-        question: "look a key up in a hash map",
-        implementations: &["bpfld", "raw", "libbpf", "aya"],
-        cold: false,
     },
     Case {
         name: "decode",
@@ -101,7 +96,7 @@ const CASES: [Case; 9] = [
 ];
 
 /// The implementations and what the table calls them.
-const COLUMNS: [(&str, &str); 8] = [
+const COLUMNS: [(&str, &str); 9] = [
     ("bpfld", "bpfld"),
     ("bpfld-2", "bpfld, 2 threads"),
     ("libbpf", "libbpf"),
@@ -110,6 +105,7 @@ const COLUMNS: [(&str, &str); 8] = [
     ("raw", "bare system call"),
     ("rbpf", "rbpf"),
     ("copy", "bare copy of 8 bytes each"),
+    ("memory", "plain memory"),
 ];
 
 /// Fastest first call and fastest later call, in nanoseconds.
@@ -127,6 +123,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     for case in CASES
         .iter()
         .chain(&btf::CASES)
+        .chain(&maps::CASES)
         .filter(|case| args.only.is_empty() || args.only.iter().any(|only| only == case.name))
     {
         println!("{}: {}", case.name, case.question);

@@ -6,8 +6,13 @@
 //! as long as the value that owns it.
 //!
 //! - [`Mmap`] gives out a slice. It maps only BTF of the kernel, which never changes while it is mapped.
-//! - [`SharedMmap`] gives out no references: others may write at any time. It is read and written by atomic operations. Pages
-//!   that are not there (beyond the end of a file that shrank) end the process with a signal; that is no undefined behaviour.
+//! - [`SharedMmap`] gives out no references but to atomic numbers: others may write at any time. It is read and written by atomic
+//!   operations alone, relaxed but where an order is asked for. Rust's memory model, like C++'s, has nothing to say on what other
+//!   processes and the kernel do; on every machine that Linux runs on, an aligned load or store of up to a word is whole, whoever else
+//!   accesses it and by whatever size, and that is all that is relied on. Operations of different sizes on the same bytes from this
+//!   process may meet where one thread reads a word and another writes a part of it: the reader gets bytes of before or after, as from
+//!   any other writer. Pages that are not there (beyond the end of a file that shrank) end the process with a signal; that is no
+//!   undefined behaviour.
 
 use std::ffi::CStr;
 use std::num::NonZeroUsize;
@@ -285,36 +290,45 @@ impl SharedMmap {
         Some(())
     }
 
+    /// The whole words of it, in the order of their offsets.
+    #[inline]
+    pub fn words(&self) -> &[Word] {
+        let count = self.len() / size_of::<Word>();
+        // SAFETY: so many words are within the mapping, which lives as long as `self`; mappings begin at a page, so that they are
+        // aligned; any bytes are valid; and whoever writes to them meanwhile does it under the atomic number that a word is.
+        unsafe { std::slice::from_raw_parts(self.region.start.as_ptr().cast(), count) }
+    }
+
     /// Copies bytes out of it: numbers of 2, 4 or 8 bytes that are aligned are read at once, what is larger 8 bytes at a time.
     #[inline]
     pub fn read(&self, offset: usize, to: &mut [u8]) -> Option<()> {
         self.check(offset, to.len())?;
-        let (mut at, mut rest) = (offset, to);
-        while !rest.is_empty() {
-            let unit = unit(at, rest.len());
-            let (to, after) = rest.split_at_mut_checked(unit)?;
-            match unit {
-                8 => to.copy_from_slice(
-                    &self
-                        .atomic::<AtomicU64>(at)?
-                        .load(Ordering::Relaxed)
-                        .to_ne_bytes(),
-                ),
-                4 => to.copy_from_slice(
-                    &self
-                        .atomic::<AtomicU32>(at)?
-                        .load(Ordering::Relaxed)
-                        .to_ne_bytes(),
-                ),
-                2 => to.copy_from_slice(
-                    &self
-                        .atomic::<AtomicU16>(at)?
-                        .load(Ordering::Relaxed)
-                        .to_ne_bytes(),
-                ),
-                _ => to.copy_from_slice(&[self.atomic::<AtomicU8>(at)?.load(Ordering::Relaxed)]),
+        let (head, to) = to.split_at_mut_checked(head(offset, to.len()))?;
+        self.read_pieces(offset, head)?;
+        let at = offset + head.len();
+        let (whole, tail) = to.as_chunks_mut::<8>();
+        let words = self.words().get(at / 8..)?.get(..whole.len())?;
+        for (word, to) in words.iter().zip(whole.iter_mut()) {
+            *to = word.load().to_ne_bytes();
+        }
+        self.read_pieces(at + whole.as_flattened().len(), tail)
+    }
+
+    /// Less than a word at a time.
+    #[inline]
+    fn read_pieces(&self, mut at: usize, mut to: &mut [u8]) -> Option<()> {
+        while !to.is_empty() {
+            let piece;
+            (piece, to) = to.split_at_mut_checked(unit(at, to.len()))?;
+            match piece {
+                [_, _, _, _] => piece.copy_from_slice(&self.load_u32(at, Ordering::Relaxed)?.to_ne_bytes()),
+                [_, _] => {
+                    let number = self.atomic::<AtomicU16>(at)?.load(Ordering::Relaxed);
+                    piece.copy_from_slice(&number.to_ne_bytes());
+                }
+                _ => piece.fill(self.atomic::<AtomicU8>(at)?.load(Ordering::Relaxed)),
             }
-            (at, rest) = (at + unit, after);
+            at += piece.len();
         }
         Some(())
     }
@@ -324,25 +338,35 @@ impl SharedMmap {
     pub fn write(&self, offset: usize, from: &[u8]) -> Option<()> {
         self.writable()?;
         self.check(offset, from.len())?;
-        let (mut at, mut rest) = (offset, from);
-        while !rest.is_empty() {
-            let unit = unit(at, rest.len());
-            let (from, after) = rest.split_at_checked(unit)?;
-            match unit {
-                8 => self
-                    .atomic::<AtomicU64>(at)?
-                    .store(u64::from_ne_bytes(from.try_into().ok()?), Ordering::Relaxed),
-                4 => self
+        let (head, from) = from.split_at_checked(head(offset, from.len()))?;
+        self.write_pieces(offset, head)?;
+        let at = offset + head.len();
+        let (whole, tail) = from.as_chunks::<8>();
+        let words = self.words().get(at / 8..)?.get(..whole.len())?;
+        for (word, from) in words.iter().zip(whole) {
+            word.0.store(u64::from_ne_bytes(*from), Ordering::Relaxed);
+        }
+        self.write_pieces(at + whole.as_flattened().len(), tail)
+    }
+
+    /// Less than a word at a time. Needs [`Self::writable`].
+    #[inline]
+    fn write_pieces(&self, mut at: usize, mut from: &[u8]) -> Option<()> {
+        while !from.is_empty() {
+            let piece;
+            (piece, from) = from.split_at_checked(unit(at, from.len()))?;
+            match *piece {
+                [a, b, c, d] => self
                     .atomic::<AtomicU32>(at)?
-                    .store(u32::from_ne_bytes(from.try_into().ok()?), Ordering::Relaxed),
-                2 => self
+                    .store(u32::from_ne_bytes([a, b, c, d]), Ordering::Relaxed),
+                [a, b] => self
                     .atomic::<AtomicU16>(at)?
-                    .store(u16::from_ne_bytes(from.try_into().ok()?), Ordering::Relaxed),
+                    .store(u16::from_ne_bytes([a, b]), Ordering::Relaxed),
                 _ => self
                     .atomic::<AtomicU8>(at)?
-                    .store(*from.first()?, Ordering::Relaxed),
+                    .store(*piece.first()?, Ordering::Relaxed),
             }
-            (at, rest) = (at + unit, after);
+            at += piece.len();
         }
         Some(())
     }
@@ -387,18 +411,35 @@ impl SharedMmap {
     }
 }
 
-/// How many of `len` bytes from `offset` on can be read or written at once: 8, 4, 2 or 1.
+/// How many of `len` bytes from `offset` on come before the first whole word.
+#[inline]
+fn head(offset: usize, len: usize) -> usize {
+    (offset.wrapping_neg() % 8).min(len)
+}
+
+/// How many of `len` bytes from `offset` on can be read or written at once: 4, 2 or 1.
 #[inline]
 fn unit(offset: usize, len: usize) -> usize {
     let fits = |size: usize| offset.is_multiple_of(size) && len >= size;
-    if fits(8) {
-        8
-    } else if fits(4) {
+    if fits(4) {
         4
     } else if fits(2) {
         2
     } else {
         1
+    }
+}
+
+/// Eight bytes of shared memory at a multiple of eight, to be read at once.
+#[derive(Debug)]
+#[repr(transparent)]
+pub struct Word(AtomicU64);
+
+impl Word {
+    /// What is there now.
+    #[inline]
+    pub fn load(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
     }
 }
 

@@ -107,10 +107,14 @@ pub enum ErrorKind {
         part: &'static str,
         /// Its size in bytes.
         expected: usize,
+        /// Its type as C spells it, of a struct with offsets and members; where the map's BTF tells.
+        declared: Option<String>,
         /// The Rust type.
         rust_type: &'static str,
         /// The size of that in bytes.
         given: usize,
+        /// The alignment of that in bytes.
+        align: usize,
     },
     /// The kernel's answers contradict each other; something keeps changing underneath.
     Inconsistent {
@@ -227,6 +231,14 @@ impl Error {
     pub(crate) fn with_hint(mut self, hint: impl Into<Cow<'static, str>>) -> Self {
         self.0.hint.get_or_insert_with(|| hint.into());
         self
+    }
+
+    /// Adds what would help, where that is known.
+    pub(crate) fn with_optional_hint(self, hint: Option<impl Into<Cow<'static, str>>>) -> Self {
+        match hint {
+            Some(hint) => self.with_hint(hint),
+            None => self,
+        }
     }
 
     /// The name of the object, if the failure happened while one was loaded.
@@ -372,10 +384,16 @@ impl fmt::Display for ErrorKind {
             Self::Layout {
                 part,
                 expected,
+                declared,
                 rust_type,
                 given,
+                align,
             } => {
-                write!(f, "a {part} has {expected} bytes, but {rust_type} has {given}")
+                write!(f, "a {part} has {expected} bytes")?;
+                if let Some(declared) = declared {
+                    write!(f, " as {declared}")?;
+                }
+                write!(f, ", but {rust_type} has {given}, aligned to {align}")
             }
             Self::Object(source) => chain(f, source),
             Self::Btf(source) => chain(f, source),

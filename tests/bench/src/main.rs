@@ -8,9 +8,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 
 mod btf;
+mod channels;
+mod elements;
 mod instructions;
 mod ours;
 mod raw;
@@ -65,9 +67,6 @@ const TYPES: [&str; 40] = [
     "perf_event",
 ];
 
-/// Elements of the map for look-ups.
-const ELEMENTS: u32 = 100_000;
-
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
@@ -75,7 +74,10 @@ fn main() -> Result<()> {
         [case, implementation, ref rest @ ..] => (case, implementation, rest),
         _ => bail!("usage: bpfld-bench CASE IMPLEMENTATION [NAME]"),
     };
-    if btf::run(case, implementation, rest)? {
+    if btf::run(case, implementation, rest)?
+        || elements::run(case, implementation)?
+        || channels::run(case, implementation)?
+    {
         return Ok(());
     }
     match case {
@@ -103,7 +105,6 @@ fn main() -> Result<()> {
         }
         "types" => types(implementation, &TYPES),
         "type" => types(implementation, rest),
-        "lookup" => lookup(implementation),
         other => bail!("there is no benchmark {other}"),
     }
 }
@@ -120,18 +121,6 @@ fn types(implementation: &str, names: &[&str]) -> Result<()> {
     }
 }
 
-/// Look-ups in a hash map of u32 to u64; every implementation asks for the same keys.
-fn lookup(implementation: &str) -> Result<()> {
-    let map = raw::Map::new(ELEMENTS).context("cannot make the map")?;
-    match implementation {
-        "bpfld" => ours::lookup(map),
-        "libbpf" => theirs_libbpf::lookup(&map),
-        "aya" => theirs_aya::lookup(map),
-        "raw" => each(|key| map.get(key)),
-        other => bail!("{other} looks nothing up"),
-    }
-}
-
 /// Times a call: the first, and the fastest of as many as fit in a second, but at least 7.
 fn report<R>(mut call: impl FnMut() -> Result<R>) -> Result<()> {
     let mut once = || -> Result<Duration> {
@@ -139,6 +128,34 @@ fn report<R>(mut call: impl FnMut() -> Result<R>) -> Result<()> {
         black_box(call()?);
         Ok(start.elapsed())
     };
+    fastest(&mut once)
+}
+
+/// Times a call on something that it uses up and that is made anew for each, untimed; as often as [`report`].
+fn used_up<T>(mut make: impl FnMut() -> Result<T>, mut call: impl FnMut(&T) -> Result<()>) -> Result<()> {
+    let mut once = || -> Result<Duration> {
+        let thing = make()?;
+        let start = Instant::now();
+        call(&thing)?;
+        Ok(start.elapsed())
+    };
+    fastest(&mut once)
+}
+
+/// Times calls for all keys in turn and prints the average of the first and of the fastest pass.
+fn each(mut call: impl FnMut(u32) -> Result<()>) -> Result<()> {
+    let mut pass = || -> Result<Duration> {
+        let start = Instant::now();
+        for key in 0..elements::ELEMENTS {
+            call(key)?;
+        }
+        Ok(start.elapsed() / elements::ELEMENTS)
+    };
+    fastest(&mut pass)
+}
+
+/// Prints the first time, and the least of as many as fit in a second, but at least 7.
+fn fastest(once: &mut dyn FnMut() -> Result<Duration>) -> Result<()> {
     let first = once()?;
     let (start, mut samples, mut least) = (Instant::now(), 0, Duration::MAX);
     while samples < 7 || start.elapsed() < Duration::from_secs(1) {
@@ -146,40 +163,5 @@ fn report<R>(mut call: impl FnMut() -> Result<R>) -> Result<()> {
         samples += 1;
     }
     println!("{} {}", first.as_nanos(), least.as_nanos());
-    Ok(())
-}
-
-/// Times a call on something that it uses up and that is made anew for each, untimed.
-fn used_up<T>(mut make: impl FnMut() -> Result<T>, call: impl Fn(&T) -> Result<()>) -> Result<()> {
-    let mut once = || -> Result<Duration> {
-        let thing = make()?;
-        let start = Instant::now();
-        call(&thing)?;
-        Ok(start.elapsed())
-    };
-    let (first, mut least) = (once()?, Duration::MAX);
-    for _ in 0..7 {
-        least = least.min(once()?);
-    }
-    println!("{} {}", first.as_nanos(), least.as_nanos());
-    Ok(())
-}
-
-/// Times single look-ups of all keys in turn and prints the average of the first and of the fastest pass.
-fn each(mut get: impl FnMut(u32) -> Result<u64>) -> Result<()> {
-    let mut pass = || -> Result<Duration> {
-        let start = Instant::now();
-        for key in 0..ELEMENTS {
-            ensure!(get(key)? == u64::from(key), "a wrong value");
-        }
-        Ok(start.elapsed())
-    };
-    let first = pass()?;
-    let (start, mut least) = (Instant::now(), Duration::MAX);
-    while start.elapsed() < Duration::from_secs(1) {
-        least = least.min(pass()?);
-    }
-    let single = |pass: Duration| pass.as_nanos() / u128::from(ELEMENTS);
-    println!("{} {}", single(first), single(least));
     Ok(())
 }

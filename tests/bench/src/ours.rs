@@ -3,11 +3,9 @@
 use std::{num::NonZeroUsize, sync::Arc};
 
 use anyhow::{Context as _, Result};
-use bpfld::{Hash, Loaded, Loader, Map, Object};
+use bpfld::{Loaded, Loader, Object};
 use bpfld_btf::{Btf, Builder, Bytes, Kind, Targets};
 use bpfld_sys::mmap::Mmap;
-
-use crate::raw;
 
 pub(crate) fn open(bytes: &'static [u8]) -> Result<Object> {
     Ok(Object::parse(bytes)?)
@@ -81,9 +79,4 @@ pub(crate) fn write_c(btf: &Btf) -> Result<usize> {
     let all: Vec<_> = btf.types().map(|ty| ty.id()).collect();
     btf.write_c(&all, &mut text)?;
     Ok(text.len())
-}
-
-pub(crate) fn lookup(map: raw::Map) -> Result<()> {
-    let map: Hash<u32, u64> = Map::from_fd(map.fd)?.try_into()?;
-    crate::each(|key| map.get(&key)?.context("missing"))
 }

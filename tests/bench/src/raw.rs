@@ -54,8 +54,7 @@ impl Map {
             fd: unsafe { OwnedFd::from_raw_fd(fd as i32) },
         };
         for key in 0..elements {
-            let mut value = u64::from(key);
-            map.element(MAP_UPDATE_ELEM, key, &mut value)?;
+            map.set(key, u64::from(key))?;
         }
         Ok(map)
     }
@@ -65,6 +64,11 @@ impl Map {
         let mut value = 0;
         self.element(MAP_LOOKUP_ELEM, key, &mut value)?;
         Ok(value)
+    }
+
+    #[inline]
+    pub(crate) fn set(&self, key: u32, mut value: u64) -> Result<()> {
+        self.element(MAP_UPDATE_ELEM, key, &mut value)
     }
 
     #[inline]

@@ -1,14 +1,16 @@
 //! aya, the Rust loader that most people know.
 
+use std::os::fd::AsFd;
+
 use anyhow::{Context as _, Result, bail};
 use aya::{
     Btf, Ebpf, EbpfLoader,
-    maps::{HashMap, Map, MapData},
+    maps::{HashMap, Map, MapData, PerfEventArray, RingBuf, perf::PerfEventArrayBuffer},
     programs::Program,
 };
 use aya_obj::btf::BtfKind;
 
-use crate::raw;
+use crate::{channels::BYTES, raw};
 
 pub(crate) fn open(bytes: &[u8]) -> Result<aya_obj::Object> {
     Ok(aya_obj::Object::parse(bytes)?)
@@ -66,7 +68,20 @@ pub(crate) fn relocate(bytes: &[u8]) -> Result<aya_obj::Object> {
     Ok(object)
 }
 
-pub(crate) fn lookup(map: raw::Map) -> Result<()> {
-    let map = HashMap::<_, u32, u64>::try_from(Map::HashMap(MapData::from_fd(map.fd)?))?;
-    crate::each(|key| Ok(map.get(&key, 0)?))
+pub(crate) fn hash(map: raw::Map) -> Result<HashMap<MapData, u32, u64>> {
+    Ok(HashMap::try_from(Map::HashMap(MapData::from_fd(map.fd)?))?)
+}
+
+pub(crate) fn ring(map: impl AsFd) -> Result<RingBuf<MapData>> {
+    Ok(RingBuf::try_from(Map::RingBuf(data(map)?))?)
+}
+
+/// The buffer of one CPU.
+pub(crate) fn perf(map: impl AsFd, cpu: u32) -> Result<PerfEventArrayBuffer<MapData>> {
+    let mut array = PerfEventArray::try_from(Map::PerfEventArray(data(map)?))?;
+    Ok(array.open(cpu, Some(BYTES as usize / bpfld_sys::mmap::page_size()))?)
+}
+
+fn data(map: impl AsFd) -> Result<MapData> {
+    Ok(MapData::from_fd(map.as_fd().try_clone_to_owned()?)?)
 }

@@ -1,16 +1,18 @@
 //! libbpf, through its own C interface.
 
-use std::{ffi::CString, io, os::fd::AsRawFd as _, ptr};
+use std::{ffi::CString, io, ptr};
 
 use anyhow::{Result, ensure};
 use libbpf_sys::{
-    __va_list_tag, bpf_map_lookup_elem, bpf_object, bpf_object__close, bpf_object__load,
+    __va_list_tag, bpf_object, bpf_object__close, bpf_object__load,
     bpf_object__open_mem, btf, btf__add_btf, btf__dedup, btf__find_by_name_kind, btf__free,
     btf__load_vmlinux_btf, btf__name_by_offset, btf__new, btf__new_empty, btf__type_by_id, btf__type_cnt,
     btf_dump__dump_type, btf_dump__free, btf_dump__new, btf_member, btf_param, libbpf_set_print,
 };
 
-use crate::raw;
+mod maps;
+
+pub(crate) use self::maps::{Perf, Ring, dump, get, set};
 
 const BTF_KIND_STRUCT: u32 = 4;
 
@@ -174,15 +176,4 @@ impl Types {
         }
         Ok(text.len())
     }
-}
-
-pub(crate) fn lookup(map: &raw::Map) -> Result<()> {
-    let fd = map.fd.as_raw_fd();
-    crate::each(|key| {
-        let mut value = 0u64;
-        // SAFETY: key and value have the sizes that the map was made with.
-        let result = unsafe { bpf_map_lookup_elem(fd, (&raw const key).cast(), (&raw mut value).cast()) };
-        ensure!(result == 0, io::Error::from_raw_os_error(-result));
-        Ok(value)
-    })
 }

@@ -66,8 +66,10 @@ fn views_compare_types_and_sizes() {
             ErrorKind::Layout {
                 part: "value",
                 expected: 8,
+                declared: None,
                 rust_type: "u32",
-                given: 4
+                given: 4,
+                align: 4,
             }
         ),
         "{error}"

@@ -11,7 +11,7 @@ use super::maps::MapPlan;
 use super::struct_ops::StructOps;
 use crate::adaptation::{Adaptations, Measure};
 use crate::error::{Error, ErrorKind};
-use crate::map::{Map, MapSpec};
+use crate::map::{Map, MapSpec, contradiction};
 use crate::memlock::{self, Memlock};
 
 /// What making a map needs from elsewhere.
@@ -245,41 +245,11 @@ impl Maker<'_> {
         );
         let failed = Error::kernel(subject, doing, error);
         let hint: Option<Cow<'static, str>> = match errno {
-            Errno::EINVAL if max_entries == 0 && needs_entries(map_type) => {
-                Some("the object leaves the number of entries to the caller".into())
-            }
-            Errno::EINVAL if value_size == 0 && needs_value(map_type) => {
-                Some("the object leaves the size of values to the caller".into())
-            }
-            Errno::EINVAL if matches!(map_type, MapType::RINGBUF | MapType::USER_RINGBUF) => {
-                Some("a ring buffer's size must be a power of two times the page size".into())
-            }
+            Errno::EINVAL => contradiction(&self.plan.spec).map(Cow::from),
             Errno::EPERM => why_not_permitted(None).map(Cow::from),
             Errno::ENOMEM | Errno::E2BIG => Some("fewer entries may do".into()),
             _ => None,
         };
-        match hint {
-            Some(hint) => failed.with_hint(hint),
-            None => failed,
-        }
+        failed.with_optional_hint(hint)
     }
-}
-
-fn needs_entries(map_type: MapType) -> bool {
-    !matches!(
-        map_type,
-        MapType::SK_STORAGE
-            | MapType::INODE_STORAGE
-            | MapType::TASK_STORAGE
-            | MapType::CGRP_STORAGE
-            | MapType::CGROUP_STORAGE
-            | MapType::PERCPU_CGROUP_STORAGE
-    )
-}
-
-fn needs_value(map_type: MapType) -> bool {
-    !matches!(
-        map_type,
-        MapType::RINGBUF | MapType::USER_RINGBUF | MapType::ARENA
-    )
 }

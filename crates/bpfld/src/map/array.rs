@@ -8,7 +8,8 @@ use zerocopy::IntoBytes;
 use super::{
     Map, PerCpuValues, Plain,
     keyed::MapIter,
-    view::{Stored, check_layout, check_type},
+    layout::check_value,
+    view::{Stored, check_type},
 };
 use crate::{Error, Result};
 
@@ -106,7 +107,7 @@ macro_rules! array_views {
 
             fn try_from(map: Map) -> Result<Self> {
                 check_type(&map, stringify!($view), &[MapType::$map_type])?;
-                check_layout::<V>(&map, "value", map.spec().value_size)?;
+                check_value::<V>(&map)?;
                 Ok(Self { map, value: PhantomData })
             }
         }

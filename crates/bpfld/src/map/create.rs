@@ -1,8 +1,9 @@
 //! Making maps that come from no object.
 
-use bpfld_sys::{self as sys, MapCreate, MapFlags, MapType};
+use bpfld_features::why_not_permitted;
+use bpfld_sys::{self as sys, Errno, MapCreate, MapFlags, MapType};
 
-use super::{Map, MapSpec};
+use super::{Map, MapSpec, contradiction};
 use crate::memlock::{self, Memlock};
 use crate::{Error, Result, Subject};
 
@@ -14,6 +15,8 @@ pub struct MapBuilder<'a> {
     wanted: MapSpec,
     inner: Option<&'a Map>,
     numa_node: u32,
+    ifindex: u32,
+    exclusive: Option<&'a [u8; 32]>,
 }
 
 impl<'a> MapBuilder<'a> {
@@ -32,6 +35,8 @@ impl<'a> MapBuilder<'a> {
             wanted,
             inner: None,
             numa_node: 0,
+            ifindex: 0,
+            exclusive: None,
         }
     }
 
@@ -78,6 +83,19 @@ impl<'a> MapBuilder<'a> {
         self
     }
 
+    /// Network device that is to keep the map, for programs that are off-loaded to it (4.16).
+    pub fn ifindex(mut self, ifindex: u32) -> Self {
+        self.ifindex = ifindex;
+        self
+    }
+
+    /// Keeps the map for one program, by the SHA-256 of its instructions (6.18): the verifier refuses it to all others.
+    #[doc(alias = "excl_prog_hash")]
+    pub fn exclusive(mut self, program: &'a [u8; 32]) -> Self {
+        self.exclusive = Some(program);
+        self
+    }
+
     /// Makes the map.
     ///
     /// # Errors
@@ -90,6 +108,8 @@ impl<'a> MapBuilder<'a> {
             wanted,
             inner,
             numa_node,
+            ifindex,
+            exclusive,
         } = self;
         let MapSpec {
             name: _,
@@ -99,19 +119,26 @@ impl<'a> MapBuilder<'a> {
             max_entries,
             flags,
             map_extra,
-        } = wanted;
-        let mut create = MapCreate::new(map_type, key_size, value_size, max_entries);
+        } = &wanted;
+        let mut create = MapCreate::new(*map_type, *key_size, *value_size, *max_entries);
         create.name = name;
-        create.flags = flags;
-        create.map_extra = map_extra;
+        create.flags = *flags;
+        create.map_extra = *map_extra;
         create.inner_map = inner.map(std::os::fd::AsFd::as_fd);
         create.numa_node = numa_node;
+        create.ifindex = ifindex;
+        create.exclusive_program = exclusive;
         let fd = memlock::within(Memlock::Raise, || sys::map_create(&create)).map_err(|source| {
             let doing = format!(
                 "create ({map_type}, keys of {key_size} bytes, values of {value_size} bytes, {max_entries} entries, \
-                 flags {flags:?})"
+                 flags {flags})"
             );
-            Error::kernel(Subject::Map(name.to_owned()), doing, source)
+            let error = Error::kernel(Subject::Map(name.to_owned()), doing, source);
+            match error.errno() {
+                Some(Errno::EINVAL) => error.with_optional_hint(contradiction(&wanted)),
+                Some(Errno::EPERM) => error.with_optional_hint(why_not_permitted(None)),
+                _ => error,
+            }
         })?;
         Ok(Map::from_parts(fd, wanted))
     }

@@ -18,6 +18,9 @@ pub(super) struct Cursor {
     left: u64,
     keys: Vec<u8>,
     values: Vec<u8>,
+    /// How many elements are in the buffers, and how many of them were lent.
+    filled: usize,
+    lent: usize,
 }
 
 /// Whether elements stay in the map.
@@ -45,18 +48,8 @@ struct Batch {
     position: Vec<u8>,
     next_position: Vec<u8>,
     capacity: usize,
-    filled: usize,
-    lent: usize,
     /// No batch follows.
     last: bool,
-}
-
-/// What became of asking for a batch.
-enum Fetched {
-    Some,
-    End,
-    /// The kernel has no batches for this map.
-    Unsupported,
 }
 
 impl Cursor {
@@ -68,8 +61,6 @@ impl Cursor {
             position: Vec::new(),
             next_position: vec![0; map.key_size().max(4)],
             capacity,
-            filled: 0,
-            lent: 0,
             last: false,
         };
         Cursor {
@@ -79,6 +70,8 @@ impl Cursor {
             left: u64::from(map.max_entries()) * 2 + 1024,
             keys: vec![0; capacity * map.key_size()],
             values: vec![0; capacity * map.value_size()],
+            filled: 0,
+            lent: 0,
         }
     }
 
@@ -87,55 +80,65 @@ impl Cursor {
     }
 
     /// Key and value of the next element. After an error there is none.
+    #[inline]
     pub(super) fn advance(&mut self) -> Result<Option<(&[u8], &[u8])>> {
+        if self.lent == self.filled && !self.refill()? {
+            return Ok(None);
+        }
         let (key_size, value_size) = (self.map.key_size(), self.map.value_size());
-        let position = match self.step() {
-            Ok(Some(position)) => position,
-            Ok(None) => {
-                self.way = Way::Ended;
-                return Ok(None);
-            }
-            Err(error) => {
-                self.way = Way::Ended;
-                return Err(error);
-            }
-        };
-        let key = &self.keys[position * key_size..][..key_size];
-        let value = &self.values[position * value_size..][..value_size];
+        let key = &self.keys[self.lent * key_size..][..key_size];
+        let value = &self.values[self.lent * value_size..][..value_size];
+        self.lent += 1;
         Ok(Some((key, value)))
     }
 
-    /// Where in the buffers the next element is.
-    fn step(&mut self) -> Result<Option<usize>> {
+    /// Reads elements into the buffers; false if there are no more.
+    #[cold]
+    fn refill(&mut self) -> Result<bool> {
+        (self.filled, self.lent) = (0, 0);
+        match self.read() {
+            Ok(0) => {
+                self.way = Way::Ended;
+                Ok(false)
+            }
+            Ok(count) => {
+                self.filled = count;
+                Ok(true)
+            }
+            Err(error) => {
+                self.way = Way::Ended;
+                Err(error)
+            }
+        }
+    }
+
+    /// Reads elements to the start of the buffers, and tells how many; none at the end.
+    fn read(&mut self) -> Result<usize> {
         loop {
-            let found = match &mut self.way {
-                Way::Ended => return Ok(None),
-                Way::Keys { .. } => self.step_by_key()?.then_some(0),
-                Way::Batch(batch) if batch.lent < batch.filled => {
-                    batch.lent += 1;
-                    Some(batch.lent - 1)
-                }
-                Way::Batch(batch) if batch.last => None,
+            let count = match &self.way {
+                Way::Ended => 0,
+                Way::Keys { .. } => usize::from(self.step_by_key()?),
+                Way::Batch(batch) if batch.last => 0,
                 Way::Batch(_) => match self.fetch()? {
-                    Fetched::Some => continue,
-                    Fetched::End => None,
-                    Fetched::Unsupported => {
+                    Some(count) => count,
+                    None => {
                         self.walk_keys()?;
                         continue;
                     }
                 },
             };
-            if found.is_some() {
-                self.left = self.left.checked_sub(1).ok_or_else(|| self.endless())?;
-            }
-            return Ok(found);
+            self.left = self
+                .left
+                .checked_sub(count as u64)
+                .ok_or_else(|| self.endless())?;
+            return Ok(count);
         }
     }
 
-    /// Reads the next batch.
-    fn fetch(&mut self) -> Result<Fetched> {
+    /// Reads the next batch, and tells of how many elements it is; `None` if the kernel has no batches for this map.
+    fn fetch(&mut self) -> Result<Option<usize>> {
         let Way::Batch(batch) = &mut self.way else {
-            return Ok(Fetched::End);
+            return Ok(Some(0));
         };
         let mut interrupted = 0;
         loop {
@@ -156,36 +159,31 @@ impl Cursor {
                 &mut count,
                 ElemFlags::empty(),
             );
-            batch.lent = 0;
-            batch.filled = usize::try_from(count).map_or(0, |count| count.min(batch.capacity));
+            let filled = usize::try_from(count).map_or(0, |count| count.min(batch.capacity));
             if let Err(error) = result {
                 match error.errno() {
                     Errno::ENOENT => batch.last = true,
                     // A bucket of the hash holds more elements than the buffers: nothing was read.
                     Errno::ENOSPC => {
-                        batch.filled = 0;
                         if !self.grow() {
                             return Err(self.map.failed("read elements", error));
                         }
                         return self.fetch();
                     }
                     // Elements vanished while the kernel walked over them; what was read before counts.
-                    Errno::EINTR if batch.filled > 0 => {}
+                    Errno::EINTR if filled > 0 => {}
                     Errno::EINTR if interrupted < 16 => {
                         interrupted += 1;
                         continue;
                     }
                     Errno::EINVAL | Errno::ENOTSUPP | Errno::EOPNOTSUPP | Errno::EINTR if first => {
-                        return Ok(Fetched::Unsupported);
+                        return Ok(None);
                     }
                     _ => return Err(self.map.failed("read elements", error)),
                 }
             }
-            if batch.filled == 0 {
-                return Ok(Fetched::End);
-            }
             batch.position.clone_from(&batch.next_position);
-            return Ok(Fetched::Some);
+            return Ok(Some(filled));
         }
     }
 

@@ -11,7 +11,8 @@ use zerocopy::{FromZeros, IntoBytes};
 use super::{
     Map, Plain,
     keyed::MapIter,
-    view::{check_layout, check_type, handle_views},
+    layout::check_key,
+    view::{check_type, handle_views},
 };
 use crate::{Error, Program, Result};
 
@@ -208,7 +209,7 @@ impl<K: Plain> TryFrom<Map> for HashOfMaps<K> {
 
     fn try_from(map: Map) -> Result<Self> {
         check_type(&map, "HashOfMaps", &[MapType::HASH_OF_MAPS])?;
-        check_layout::<K>(&map, "key", map.spec().key_size)?;
+        check_key::<K>(&map)?;
         Ok(Self {
             map,
             key: PhantomData,

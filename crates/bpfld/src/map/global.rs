@@ -11,8 +11,8 @@ use std::{
 use bpfld_sys::{ElemFlags, MapFlags};
 use zerocopy::IntoBytes;
 
-use super::{Map, Memory, Plain};
-use crate::{Error, ErrorKind, Result, Subject};
+use super::{Map, Memory, Plain, layout::check_variable};
+use crate::{Error, Result, Subject};
 
 /// A global variable, shared with the programs that use it.
 ///
@@ -40,19 +40,7 @@ impl<T: Plain> Global<T> {
     /// A variable of `size` bytes at an offset in the only value of a map.
     pub(crate) fn new(name: &str, map: &Map, offset: usize, size: usize) -> Result<Self> {
         let subject = || Subject::Global(name.to_owned());
-        let given = size_of::<T>();
-        if given != size {
-            let rust_type = std::any::type_name::<T>();
-            return Err(Error::new(
-                subject(),
-                ErrorKind::Layout {
-                    part: "variable",
-                    expected: size,
-                    rust_type,
-                    given,
-                },
-            ));
-        }
+        check_variable::<T>(map, name, size)?;
         if offset.checked_add(size).is_none_or(|end| end > map.value_size()) {
             return Err(Error::invalid(
                 subject(),

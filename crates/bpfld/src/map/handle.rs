@@ -282,12 +282,11 @@ impl Map {
 
     /// The memory of an array made with [`MapFlags::MMAPABLE`] (5.5), shared with programs.
     ///
-    /// Mapped at the first call, and once for all clones of the handle. A frozen map, or one that user space may not
-    /// write, is mapped for reading only.
+    /// Mapped at the first call, and once for all clones of the handle. A frozen map is mapped for reading only.
     ///
     /// # Errors
     ///
-    /// When the map was not made for it.
+    /// When the map was not made for it; maps with [`MapFlags::RDONLY`] or [`MapFlags::WRONLY`] no kernel maps.
     pub fn memory(&self) -> Result<&Arc<Memory>> {
         if let Some(memory) = self.inner.memory.get() {
             return Ok(memory);

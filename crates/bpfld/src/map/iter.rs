@@ -72,6 +72,7 @@ impl Entries {
     /// # Errors
     ///
     /// When the kernel refuses; nothing follows then.
+    #[inline]
     pub fn lend(&mut self) -> Result<Option<(&[u8], &[u8])>> {
         self.cursor.advance()
     }

@@ -7,7 +7,8 @@ use zerocopy::IntoBytes;
 
 use super::{
     Entries, Map, PerCpuValues, Plain,
-    view::{Stored, check_layout, check_type, copy},
+    layout::{check_key, check_value},
+    view::{Stored, check_type, copy},
 };
 use crate::{Error, Result};
 
@@ -172,8 +173,8 @@ macro_rules! keyed_views {
 
             fn try_from(map: Map) -> Result<Self> {
                 check_type(&map, stringify!($view), &[MapType::$map_type])?;
-                check_layout::<K>(&map, "key", map.spec().key_size)?;
-                check_layout::<V>(&map, "value", map.spec().value_size)?;
+                check_key::<K>(&map)?;
+                check_value::<V>(&map)?;
                 Ok(Self { map, types: PhantomData })
             }
         }

@@ -18,7 +18,7 @@ use std::{
 
 use bpfld_sys::{
     Errno, MapFlags, MapType,
-    mmap::{Access, SharedMmap, page_size},
+    mmap::{Access, SharedMmap, Word, page_size},
 };
 
 use super::{Array, Map, Plain};
@@ -43,6 +43,11 @@ impl Memory {
                 return Err(Error::invalid(map.subject(), message));
             }
         };
+        if spec.flags.intersects(MapFlags::RDONLY | MapFlags::WRONLY) {
+            let message = "cannot be mapped: it was made with the flag RDONLY or WRONLY, and kernels map only what can be \
+                           both read and written; a map that is frozen instead is mapped for reading";
+            return Err(Error::invalid(map.subject(), message));
+        }
         let too_large = || Error::invalid(map.subject(), "is larger than the address space");
         let len = usize::try_from(spec.max_entries)
             .ok()
@@ -181,6 +186,16 @@ impl Memory {
     }
 }
 
+/// The value at the start of so many words that it fills them.
+#[inline]
+fn value_of<V: Plain>(words: &[Word]) -> V {
+    let mut value = V::new_zeroed();
+    for (to, word) in value.as_mut_bytes().chunks_mut(8).zip(words) {
+        to.copy_from_slice(&word.load().to_ne_bytes()[..to.len()]);
+    }
+    value
+}
+
 /// Bytes from one element of an array to the next.
 fn stride(value_size: usize) -> usize {
     value_size.next_multiple_of(8)
@@ -240,11 +255,9 @@ impl<V: Plain> MappedArray<V> {
         if index >= self.len {
             return None;
         }
-        let mut value = V::new_zeroed();
-        self.memory
-            .shared
-            .read(self.offset(index), value.as_mut_bytes())?;
-        Some(value)
+        let words = stride(size_of::<V>()) / 8;
+        let element = self.memory.shared.words().get(index as usize * words..)?;
+        Some(value_of(element.get(..words)?))
     }
 
     /// Sets the value of an element.
@@ -263,7 +276,9 @@ impl<V: Plain> MappedArray<V> {
 
     /// The values of all elements.
     pub fn iter(&self) -> impl Iterator<Item = V> {
-        (0..self.len).filter_map(|index| self.get(index))
+        let words = stride(size_of::<V>()) / 8;
+        let elements = self.memory.shared.words().chunks_exact(words.max(1));
+        elements.take(self.len as usize).map(value_of)
     }
 
     /// The bytes.

@@ -15,6 +15,7 @@ mod info;
 mod insn_array;
 mod iter;
 mod keyed;
+mod layout;
 mod lpm;
 mod memory;
 mod one_cpu;
@@ -28,9 +29,11 @@ mod redirect;
 mod ring_memory;
 mod ring_set;
 mod ringbuf;
+mod rules;
 mod sockets;
 mod stack_traces;
 mod storage;
+mod stride;
 mod types;
 mod user_ring_memory;
 mod user_ringbuf;
@@ -38,6 +41,7 @@ mod view;
 
 #[cfg(feature = "tokio")]
 pub use self::asynchronous::{AsyncPerfBuf, AsyncRingBuf, AsyncRingSet};
+pub(crate) use self::rules::contradiction;
 pub use self::{
     arena::Arena,
     array::{Array, PerCpuArray},
@@ -54,7 +58,7 @@ pub use self::{
     memory::{MappedArray, Memory},
     overwrite_ring::OverwriteRing,
     percpu::PerCpuValues,
-    perfbuf::{PerfBuf, PerfBufBuilder, PerfRecord, Wakeup},
+    perfbuf::{PerfBuf, PerfBufBuilder, PerfDrain, PerfRecord, Wakeup},
     plain::Plain,
     queue::{BloomFilter, Queue, Stack},
     redirect::{CpuMap, CpuQueue, DevMap, DevMapHash, Port, XskMap},

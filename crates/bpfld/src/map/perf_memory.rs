@@ -5,13 +5,16 @@
 //! A sample is lent as a plain slice, so nothing may write to it meanwhile.
 //!
 //! - The kernel writes only between the position up to which the reader is done (the tail) and that plus the size of the ring: mapped
-//!   writable, a ring is never overwritten. It publishes a record by moving the head behind it; [`CpuRing::record`] reads the head with
-//!   acquire ordering before it looks at a record.
+//!   writable, a ring is never overwritten. It publishes a record by moving the head behind it; [`CpuRing::look_for_more`] reads the head
+//!   with acquire ordering before anybody looks at a record.
 //! - Only [`CpuRing::publish`] writes the tail, by `&mut self`, which no lent sample outlives.
 //! - Nobody else maps the ring: the descriptor of the event is ours alone, and the memory is not inherited.
 #![expect(unsafe_code, reason = "lends slices out of mapped memory")]
 
-use std::{os::fd::AsFd as _, sync::atomic::Ordering};
+use std::{
+    os::fd::AsFd as _,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use bpfld_sys::{
     ElemFlags, Errno, PerfRecordType,
@@ -19,9 +22,9 @@ use bpfld_sys::{
     perf::{self, PerfEvent, Scope},
     plain::PerfEventHeader,
 };
-use zerocopy::IntoBytes as _;
+use zerocopy::{FromBytes as _, IntoBytes as _};
 
-use super::Map;
+use super::{Map, stride::Stride};
 
 /// Where the kernel keeps head and tail in the first page (include/uapi/linux/perf_event.h, `perf_event_mmap_page`).
 const HEAD: usize = 1024;
@@ -40,14 +43,23 @@ pub(super) struct CpuRing {
     memory: SharedMmap,
     page: usize,
     mask: u64,
-    /// Where the next record begins.
-    position: u64,
-    /// What the kernel knows of it.
+    pub(super) walk: Walk,
+    /// What the kernel knows of the position.
     published: u64,
-    /// Up to where the kernel has written, as last seen.
-    written: u64,
     /// A sample that lies partly at the end of the ring and partly at its start.
     joined: Vec<u8>,
+}
+
+/// How far the reader is. A copy, so that it can be kept in registers; never behind what the kernel was told.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Walk {
+    /// Where the next record begins.
+    position: u64,
+    /// Up to where the kernel has written, as last seen.
+    written: u64,
+    /// From where on to publish and to look for more.
+    pause: u64,
+    stride: Stride,
 }
 
 /// What comes next in a ring.
@@ -59,7 +71,7 @@ pub(super) enum Found {
     Lost(u64),
 }
 
-/// Where a sample lies. Valid until the ring publishes its position.
+/// Where a sample lies. Valid until the next record is looked for or the ring publishes its position.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Place {
     Whole {
@@ -96,9 +108,8 @@ impl CpuRing {
             memory,
             page,
             mask: size as u64 - 1,
-            position: 0,
+            walk: Walk::default(),
             published: 0,
-            written: 0,
             joined: Vec::new(),
         })
     }
@@ -111,55 +122,93 @@ impl CpuRing {
         &self._event
     }
 
-    /// The next record; records of other kinds are passed over.
+    /// The next sample of a walk, if that is all there is to do: the walk is not at its pause, and the record is a sample in one piece.
+    /// Else [`slow`](Self::slow) finds out.
+    ///
+    /// The walk is the ring's own, or a copy that the caller puts back before publishing.
     #[inline]
-    pub(super) fn record(&mut self) -> Result<Option<Found>, Damaged> {
+    pub(super) fn quick(&self, walk: &mut Walk) -> Option<Found> {
+        let header = self.header(walk)?;
+        (header.record_type == PerfRecordType::SAMPLE).then_some(())?;
+        let (position, len) = self.sample(walk, &header)?;
+        let at = self.offset(position);
+        (at + len <= self.memory.len()).then_some(())?;
+        walk.pass(&header);
+        Some(Found::Sample(Place::Whole { at, len }))
+    }
+
+    /// The next record; records of other kinds are passed over. Gives space back to the kernel from time to time.
+    pub(super) fn slow(&mut self) -> Result<Option<Found>, Damaged> {
         loop {
-            if self.position == self.written {
-                self.publish();
-                self.written = self
-                    .memory
-                    .load_u64(HEAD, Ordering::Acquire)
-                    .unwrap_or(self.position);
-                if self.position == self.written {
-                    return Ok(None);
+            let mut walk = self.walk;
+            let Some(header) = self.header(&walk) else {
+                match self.look_for_more() {
+                    true => continue,
+                    false => return Ok(None),
                 }
-            }
-            let damaged = Damaged {
-                position: self.position,
             };
-            let at = self.position;
-            let mut header = PerfEventHeader::default();
-            // Records are multiples of eight bytes, so that no header wraps.
-            self.memory
-                .read(self.offset(at), header.as_mut_bytes())
-                .ok_or(damaged)?;
+            let damaged = Damaged {
+                position: walk.position,
+            };
             let size = u64::from(header.size);
-            if size < HEADER || size % 8 != 0 || size > self.written.wrapping_sub(at) {
+            if size < HEADER || !walk.fits(size) {
                 return Err(damaged);
             }
-            self.position = at.wrapping_add(size);
-            match header.record_type {
+            let found = match header.record_type {
                 PerfRecordType::SAMPLE => {
-                    let len = u64::from(self.u32_at(at + HEADER).ok_or(damaged)?);
-                    if HEADER + 4 + len > size {
-                        return Err(damaged);
-                    }
-                    let place = self.place(at + HEADER + 4, len as usize).ok_or(damaged)?;
-                    return Ok(Some(Found::Sample(place)));
+                    let (position, len) = self.sample(&walk, &header).ok_or(damaged)?;
+                    Some(Found::Sample(self.place(position, len)))
                 }
-                PerfRecordType::LOST => {
-                    // An id, then the count.
-                    let offset = self.offset(at + HEADER + 8);
-                    let count = self.memory.load_u64(offset, Ordering::Relaxed);
-                    return Ok(Some(Found::Lost(count.filter(|_| size >= 24).ok_or(damaged)?)));
+                // An id, then the count.
+                PerfRecordType::LOST if size >= 24 => {
+                    Some(Found::Lost(self.word(walk.position + HEADER + 8)))
                 }
-                _ => {}
+                PerfRecordType::LOST => return Err(damaged),
+                _ => None,
+            };
+            walk.pass(&header);
+            self.walk = walk;
+            if found.is_some() {
+                return Ok(found);
             }
         }
     }
 
-    /// The bytes of a sample that [`record`](Self::record) found since the position was last published.
+    /// The header of the next record; nothing at the pause.
+    #[inline]
+    fn header(&self, walk: &Walk) -> Option<PerfEventHeader> {
+        // Positions only grow, and pass the pause by less than a record.
+        if walk.position.wrapping_sub(walk.pause) <= self.mask {
+            return None;
+        }
+        // Records are multiples of eight bytes, so that no word wraps.
+        PerfEventHeader::read_from_bytes(self.word(walk.position).as_bytes()).ok()
+    }
+
+    /// Where the bytes of a sample begin, and how many they are; nothing if there cannot be such a sample.
+    #[inline]
+    fn sample(&self, walk: &Walk, header: &PerfEventHeader) -> Option<(u64, usize)> {
+        let [a, b, c, d, ..] = self.word(walk.position + HEADER).to_ne_bytes();
+        let (len, size) = (u32::from_ne_bytes([a, b, c, d]), u64::from(header.size));
+        let fits = walk.fits(size) && HEADER + 4 + u64::from(len) <= size;
+        fits.then_some((walk.position + HEADER + 4, len as usize))
+    }
+
+    /// Publishes, and looks how far the kernel is; false if this reader is there already.
+    fn look_for_more(&mut self) -> bool {
+        self.publish();
+        let (size, walk) = (self.mask + 1, &mut self.walk);
+        walk.written = self
+            .memory
+            .load_u64(HEAD, Ordering::Acquire)
+            .unwrap_or(walk.position);
+        let available = walk.written.wrapping_sub(walk.position);
+        // Often enough for programs not to run out of space.
+        walk.pause = walk.position.wrapping_add(available.min(size / 16));
+        available != 0
+    }
+
+    /// The bytes of a sample that was found last, if the position was not published since.
     #[inline]
     pub(super) fn bytes(&self, place: Place) -> &[u8] {
         match place {
@@ -181,44 +230,56 @@ impl CpuRing {
     /// Gives the space of all records read so far back to the kernel.
     #[inline]
     pub(super) fn publish(&mut self) {
-        if self.published != self.position {
-            self.published = self.position;
+        let Walk { position, .. } = self.walk;
+        if self.published != position {
+            self.published = position;
             // The mapping is writable and the number aligned, so this cannot fail.
-            let _ = self.memory.store_u64(TAIL, self.position, Ordering::Release);
+            let _ = self.memory.store_u64(TAIL, position, Ordering::Release);
         }
-    }
-
-    /// Bytes that the kernel has written and this reader has not given back.
-    pub(super) fn unpublished(&self) -> u64 {
-        self.position.wrapping_sub(self.published)
-    }
-
-    /// Bytes of the ring.
-    pub(super) fn size(&self) -> u64 {
-        self.mask + 1
     }
 
     /// Where `len` bytes lie that begin at a position, joined if they wrap.
-    fn place(&mut self, position: u64, len: usize) -> Option<Place> {
+    fn place(&mut self, position: u64, len: usize) -> Place {
         let at = self.offset(position);
-        let whole = self.memory.len().checked_sub(at)?;
-        if len <= whole {
-            return Some(Place::Whole { at, len });
+        if at + len <= self.memory.len() {
+            return Place::Whole { at, len };
         }
         self.joined.resize(len, 0);
+        let whole = self.memory.len().saturating_sub(at).min(len);
         let (first, rest) = self.joined.split_at_mut(whole);
-        self.memory.read(at, first)?;
-        self.memory.read(self.page, rest)?;
-        Some(Place::Joined)
+        // Both are within: no sample is longer than the ring.
+        let _ = (self.memory.read(at, first), self.memory.read(self.page, rest));
+        Place::Joined
     }
 
+    #[inline]
     fn offset(&self, position: u64) -> usize {
         self.page + (position & self.mask) as usize
     }
 
+    /// The word at a position, which is a multiple of eight.
     #[inline]
-    fn u32_at(&self, position: u64) -> Option<u32> {
-        self.memory.load_u32(self.offset(position), Ordering::Relaxed)
+    fn word(&self, position: u64) -> u64 {
+        let at = self.offset(position) & !7;
+        // SAFETY: a page and less than the size of the ring is within the mapping.
+        let word = unsafe { self.memory.as_ptr().add(at) };
+        // SAFETY: the sizes of pages and rings are multiples of eight, and so is `at`, so that a word from there on is within and aligned.
+        // Any bytes are valid, and whoever writes them does it under the atomic number.
+        unsafe { AtomicU64::from_ptr(word.cast()) }.load(Ordering::Relaxed)
+    }
+}
+
+impl Walk {
+    /// Whether there can be a record of so many bytes.
+    #[inline]
+    fn fits(&self, size: u64) -> bool {
+        size.is_multiple_of(8) && size <= self.written.wrapping_sub(self.position)
+    }
+
+    /// Goes on behind a record.
+    #[inline]
+    fn pass(&mut self, header: &PerfEventHeader) {
+        self.position = self.stride.behind(self.position, u64::from(header.size));
     }
 }
 

@@ -10,7 +10,7 @@ use bpfld_sys::{Errno, MapType, epoll::Epoll, online_cpus, perf};
 
 use super::{
     Map,
-    perf_memory::{CpuRing, Damaged, Found},
+    perf_memory::{CpuRing, Damaged, Found, Walk},
     view::check_type,
 };
 use crate::{Error, ErrorKind, Result};
@@ -65,6 +65,14 @@ pub enum PerfRecord<'a> {
         /// How many.
         count: u64,
     },
+}
+
+/// Records read in a row. Made by [`PerfBuf::drain`].
+#[derive(Debug)]
+pub struct PerfDrain<'a> {
+    events: &'a mut PerfBuf,
+    /// Of the ring that is looked at next.
+    walk: Walk,
 }
 
 /// How a perf event array is to be read. Made by [`PerfBuf::builder`].
@@ -181,6 +189,24 @@ impl PerfBuf {
         Ok(Some(self.lend(index, found)))
     }
 
+    /// Reads records in a row, faster than one by one.
+    ///
+    /// ```no_run
+    /// # fn example(events: &mut bpfld::PerfBuf) -> Result<(), bpfld::Error> {
+    /// let mut drain = events.drain();
+    /// while let Some(record) = drain.read()? {
+    ///     println!("{record:?}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn drain(&mut self) -> PerfDrain<'_> {
+        PerfDrain {
+            walk: self.walk(),
+            events: self,
+        }
+    }
+
     /// The next record of any CPU, waiting for it if need be; `None` if there was none within the time.
     ///
     /// # Errors
@@ -249,6 +275,15 @@ impl PerfBuf {
         &self.map
     }
 
+    /// How far the reader is in the ring that is looked at next.
+    fn walk(&self) -> Walk {
+        self.rings
+            .get(self.next)
+            .map_or_else(Walk::default, |ring| ring.walk)
+    }
+
+    /// The ring of the next record, and what was found in it.
+    #[cold]
     pub(super) fn find(&mut self) -> Result<Option<(usize, Found)>> {
         for _ in 0..self.rings.len() {
             let index = self.next;
@@ -256,27 +291,27 @@ impl PerfBuf {
                 self.next = 0;
                 continue;
             };
-            // Often enough for programs not to run out of space.
-            if ring.unpublished() >= ring.size() / 16 {
-                ring.publish();
-            }
-            match ring.record() {
+            match ring.slow() {
                 Ok(Some(found)) => return Ok(Some((index, found))),
                 Ok(None) => self.next = (index + 1) % self.rings.len(),
-                Err(Damaged { position }) => {
-                    let message = format!("CPU {}'s ring holds no record at position {position}", ring.cpu());
-                    return Err(Error::new(
-                        self.map.subject(),
-                        ErrorKind::Inconsistent {
-                            message: message.into(),
-                        },
-                    ));
-                }
+                Err(Damaged { position }) => return Err(self.damaged(index, position)),
             }
         }
         Ok(None)
     }
 
+    fn damaged(&self, index: usize, position: u64) -> Error {
+        let cpu = self.rings.get(index).map_or(0, CpuRing::cpu);
+        let message = format!("CPU {cpu}'s ring holds no record at position {position}");
+        Error::new(
+            self.map.subject(),
+            ErrorKind::Inconsistent {
+                message: message.into(),
+            },
+        )
+    }
+
+    #[inline]
     pub(super) fn lend(&mut self, index: usize, found: Found) -> PerfRecord<'_> {
         let ring = &self.rings[index];
         let cpu = ring.cpu();
@@ -290,6 +325,41 @@ impl PerfBuf {
                 PerfRecord::Lost { cpu, count }
             }
         }
+    }
+}
+
+impl PerfDrain<'_> {
+    /// The next record of any CPU, without waiting; `None` if there is none.
+    ///
+    /// # Errors
+    ///
+    /// When a ring does not hold what a kernel writes to it.
+    #[inline]
+    pub fn read(&mut self) -> Result<Option<PerfRecord<'_>>> {
+        let ring = self.events.rings.get(self.events.next);
+        let (index, found) = match ring.and_then(|ring| ring.quick(&mut self.walk)) {
+            Some(found) => (self.events.next, found),
+            None => {
+                self.put_back();
+                let found = self.events.find();
+                self.walk = self.events.walk();
+                let Some(found) = found? else { return Ok(None) };
+                found
+            }
+        };
+        Ok(Some(self.events.lend(index, found)))
+    }
+
+    fn put_back(&mut self) {
+        if let Some(ring) = self.events.rings.get_mut(self.events.next) {
+            ring.walk = self.walk;
+        }
+    }
+}
+
+impl Drop for PerfDrain<'_> {
+    fn drop(&mut self) {
+        self.put_back();
     }
 }
 

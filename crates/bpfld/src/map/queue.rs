@@ -4,10 +4,7 @@ use std::marker::PhantomData;
 
 use bpfld_sys::{ElemFlags, Errno, MapType};
 
-use super::{
-    Map, Plain,
-    view::{check_layout, check_type},
-};
+use super::{Map, Plain, layout::check_value, view::check_type};
 use crate::{Error, Result};
 
 macro_rules! keyless_views {
@@ -48,7 +45,7 @@ macro_rules! keyless_views {
 
             fn try_from(map: Map) -> Result<Self> {
                 check_type(&map, stringify!($view), &[MapType::$map_type])?;
-                check_layout::<V>(&map, "value", map.spec().value_size)?;
+                check_value::<V>(&map)?;
                 Ok(Self { map, value: PhantomData })
             }
         }
@@ -123,6 +120,21 @@ macro_rules! push_and_pop {
             pub fn pop(&self) -> Result<Option<V>> {
                 let mut value = V::new_zeroed();
                 Ok(self.map.take_into(&[], value.as_mut_bytes())?.then_some(value))
+            }
+
+            /// Takes out one value after the other, until it is empty; after an error nothing follows.
+            ///
+            /// It ends also where programs put values in faster than they are taken out: after as many as it has room for.
+            pub fn drain(&self) -> impl Iterator<Item = Result<V>> + use<V> {
+                let (this, mut left) = (self.clone(), self.map.max_entries());
+                std::iter::from_fn(move || {
+                    left = left.checked_sub(1)?;
+                    let value = this.pop().transpose();
+                    if !matches!(value, Some(Ok(_))) {
+                        left = 0;
+                    }
+                    value
+                })
             }
 
             /// The next value, which stays; `None` when it is empty.

@@ -7,7 +7,7 @@
 //! - The pages are mapped for reading only, in this process and any other: the kernel allows nothing else. So only the kernel
 //!   and programs write to them.
 //! - A program writes to a record from when it reserves it to when it submits it. The verifier sees to it that it has no pointer to it
-//!   afterwards. Submitting clears the busy bit with a full barrier; [`Ring::record`] looks at it with acquire ordering before
+//!   afterwards. Submitting clears the busy bit with a full barrier; [`Ring::header`] looks at it with acquire ordering before
 //!   it lends anything.
 //! - The kernel gives the space of a record away again only when the consumer position is beyond it. That position is
 //!   in a page of its own that only readers write to. [`Ring`] publishes it by `&mut self`, which no lent record outlives, and
@@ -21,7 +21,7 @@ use std::{
     collections::BTreeSet,
     sync::{
         Mutex, PoisonError,
-        atomic::{Ordering, fence},
+        atomic::{AtomicU32, Ordering, fence},
     },
 };
 
@@ -30,11 +30,11 @@ use bpfld_sys::{
     mmap::{Access, SharedMmap, page_size},
 };
 
-use super::Map;
+use super::{Map, stride::Stride};
 
 const BUSY: u32 = 1 << 31;
 const DISCARDED: u32 = 1 << 30;
-const HEADER: u64 = 8;
+const HEADER: u32 = 8;
 
 /// Positions and data of a ring.
 #[derive(Debug)]
@@ -45,15 +45,32 @@ pub(super) struct Ring {
     producer: SharedMmap,
     page: usize,
     mask: u64,
-    /// Where the next record begins.
-    position: u64,
-    /// What the kernel knows of it.
+    pub(super) walk: Walk,
+    /// What the kernel knows of the position.
     published: u64,
-    /// Up to where programs have reserved, as last seen.
-    reserved: u64,
 }
 
-/// Where a record lies. Valid until the ring publishes its position.
+/// How far the reader is. A copy, so that it can be kept in registers; never behind what the kernel was told.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Walk {
+    /// Where the next record begins: a multiple of eight.
+    position: u64,
+    /// Up to where programs have reserved, as last seen; at most the size of the ring from there.
+    reserved: u64,
+    /// From where on to publish and to look for more: there, or earlier, so that programs do not run out of space.
+    pause: u64,
+    stride: Stride,
+}
+
+impl Walk {
+    fn damaged(self) -> Damaged {
+        Damaged {
+            position: self.position,
+        }
+    }
+}
+
+/// Where a record lies. Valid until the next one is looked for or the ring publishes its position.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place {
     at: usize,
@@ -88,52 +105,97 @@ impl Ring {
             producer,
             page,
             mask,
-            position,
+            walk: Walk {
+                position,
+                reserved: position,
+                pause: position,
+                stride: Stride::default(),
+            },
             published: position,
-            reserved: position,
         })
     }
 
-    /// The next record, if it is there and complete; the ones that were discarded before it are passed over.
+    /// The next record of a walk, if that is all there is to do: the walk is not at its pause, and the record is complete and was
+    /// not discarded. Else [`slow`](Ring::slow) finds out.
+    ///
+    /// The walk is the ring's own, or a copy that the caller puts back before publishing.
     #[inline]
-    pub(super) fn record(&mut self) -> Result<Option<Place>, Damaged> {
+    pub(super) fn quick(&self, walk: &mut Walk) -> Option<Place> {
+        let (at, word) = self.header(walk)?;
+        // Neither bit is set.
+        (word < DISCARDED).then_some(())?;
+        self.pass(walk, at, word)
+    }
+
+    /// The next record, if it is there and complete; the ones that were discarded before it are passed over. Gives space back to the
+    /// kernel from time to time.
+    pub(super) fn slow(&mut self, walk: &mut Walk) -> Result<Option<Place>, Damaged> {
         loop {
-            if self.position == self.reserved {
-                self.reserved = self
-                    .producer
-                    .load_u64(0, Ordering::Acquire)
-                    .unwrap_or(self.position);
-                if self.position == self.reserved {
+            let Some((at, word)) = self.header(walk) else {
+                self.walk = *walk;
+                if !self.look_for_more()? {
                     return Ok(None);
                 }
-            }
-            let damaged = Damaged {
-                position: self.position,
+                *walk = self.walk;
+                continue;
             };
-            let header = self.page + (self.position & self.mask) as usize;
-            let word = self.producer.load_u32(header, Ordering::Acquire).ok_or(damaged)?;
             if word & BUSY != 0 {
                 return Ok(None);
             }
-            let len = word & !(BUSY | DISCARDED);
-            let whole = (u64::from(len) + HEADER).next_multiple_of(8);
-            // What is reserved is never more than the ring, so the record is within the data and its second image.
-            let reserved = self.reserved.wrapping_sub(self.position);
-            if whole > reserved || reserved > self.mask + 1 {
-                return Err(damaged);
-            }
-            self.position = self.position.wrapping_add(whole);
+            let damaged = walk.damaged();
+            let place = self.pass(walk, at, word).ok_or(damaged)?;
             if word & DISCARDED == 0 {
-                self.prefetch();
-                return Ok(Some(Place {
-                    at: header + HEADER as usize,
-                    len: len as usize,
-                }));
+                return Ok(Some(place));
             }
         }
     }
 
-    /// The bytes of a record that [`record`](Ring::record) found since the position was last published.
+    /// Where the header of the next record lies, and its first word; nothing at the pause.
+    #[inline]
+    fn header(&self, walk: &Walk) -> Option<(usize, u32)> {
+        // Positions only grow, and pass the pause by less than a record.
+        if walk.position.wrapping_sub(walk.pause) <= self.mask {
+            return None;
+        }
+        let at = self.page + (walk.position & self.mask) as usize;
+        // SAFETY: a page and less than the size of the ring is within the mapping.
+        let header = unsafe { self.producer.as_ptr().add(at) };
+        // SAFETY: positions are multiples of eight, and so are the sizes of pages and rings, so that four bytes from there on are within and
+        // aligned. Any bytes are valid, and both sides change them by atomic operations only.
+        let header = unsafe { AtomicU32::from_ptr(header.cast()) };
+        Some((at, header.load(Ordering::Acquire)))
+    }
+
+    /// Goes on behind the record of a header; nothing if there cannot be such a record.
+    #[inline]
+    fn pass(&self, walk: &mut Walk, at: usize, word: u32) -> Option<Place> {
+        let len = word & !(BUSY | DISCARDED);
+        let whole = u64::from((len + HEADER + 7) & !7);
+        // What is reserved is never more than the ring, so the record is within the data and its second image.
+        if whole > walk.reserved.wrapping_sub(walk.position) {
+            return None;
+        }
+        walk.position = walk.stride.behind(walk.position, whole);
+        Some(Place {
+            at: at + HEADER as usize,
+            len: len as usize,
+        })
+    }
+
+    /// Publishes, and looks how far programs are; false if this reader is there already.
+    fn look_for_more(&mut self) -> Result<bool, Damaged> {
+        self.publish();
+        let available = self.available();
+        if available > self.size() {
+            return Err(self.walk.damaged());
+        }
+        let (size, walk) = (self.size(), &mut self.walk);
+        walk.reserved = walk.position.wrapping_add(available);
+        walk.pause = walk.position.wrapping_add(available.min(size / 16));
+        Ok(available != 0)
+    }
+
+    /// The bytes of the record that was found last, if the position was not published since.
     #[inline]
     pub(super) fn bytes(&self, place: Place) -> &[u8] {
         let Place { at, len } = place;
@@ -148,13 +210,14 @@ impl Ring {
         unsafe { std::slice::from_raw_parts(start, len) }
     }
 
-    /// Gives the space of all records read so far back to the kernel.
+    /// Gives the space of all records that were read back to the kernel.
     #[inline]
     pub(super) fn publish(&mut self) {
-        if self.published != self.position {
-            self.published = self.position;
+        let Walk { position, .. } = self.walk;
+        if self.published != position {
+            self.published = position;
             // The mapping is writable and its first number aligned, so this cannot fail.
-            let _ = self.consumer.store_u64(0, self.position, Ordering::Release);
+            let _ = self.consumer.store_u64(0, position, Ordering::Release);
         }
     }
 
@@ -163,12 +226,6 @@ impl Ring {
         self.publish();
         // The kernel reads our position after it submits a record; we look for records after writing our position.
         fence(Ordering::SeqCst);
-    }
-
-    /// Bytes that were read and not given back.
-    #[inline]
-    pub(super) fn unpublished(&self) -> u64 {
-        self.position.wrapping_sub(self.published)
     }
 
     /// Bytes of the ring.
@@ -181,21 +238,8 @@ impl Ring {
         let reserved = self
             .producer
             .load_u64(0, Ordering::Acquire)
-            .unwrap_or(self.position);
-        reserved.wrapping_sub(self.position)
-    }
-
-    /// Starts to load the next header, whose address follows from that of this record, and what comes a little later.
-    #[inline]
-    fn prefetch(&self) {
-        #[cfg(target_arch = "x86_64")]
-        for ahead in [0, 256] {
-            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            let at = self.page + (self.position.wrapping_add(ahead) & self.mask) as usize;
-            let address = self.producer.as_ptr().wrapping_add(at).cast_const().cast();
-            // SAFETY: prefetching is a hint that never faults, whatever the address.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(address) };
-        }
+            .unwrap_or(self.walk.position);
+        reserved.wrapping_sub(self.walk.position)
     }
 }
 

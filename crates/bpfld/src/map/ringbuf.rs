@@ -11,7 +11,7 @@ use bpfld_sys::{Errno, MapFlags, MapType, poll};
 
 use super::{
     Map,
-    ring_memory::{Claim, Damaged, Place, Ring},
+    ring_memory::{Claim, Damaged, Place, Ring, Walk},
     view::check_type,
 };
 use crate::{Error, ErrorKind, Result};
@@ -54,6 +54,7 @@ pub struct RingRecord<'a> {
 #[derive(Debug)]
 pub struct RingDrain<'a> {
     ring: &'a mut RingBuf,
+    walk: Walk,
 }
 
 impl RingBuf {
@@ -110,7 +111,10 @@ impl RingBuf {
     /// # }
     /// ```
     pub fn drain(&mut self) -> RingDrain<'_> {
-        RingDrain { ring: self }
+        RingDrain {
+            walk: self.ring.walk,
+            ring: self,
+        }
     }
 
     /// Waits until there are records, or for so long; without a time, for as long as it takes. False if the time was over first.
@@ -156,24 +160,34 @@ impl RingBuf {
 
     /// Where the next record lies. If there is none, the position is published, and looked again.
     pub(super) fn next_place(&mut self) -> Result<Option<Place>> {
-        let damaged = |Damaged { position }: Damaged| {
-            let message =
-                format!("holds no record at position {position}, as if something else had read it too");
-            Error::new(
-                self.map.subject(),
-                ErrorKind::Inconsistent {
-                    message: message.into(),
-                },
-            )
-        };
-        let place = match self.ring.record() {
-            Ok(None) => {
-                self.ring.publish_before_waiting();
-                self.ring.record()
-            }
-            place => place,
-        };
-        place.map_err(damaged)
+        let mut walk = self.ring.walk;
+        let mut place = self.ring.slow(&mut walk);
+        self.ring.walk = walk;
+        if let Ok(None) = place {
+            self.ring.publish_before_waiting();
+            place = self.ring.slow(&mut walk);
+            self.ring.walk = walk;
+        }
+        place.map_err(|damaged| self.damaged(damaged))
+    }
+
+    /// [`next_place`](Self::next_place) of a walk that the caller keeps.
+    #[cold]
+    fn next_of(&mut self, walk: Walk) -> (Walk, Result<Option<Place>>) {
+        self.ring.walk = walk;
+        let place = self.next_place();
+        (self.ring.walk, place)
+    }
+
+    fn damaged(&self, damaged: Damaged) -> Error {
+        let Damaged { position } = damaged;
+        let message = format!("holds no record at position {position}, as if something else had read it too");
+        Error::new(
+            self.map.subject(),
+            ErrorKind::Inconsistent {
+                message: message.into(),
+            },
+        )
     }
 
     /// The record at a place that was found since the last record was dropped.
@@ -193,17 +207,22 @@ impl RingDrain<'_> {
     /// When the ring does not hold what a kernel writes to it.
     #[inline]
     pub fn read(&mut self) -> Result<Option<&[u8]>> {
-        // Often enough for programs not to run out of space.
-        if self.ring.ring.unpublished() >= self.ring.ring.size() / 16 {
-            self.ring.ring.publish();
-        }
-        let place = self.ring.next_place()?;
-        Ok(place.map(|place| self.ring.ring.bytes(place)))
+        let place = match self.ring.ring.quick(&mut self.walk) {
+            Some(place) => place,
+            None => {
+                let place;
+                (self.walk, place) = self.ring.next_of(self.walk);
+                let Some(place) = place? else { return Ok(None) };
+                place
+            }
+        };
+        Ok(Some(self.ring.ring.bytes(place)))
     }
 }
 
 impl Drop for RingDrain<'_> {
     fn drop(&mut self) {
+        self.ring.ring.walk = self.walk;
         self.ring.ring.publish();
     }
 }

@@ -10,7 +10,8 @@ use zerocopy::IntoBytes as _;
 
 use super::{
     Map, Plain,
-    view::{check_layout, check_type, handle_views},
+    layout::check_key,
+    view::{check_type, handle_views},
 };
 use crate::{Error, Result};
 
@@ -143,7 +144,7 @@ impl<K: Plain> TryFrom<Map> for SockHash<K> {
 
     fn try_from(map: Map) -> Result<Self> {
         check_type(&map, "SockHash", &[MapType::SOCKHASH])?;
-        check_layout::<K>(&map, "key", map.spec().key_size)?;
+        check_key::<K>(&map)?;
         Ok(Self {
             map,
             key: PhantomData,

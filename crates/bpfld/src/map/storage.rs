@@ -10,7 +10,8 @@ use zerocopy::IntoBytes as _;
 
 use super::{
     Map, PerCpuValues, Plain,
-    view::{Stored, check_layout, check_type},
+    layout::check_value,
+    view::{Stored, check_type},
 };
 use crate::{Error, Result};
 
@@ -58,7 +59,7 @@ macro_rules! storages {
 
             fn try_from(map: Map) -> Result<Self> {
                 check_type(&map, stringify!($view), &[MapType::$map_type])?;
-                check_layout::<V>(&map, "value", map.spec().value_size)?;
+                check_value::<V>(&map)?;
                 Ok(Self { map, value: PhantomData })
             }
         }

@@ -1,6 +1,6 @@
 //! What keys and values of a map are, as its BTF says.
 
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
 use bpfld_btf::{Btf, InputError, RenderError, Style, TypeId};
 
@@ -111,11 +111,10 @@ impl MapTypes {
         self.btf.encode(self.value.unwrap_or(TypeId::VOID), text, None)
     }
 
-    /// The C declarations that keys and values are made of: `key …; value …`.
+    /// The types of keys and values as C spells them: `struct key to u64`.
     #[must_use]
     pub fn declaration(&self) -> String {
-        let spell =
-            |ty: Option<TypeId>| ty.map_or_else(|| "bytes".to_owned(), |ty| Named(&self.btf, ty).to_string());
+        let spell = |ty: Option<TypeId>| ty.map_or_else(|| "bytes".to_owned(), |ty| self.btf.type_name(ty));
         format!("{} to {}", spell(self.key), spell(self.value))
     }
 
@@ -124,20 +123,5 @@ impl MapTypes {
         self.btf
             .render(ty.unwrap_or(TypeId::VOID), bytes, style, &mut text)?;
         Ok(text)
-    }
-}
-
-/// A type by its name, or by its kind where it has none.
-struct Named<'a>(&'a Btf, TypeId);
-
-impl fmt::Display for Named<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Ok(ty) = self.0.ty(self.1) else {
-            return f.write_str("?");
-        };
-        match ty.name() {
-            Ok(name) if !name.is_empty() => write!(f, "{} {name}", ty.kind()),
-            _ => write!(f, "{}", ty.kind()),
-        }
     }
 }

@@ -3,7 +3,7 @@
 use bpfld_sys::MapType;
 
 use super::{Map, PerCpuValues, Plain};
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, Result};
 
 /// Fails unless the map is of a type that a view takes.
 pub(super) fn check_type(map: &Map, view: &'static str, accepted: &[MapType]) -> Result<()> {
@@ -17,24 +17,6 @@ pub(super) fn check_type(map: &Map, view: &'static str, accepted: &[MapType]) ->
         accepted.join(" or ")
     );
     Err(Error::invalid(map.subject(), message))
-}
-
-/// Fails unless keys or values have the size of a Rust type.
-pub(super) fn check_layout<T>(map: &Map, part: &'static str, expected: u32) -> Result<()> {
-    let (expected, given) = (expected as usize, size_of::<T>());
-    if expected == given {
-        return Ok(());
-    }
-    let rust_type = std::any::type_name::<T>();
-    Err(Error::new(
-        map.subject(),
-        ErrorKind::Layout {
-            part,
-            expected,
-            rust_type,
-            given,
-        },
-    ))
 }
 
 /// Views that hold nothing but the handle: the type, and the ways from a handle to it and back.

@@ -1,11 +1,10 @@
-//! What gobpfld can do, line by line of its list of programs (PRG) and pins (PIN); the numbers are those of the list. PRG-06
-//! and PRG-07 stand with what is attached without links, the lines about objects (ELF) with the tests of those.
+//! Programs (PRG). PRG-06 and PRG-07 stand with what is attached without links.
 
-use std::{fs, net::UdpSocket, os::unix::fs::PermissionsExt, path::Path, time::Duration};
+use std::{net::UdpSocket, time::Duration};
 
 use bpfld::{
-    AttachType, Errno, Interface, Loader, LogLevel, Map, MapType, Object, Program, ProgramKind, ProgramType,
-    SocketFilter, Tracepoint, Uprobe, Xdp, XdpMode, XdpReplace, remove_pin,
+    AttachType, Errno, Interface, Loader, LogLevel, Object, Program, ProgramKind, ProgramType, SocketFilter,
+    Tracepoint, Uprobe, Xdp, XdpMode, XdpReplace, remove_pin,
 };
 use bpfld_tests::{Need, fixture, require, sandbox};
 
@@ -311,78 +310,4 @@ fn prg_14_and_15_programs_of_the_system() {
         let (decoded, rest) = bpfld_insn::slots_from_bytes(&slots, bpfld_insn::Endian::NATIVE);
         assert!(decoded.len() >= 5 && rest.is_empty());
     }
-}
-
-#[test]
-fn pin_a_directories_are_made_and_can_be_entered() {
-    require!(Need::Root);
-    sandbox(|room| {
-        let map = Map::builder(MapType::ARRAY, "numbers")
-            .key_size(4)
-            .value_size(8)
-            .max_entries(1);
-        let map = map.create().unwrap();
-        let path = room.bpffs().join("a/b/c");
-        map.pin(&path).unwrap();
-        for directory in ["a", "a/b"] {
-            let metadata = fs::metadata(room.bpffs().join(directory)).unwrap();
-            assert_eq!(metadata.permissions().mode() & 0o777, 0o755);
-        }
-        let error = map.pin(room.bpffs().join("a/name.with.dots")).unwrap_err();
-        assert!(error.hint().is_some_and(|hint| hint.contains("dot")), "{error}");
-        // Where no BPF file system is, nothing stays behind.
-        let elsewhere = std::env::temp_dir().join(format!("bpfld-acceptance-{}", std::process::id()));
-        let error = map.pin(elsewhere.join("map")).unwrap_err();
-        assert!(
-            error.hint().is_some_and(|hint| hint.contains("BPF file system")),
-            "{error}"
-        );
-        assert!(!elsewhere.exists());
-    });
-}
-
-#[test]
-fn pin_b_directories_that_are_empty_go_with_the_pin() {
-    require!(Need::Root);
-    sandbox(|room| {
-        let map = Map::builder(MapType::ARRAY, "numbers")
-            .key_size(4)
-            .value_size(8)
-            .max_entries(1);
-        let map = map.create().unwrap();
-        let (one, two) = (room.bpffs().join("a/b/c/one"), room.bpffs().join("a/two"));
-        map.pin(&one).unwrap();
-        map.pin(&two).unwrap();
-        remove_pin(&one).unwrap();
-        assert!(!room.bpffs().join("a/b").exists() && two.exists());
-        remove_pin(&two).unwrap();
-        assert!(!room.bpffs().join("a").exists() && room.bpffs().exists());
-        remove_pin(&two).unwrap_err();
-        remove_pin(Path::new("/no/such/pin")).unwrap_err();
-    });
-}
-
-#[test]
-fn pin_c_a_pinned_map_of_another_form_is_refused() {
-    require!(Need::Root);
-    sandbox(|room| {
-        let map = Map::builder(MapType::ARRAY, "numbers")
-            .key_size(4)
-            .value_size(8)
-            .max_entries(1);
-        let map = map.create().unwrap();
-        let path = room.bpffs().join("numbers");
-        map.pin(&path).unwrap();
-        let object = Object::open(fixture("maps")).unwrap();
-        let name = object.maps()[0].name.to_string();
-        let mut loader = Loader::new();
-        loader.map(&*name).pin(&path);
-        let error = loader.load(&object).unwrap_err();
-        // The map that is there is another one: each difference has a name.
-        assert!(error.to_string().contains(&name), "{error}");
-        assert_eq!(
-            Map::open_pinned(&path).unwrap().info().unwrap().id(),
-            map.info().unwrap().id()
-        );
-    });
 }
