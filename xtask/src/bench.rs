@@ -11,6 +11,7 @@ use bpfld_btf::{Btf, Kind};
 use crate::shell;
 
 mod btf;
+mod machine;
 mod maps;
 
 /// What libbpf's build wants.
@@ -96,7 +97,7 @@ const CASES: [Case; 8] = [
 ];
 
 /// The implementations and what the table calls them.
-const COLUMNS: [(&str, &str); 9] = [
+const COLUMNS: [(&str, &str); 13] = [
     ("bpfld", "bpfld"),
     ("bpfld-2", "bpfld, 2 threads"),
     ("libbpf", "libbpf"),
@@ -104,6 +105,10 @@ const COLUMNS: [(&str, &str); 9] = [
     ("btf", "the `btf` crate"),
     ("raw", "bare system call"),
     ("rbpf", "rbpf"),
+    ("rbpf-jit", "rbpf, compiled, unchecked"),
+    ("sbpf", "solana-sbpf"),
+    ("sbpf-jit", "solana-sbpf, compiled"),
+    ("kernel", "the kernel's test run"),
     ("copy", "bare copy of 8 bytes each"),
     ("memory", "plain memory"),
 ];
@@ -124,6 +129,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         .iter()
         .chain(&btf::CASES)
         .chain(&maps::CASES)
+        .chain(&machine::CASES)
         .filter(|case| args.only.is_empty() || args.only.iter().any(|only| only == case.name))
     {
         println!("{}: {}", case.name, case.question);

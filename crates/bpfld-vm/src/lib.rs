@@ -43,6 +43,7 @@ mod address;
 mod code;
 mod context;
 mod coverage;
+mod debugger;
 mod exec;
 mod fault;
 mod helper;
@@ -66,6 +67,7 @@ pub use crate::{
     code::{CodeError, CodeProblem},
     context::{Arguments, Bytes, Context, Registers, Skb, Xdp},
     coverage::Coverage,
+    debugger::{Breakpoint, Debugger, Points, Reason, Resume, Watchpoint},
     fault::{Access, AccessFault, Fault, FaultKind, Place, Problem, Report, SourceRef, Trap},
     helper::Call,
     map::{Event, MapSpec, RingQuery},

@@ -1,9 +1,16 @@
 //! Watching a program run, instruction by instruction.
 
+use alloc::vec::Vec;
+
 use bpfld_insn::Insn;
 
-use crate::fault::Place;
+use crate::address::{GuestAddr, RegionId};
+use crate::fault::{Place, Trap};
+use crate::image::Image;
+use crate::map::MapSpec;
+use crate::memory::STACK_BYTES;
 use crate::program::Code;
+use crate::state::{Frame, State};
 
 /// Whether to go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +42,8 @@ pub struct Observed<'a> {
     pub(crate) slot: u32,
     pub(crate) registers: &'a [u64; 11],
     pub(crate) depth: usize,
-    pub(crate) left: i64,
+    pub(crate) state: &'a State,
+    pub(crate) image: &'a Image,
 }
 
 impl Observed<'_> {
@@ -55,6 +63,12 @@ impl Observed<'_> {
     #[must_use]
     pub fn insn(&self) -> Option<Insn> {
         self.code.insn(self.slot)
+    }
+
+    /// The instruction at another slot of the program, if one begins there.
+    #[must_use]
+    pub fn insn_at(&self, slot: u32) -> Option<Insn> {
+        self.code.begins(slot).then(|| self.code.insn(slot)).flatten()
     }
 
     /// The registers r0 to r10 before it.
@@ -78,6 +92,80 @@ impl Observed<'_> {
     /// How many slots the run may still take, as of the last call.
     #[must_use]
     pub fn budget_left(&self) -> u64 {
-        self.left.max(0) as u64
+        self.state.left.max(0) as u64
+    }
+
+    /// Whether the object tells the lines of this program.
+    #[must_use]
+    pub fn has_lines(&self) -> bool {
+        !self.code.lines.is_empty()
+    }
+
+    /// The function that begins with this instruction.
+    #[must_use]
+    pub fn function_begun(&self) -> Option<&str> {
+        let mut functions = self.code.functions.iter();
+        match functions.find(|(start, _)| *start == self.slot) {
+            Some((_, name)) => Some(name),
+            None if self.slot == 0 => Some(&self.code.name),
+            None => None,
+        }
+    }
+
+    /// The calls that led here, the innermost first.
+    #[must_use]
+    pub fn callers(&self) -> Vec<Place> {
+        let frames = self.state.frames.get(1..self.state.depth).unwrap_or_default();
+        let place = |frame: &Frame| {
+            let code = self.image.programs.get(frame.program)?;
+            Some(code.place(frame.pc.saturating_sub(1) as u32))
+        };
+        frames.iter().rev().filter_map(place).collect()
+    }
+
+    /// Bytes of guest memory.
+    ///
+    /// # Errors
+    ///
+    /// The program could not read them either.
+    pub fn read_memory(&self, address: GuestAddr, len: usize) -> Result<&[u8], Trap> {
+        self.state.memory.slice(address.0, len)
+    }
+
+    /// What the program has written to the stack of the current function: how far below the frame pointer, and the bytes, in
+    /// pieces of up to 8.
+    #[must_use]
+    pub fn stack(&self) -> Vec<(usize, &[u8])> {
+        let depth = self.depth.saturating_sub(1);
+        let id = RegionId(RegionId::STACK.0 + depth as u32);
+        let Some(region) = self.state.memory.region(id) else {
+            return Vec::new();
+        };
+        let is_written = |at: usize| region.first_unwritten(at..at + 8).is_none();
+        let places = (0..STACK_BYTES).step_by(8).filter(|at| is_written(*at));
+        places
+            .filter_map(|at| Some((STACK_BYTES - at, region.bytes.get(at..at + 8)?)))
+            .collect()
+    }
+
+    /// What all maps are made as, by number.
+    pub fn maps(&self) -> impl Iterator<Item = &MapSpec> {
+        self.state.maps.iter().map(|map| &map.spec)
+    }
+
+    /// The keys of a map with their values, one for each CPU that has its own; as bytes.
+    #[must_use]
+    pub fn map_entries(&self, name: &str) -> Vec<(Vec<u8>, Vec<Vec<u8>>)> {
+        let Some(map) = self.state.maps.iter().find(|map| map.spec.name == name) else {
+            return Vec::new();
+        };
+        let values = |key: &[u8]| {
+            let place = map.peek(key, self.image.endian)?;
+            let copies = (0..map.copies).filter_map(|cpu| map.value(&self.state.memory, place, cpu));
+            Some(copies.map(<[u8]>::to_vec).collect())
+        };
+        let keys = map.keys(self.image.endian).into_iter();
+        keys.filter_map(|key| Some((key.to_vec(), values(&key)?)))
+            .collect()
     }
 }

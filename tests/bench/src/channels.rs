@@ -33,7 +33,9 @@ pub(crate) struct Seen {
 impl Seen {
     #[inline]
     pub(crate) fn record(&mut self, record: &[u8]) {
-        let number = record.first_chunk().map_or(u64::MAX, |bytes| u64::from_ne_bytes(*bytes));
+        let number = record
+            .first_chunk()
+            .map_or(u64::MAX, |bytes| u64::from_ne_bytes(*bytes));
         self.wrong += u64::from(number != self.next);
         self.next += 1;
     }
@@ -85,8 +87,9 @@ impl Producer {
 }
 
 fn ring(implementation: &str, size: u32) -> Result<()> {
-    let producer = Producer::new(&format!(
-        r#"
+    let producer = Producer::new(
+        &format!(
+            r#"
         .license "GPL"
         .map channel ringbuf max_entries={BYTES}
         .bss
@@ -108,7 +111,9 @@ fill:   r1 = channel ll
 full:   r0 = 0
         exit
         "#
-    ), size + 8)?;
+        ),
+        size + 8,
+    )?;
     let fill = || producer.fill();
     let mut seen = Seen::default();
     match implementation {

@@ -46,6 +46,12 @@ fn code(object: &[u8]) -> Result<Vec<u8>> {
     }
     let end = decode(&slots).nth(COUNT).context("the object is too small")?.0;
     slots.truncate(end);
-    ensure!(decode(&slots).all(|(_, insn)| insn.is_ok()), "the object does not decode");
-    Ok(slots.iter().flat_map(|slot| slot.to_bytes(Endian::Little)).collect())
+    ensure!(
+        decode(&slots).all(|(_, insn)| insn.is_ok()),
+        "the object does not decode"
+    );
+    Ok(slots
+        .iter()
+        .flat_map(|slot| slot.to_bytes(Endian::Little))
+        .collect())
 }

@@ -14,6 +14,7 @@ mod btf;
 mod channels;
 mod elements;
 mod instructions;
+mod machine;
 mod ours;
 mod raw;
 mod theirs_aya;
@@ -77,6 +78,7 @@ fn main() -> Result<()> {
     if btf::run(case, implementation, rest)?
         || elements::run(case, implementation)?
         || channels::run(case, implementation)?
+        || machine::run(case, implementation)?
     {
         return Ok(());
     }

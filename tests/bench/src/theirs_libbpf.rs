@@ -4,10 +4,10 @@ use std::{ffi::CString, io, ptr};
 
 use anyhow::{Result, ensure};
 use libbpf_sys::{
-    __va_list_tag, bpf_object, bpf_object__close, bpf_object__load,
-    bpf_object__open_mem, btf, btf__add_btf, btf__dedup, btf__find_by_name_kind, btf__free,
-    btf__load_vmlinux_btf, btf__name_by_offset, btf__new, btf__new_empty, btf__type_by_id, btf__type_cnt,
-    btf_dump__dump_type, btf_dump__free, btf_dump__new, btf_member, btf_param, libbpf_set_print,
+    __va_list_tag, bpf_object, bpf_object__close, bpf_object__load, bpf_object__open_mem, btf, btf__add_btf,
+    btf__dedup, btf__find_by_name_kind, btf__free, btf__load_vmlinux_btf, btf__name_by_offset, btf__new,
+    btf__new_empty, btf__type_by_id, btf__type_cnt, btf_dump__dump_type, btf_dump__free, btf_dump__new,
+    btf_member, btf_param, libbpf_set_print,
 };
 
 mod maps;

@@ -4,18 +4,22 @@
 mod contents;
 mod input;
 mod kernel;
+mod pcap;
 mod vm;
+mod watch;
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use bpfld_object::Object;
 use serde::Serialize;
 
-use self::contents::{MapContents, Raw};
-use self::vm::Trace;
+use self::contents::MapContents;
+pub(super) use self::contents::{MapContents as Contents, Raw};
+pub(super) use self::input::{Takes, read};
 use super::inspect;
 use crate::bytes::{dump, hex};
 use crate::exit::{ExitStatus, Usage};
@@ -41,6 +45,15 @@ pub(crate) struct Args {
     /// Print every instruction with the registers that changed; in the userspace machine
     #[arg(long)]
     trace: bool,
+    /// Write which lines of the source were run how often, in the format of lcov; in the userspace machine
+    #[arg(long, value_name = "OUT")]
+    coverage: Option<PathBuf>,
+    /// Run it on each packet of a capture (pcap or pcapng) of Ethernet, one after the other; in the userspace machine
+    #[arg(long, value_name = "IN", conflicts_with_all = ["data", "repeat"])]
+    pcap: Option<PathBuf>,
+    /// Write the packets as it left them as a capture
+    #[arg(long, value_name = "OUT", requires = "pcap")]
+    pcap_out: Option<PathBuf>,
     /// How often to run it; the time is the average
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     repeat: u32,
@@ -65,7 +78,15 @@ struct Ran {
     duration: Duration,
     data: Vec<u8>,
     context: Vec<u8>,
+    /// What came of each packet of a capture.
+    packets: Vec<Verdict>,
     maps: Vec<Raw>,
+}
+
+/// What came of one packet of a capture.
+struct Verdict {
+    return_value: u32,
+    data: Vec<u8>,
 }
 
 /// What came of the run; its JSON form.
@@ -85,6 +106,9 @@ struct Report {
     data_out: String,
     /// The context afterwards, in hexadecimal.
     context_out: String,
+    /// For each packet of a capture, what the program returned.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    packets: Vec<u32>,
     maps: Vec<MapContents>,
 }
 
@@ -94,6 +118,10 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<ExitStatus> {
     let data = args.data.as_deref().map(input::read).transpose()?;
     check_name(&object, &args.program)?;
     let (on, ran) = choose(args, &object, data.as_deref(), output)?;
+    if let Some(path) = &args.pcap_out {
+        let packets = ran.packets.iter().map(|packet| &*packet.data);
+        pcap::write(path, packets).with_context(|| format!("cannot write {}", path.display()))?;
+    }
     let report = Report {
         version: 1,
         object: args.file.display().to_string(),
@@ -104,6 +132,7 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<ExitStatus> {
         repeat: args.repeat,
         data_out: hex(&ran.data),
         context_out: hex(&ran.context),
+        packets: ran.packets.iter().map(|packet| packet.return_value).collect(),
         maps: ran
             .maps
             .into_iter()
@@ -119,14 +148,16 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<ExitStatus> {
 
 /// Run it where it is to be run, or can be.
 fn choose(args: &Args, object: &Object, data: Option<&[u8]>, output: &mut Output) -> Result<(Engine, Ran)> {
-    let trace = if args.trace { Trace::On } else { Trace::Off };
-    if args.trace && (args.on == Some(Engine::Kernel) || args.output == Format::Json) {
-        let message = "--trace is for the userspace machine, and for text";
+    let needs_vm = args.trace || args.coverage.is_some() || args.pcap.is_some();
+    if needs_vm && args.on == Some(Engine::Kernel) {
+        let message = "--trace, --coverage and --pcap are for the userspace machine";
         return Err(Usage(message.to_owned()).into());
     }
-    let mut in_vm =
-        || vm::run(object, &args.program, data, args.repeat, trace, output).map(|ran| (Engine::Vm, ran));
-    if args.trace || args.on == Some(Engine::Vm) {
+    if args.trace && args.output == Format::Json {
+        return Err(Usage("--trace is for text".to_owned()).into());
+    }
+    let mut in_vm = || vm::run(args, object, data, output).map(|ran| (Engine::Vm, ran));
+    if needs_vm || args.on == Some(Engine::Vm) {
         return in_vm();
     }
     match kernel::run(object, &args.program, data, args.repeat) {
@@ -154,11 +185,15 @@ fn print(report: &Report, data: &[u8], context: &[u8], output: &mut Output) -> i
         return_value,
         duration_ns,
         repeat,
+        packets,
         maps,
         ..
     } = report;
     if *on == Engine::Vm {
         writeln!(output, "ran in        the userspace machine")?;
+    }
+    if !packets.is_empty() {
+        return print_packets(report, output);
     }
     writeln!(output, "return value  {return_value}")?;
     match repeat {
@@ -175,4 +210,18 @@ fn print(report: &Report, data: &[u8], context: &[u8], output: &mut Output) -> i
         }
     }
     maps.iter().try_for_each(|map| map.print(output))
+}
+
+/// What came of a capture: how often each value was returned.
+fn print_packets(report: &Report, output: &mut Output) -> io::Result<()> {
+    let mut counts = BTreeMap::new();
+    for value in &report.packets {
+        *counts.entry(value).or_insert(0u64) += 1;
+    }
+    writeln!(output, "packets       {}", report.packets.len())?;
+    writeln!(output, "time          {} ns on average", report.duration_ns)?;
+    for (value, count) in counts {
+        writeln!(output, "returned      {value}: {count} times")?;
+    }
+    report.maps.iter().try_for_each(|map| map.print(output))
 }

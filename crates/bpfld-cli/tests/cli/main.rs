@@ -6,6 +6,7 @@ mod asm;
 mod btf;
 mod check;
 mod core;
+mod debug;
 mod exit;
 mod features;
 mod inspect;

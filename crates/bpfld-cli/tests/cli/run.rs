@@ -116,3 +116,126 @@ fn a_trace_shows_instructions_and_registers() {
     ]);
     assert_eq!(run.status, 2);
 }
+
+#[test]
+fn coverage_tells_of_lines_that_ran_and_of_those_that_did_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("lcov.info");
+    let run = bpfld([
+        "run".as_ref(),
+        "--coverage".as_ref(),
+        out.as_os_str(),
+        "--data".as_ref(),
+        // one byte: too short to be rewritten
+        "00".as_ref(),
+        fixture("network").as_ref(),
+        "rewrite".as_ref(),
+    ]);
+    assert_eq!((run.status, &*run.stderr), (0, ""));
+    let lcov = std::fs::read_to_string(out).unwrap();
+    let counts: Vec<&str> = lcov.lines().filter(|line| line.starts_with("DA:")).collect();
+    assert!(lcov.starts_with("TN:\nSF:"), "{lcov}");
+    assert!(counts.iter().any(|line| line.ends_with(",1")), "{lcov}");
+    assert!(counts.iter().any(|line| line.ends_with(",0")), "{lcov}");
+    let run = bpfld([
+        "run",
+        "--coverage",
+        "x",
+        "--on",
+        "kernel",
+        &fixture("network"),
+        "rewrite",
+    ]);
+    assert_eq!(run.status, 2);
+}
+
+/// A capture in the old form, in either order of bytes.
+fn capture(packets: &[&[u8]], word: fn(u32) -> [u8; 4]) -> Vec<u8> {
+    let half = |low: u32, high: u32| match word(1)[0] {
+        1 => word(low | high << 16),
+        _ => word(low << 16 | high),
+    };
+    let mut out = [
+        word(0xa1b2_c3d4),
+        half(2, 4),
+        word(0),
+        word(0),
+        word(65535),
+        word(1),
+    ]
+    .concat();
+    for packet in packets {
+        let len = packet.len() as u32;
+        out.extend([word(7), word(8), word(len), word(len)].concat());
+        out.extend_from_slice(packet);
+    }
+    out
+}
+
+#[test]
+fn a_program_runs_on_each_packet_of_a_capture() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, out) = (folder.path().join("in.pcap"), folder.path().join("out.pcap"));
+    for word in [u32::to_le_bytes, u32::to_be_bytes] {
+        std::fs::write(&path, capture(&[&[1; 60], &[2; 70_000], &[3; 64]], word)).unwrap();
+        let run = bpfld([
+            "run".as_ref(),
+            "--pcap".as_ref(),
+            path.as_os_str(),
+            "--pcap-out".as_ref(),
+            out.as_os_str(),
+            "--output".as_ref(),
+            "json".as_ref(),
+            fixture("network").as_ref(),
+            "rewrite".as_ref(),
+        ]);
+        assert_eq!((run.status, &*run.stderr), (0, ""));
+        let [report] = &json_lines(&run.stdout)[..] else {
+            panic!("one line: {}", run.stdout)
+        };
+        assert_eq!(report["packets"], serde_json::json!([5, 5, 5]));
+        let written = std::fs::read(&out).unwrap();
+        let rewritten = |byte: u8, len: usize| {
+            let mut packet = vec![byte; len];
+            (packet[0], packet[1]) = (byte ^ 0xff, 0);
+            packet
+        };
+        let packets = [rewritten(1, 60), rewritten(2, 70_000), rewritten(3, 64)];
+        let mut at = 24;
+        for packet in packets {
+            at += 16;
+            assert_eq!(written[at..at + packet.len()], packet);
+            at += packet.len();
+        }
+        assert_eq!(at, written.len());
+    }
+    let text = bpfld([
+        "run".as_ref(),
+        "--pcap".as_ref(),
+        path.as_os_str(),
+        fixture("network").as_ref(),
+        "xdp_drop".as_ref(),
+    ]);
+    assert!(text.stdout.contains("packets       3"), "{}", text.stdout);
+    assert!(
+        text.stdout.contains("returned      1: 3 times"),
+        "{}",
+        text.stdout
+    );
+    // what is no capture, and what ends in the middle of a packet
+    for bytes in [b"no capture at all, but long enough for a head".to_vec(), {
+        let mut cut = capture(&[&[1; 60]], u32::to_le_bytes);
+        cut.truncate(60);
+        cut
+    }] {
+        std::fs::write(&path, bytes).unwrap();
+        let run = bpfld([
+            "run".as_ref(),
+            "--pcap".as_ref(),
+            path.as_os_str(),
+            fixture("network").as_ref(),
+            "xdp_drop".as_ref(),
+        ]);
+        assert_eq!(run.status, 3, "{}", run.stderr);
+    }
+}

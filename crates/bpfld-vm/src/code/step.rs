@@ -88,8 +88,8 @@ operations! { define! {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Step {
     pub(crate) what: Do,
-    pub(crate) dst: u8,
-    pub(crate) src: u8,
+    /// The first operand's register in the lower half, the second's in the upper.
+    pub(super) registers: u8,
     /// Displacement of an access, or the slot that a jump or call leads to.
     pub(crate) offset: i32,
     /// The constant, extended as the operation needs it.
@@ -102,11 +102,38 @@ impl Step {
     pub(crate) const fn new(what: Do) -> Self {
         Self {
             what,
-            dst: 0,
-            src: 0,
+            registers: 0,
             offset: 0,
             imm: 0,
         }
+    }
+
+    /// The same with this register as first operand.
+    pub(crate) const fn with_dst(self, register: u8) -> Self {
+        Self {
+            registers: self.registers & 0xf0 | register & 15,
+            ..self
+        }
+    }
+
+    /// The same with this register as second operand.
+    pub(crate) const fn with_src(self, register: u8) -> Self {
+        Self {
+            registers: self.registers & 15 | register << 4,
+            ..self
+        }
+    }
+
+    /// The register of the first operand: below 16, whatever it is.
+    #[inline(always)]
+    pub(crate) const fn dst(&self) -> usize {
+        (self.registers & 15) as usize
+    }
+
+    /// The register of the second operand.
+    #[inline(always)]
+    pub(crate) const fn src(&self) -> usize {
+        (self.registers >> 4) as usize
     }
 
     /// The slot that a jump or call leads to.

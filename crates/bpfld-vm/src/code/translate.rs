@@ -117,10 +117,7 @@ fn step(at: usize, insn: Insn, names: &impl Names) -> Result<Step, CodeProblem> 
             .ok_or(CodeProblem::Target { slot })
     };
     let made = |what| Step::new(what);
-    let to = |what, dst: Reg| Step {
-        dst: dst.number(),
-        ..made(what)
-    };
+    let to = |what, dst: Reg| made(what).with_dst(dst.number());
     let writes = match insn {
         Insn::Alu { dst, .. }
         | Insn::Neg { dst, .. }
@@ -155,14 +152,10 @@ fn step(at: usize, insn: Insn, names: &impl Names) -> Result<Step, CodeProblem> 
             size,
             dst,
             src,
-        } => Step {
-            src: src.number(),
-            ..to(move_extended(width, size), dst)
-        },
+        } => to(move_extended(width, size), dst).with_src(src.number()),
         Insn::CastAddrSpace {
             dst, src, to: space, ..
         } => Step {
-            src: src.number(),
             imm: names.arena(),
             ..to(
                 match space {
@@ -171,6 +164,7 @@ fn step(at: usize, insn: Insn, names: &impl Names) -> Result<Step, CodeProblem> 
                 },
                 dst,
             )
+            .with_src(src.number())
         },
         Insn::PercpuAddr { .. } => made(Do::Invalid),
         Insn::LoadImm64 { dst, value } => Step {
@@ -192,13 +186,13 @@ fn step(at: usize, insn: Insn, names: &impl Names) -> Result<Step, CodeProblem> 
         },
         Insn::LoadInd { size, index, offset } => Step {
             offset,
-            src: index.number(),
             ..made(match size {
                 Size::B => Do::LoadInd8,
                 Size::H => Do::LoadInd16,
                 Size::W => Do::LoadInd32,
                 Size::Dw => Do::Invalid,
             })
+            .with_src(index.number())
         },
         // one thread of execution: there is nothing to be ordered against
         Insn::Load {
@@ -213,7 +207,6 @@ fn step(at: usize, insn: Insn, names: &impl Names) -> Result<Step, CodeProblem> 
             base,
             offset,
         } => Step {
-            src: base.number(),
             offset: offset.into(),
             ..to(
                 match size {
@@ -224,6 +217,7 @@ fn step(at: usize, insn: Insn, names: &impl Names) -> Result<Step, CodeProblem> 
                 },
                 dst,
             )
+            .with_src(base.number())
         },
         Insn::LoadSx {
             size,
@@ -231,7 +225,6 @@ fn step(at: usize, insn: Insn, names: &impl Names) -> Result<Step, CodeProblem> 
             base,
             offset,
         } => Step {
-            src: base.number(),
             offset: offset.into(),
             ..to(
                 match size {
@@ -242,6 +235,7 @@ fn step(at: usize, insn: Insn, names: &impl Names) -> Result<Step, CodeProblem> 
                 },
                 dst,
             )
+            .with_src(base.number())
         },
         Insn::Store {
             size,
@@ -262,7 +256,6 @@ fn step(at: usize, insn: Insn, names: &impl Names) -> Result<Step, CodeProblem> 
             offset,
             src,
         } => Step {
-            src: src.number(),
             offset: offset.into(),
             imm: op.code() as u64,
             ..to(
@@ -272,6 +265,7 @@ fn step(at: usize, insn: Insn, names: &impl Names) -> Result<Step, CodeProblem> 
                 },
                 base,
             )
+            .with_src(src.number())
         },
         Insn::SpeculationBarrier => made(Do::Nothing),
         Insn::Jump { offset } => Step {
@@ -320,10 +314,7 @@ fn step(at: usize, insn: Insn, names: &impl Names) -> Result<Step, CodeProblem> 
 /// The second operand, extended to 64 bits.
 fn with(step: Step, src: Operand) -> Step {
     match src {
-        Operand::Reg(reg) => Step {
-            src: reg.number(),
-            ..step
-        },
+        Operand::Reg(reg) => step.with_src(reg.number()),
         Operand::Imm(imm) => Step {
             imm: i64::from(imm) as u64,
             ..step
@@ -343,9 +334,8 @@ fn store(size: Size, base: Reg, offset: i16, src: Operand) -> Step {
         (Size::Dw, Operand::Reg(_)) => Do::StoreReg64,
     };
     let step = Step {
-        dst: base.number(),
         offset: offset.into(),
-        ..Step::new(what)
+        ..Step::new(what).with_dst(base.number())
     };
     with(step, src)
 }

@@ -14,9 +14,8 @@ impl Run<'_> {
         step: Step,
         regs: &mut [u64; 16],
     ) -> Result<(), Trap> {
-        let reg = |number: u8| (number & 15) as usize;
-        let address = regs[reg(step.dst)].wrapping_add(i64::from(step.offset) as u64);
-        let operand = regs[reg(step.src)];
+        let address = regs[step.dst()].wrapping_add(i64::from(step.offset) as u64);
+        let operand = regs[step.src()];
         let op = AtomicOp::ALL.iter().find(|op| op.code() as u64 == step.imm);
         let Some(&op) = op else {
             return Err(FaultKind::Instruction.into());
@@ -41,7 +40,7 @@ impl Run<'_> {
         }
         match op {
             AtomicOp::CmpXchg => regs[0] = old,
-            _ if op.fetches() => regs[reg(step.src)] = old,
+            _ if op.fetches() => regs[step.src()] = old,
             _ => {}
         }
         Ok(())

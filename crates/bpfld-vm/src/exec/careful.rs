@@ -45,7 +45,8 @@ impl Run<'_> {
             slot: slot as u32,
             registers,
             depth: self.state.depth,
-            left: self.state.left,
+            state: self.state,
+            image: self.image,
         })
     }
 }

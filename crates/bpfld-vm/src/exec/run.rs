@@ -42,32 +42,32 @@ macro_rules! dispatch {
         match $what {
             $(
                 Do::$ai64 => {
-                    let dst = $regs[($step.dst & 15) as usize];
-                    $regs[($step.dst & 15) as usize] = ($a64)(dst, $step.imm);
+                    let dst = $regs[$step.dst()];
+                    $regs[$step.dst()] = ($a64)(dst, $step.imm);
                 }
                 Do::$ar64 => {
-                    let dst = $regs[($step.dst & 15) as usize];
-                    $regs[($step.dst & 15) as usize] = ($a64)(dst, $regs[($step.src & 15) as usize]);
+                    let dst = $regs[$step.dst()];
+                    $regs[$step.dst()] = ($a64)(dst, $regs[$step.src()]);
                 }
                 Do::$ai32 => {
-                    let dst = $regs[($step.dst & 15) as usize] as u32;
-                    $regs[($step.dst & 15) as usize] = u64::from(($a32)(dst, $step.imm as u32));
+                    let dst = $regs[$step.dst()] as u32;
+                    $regs[$step.dst()] = u64::from(($a32)(dst, $step.imm as u32));
                 }
                 Do::$ar32 => {
-                    let dst = $regs[($step.dst & 15) as usize] as u32;
-                    let src = $regs[($step.src & 15) as usize] as u32;
-                    $regs[($step.dst & 15) as usize] = u64::from(($a32)(dst, src));
+                    let dst = $regs[$step.dst()] as u32;
+                    let src = $regs[$step.src()] as u32;
+                    $regs[$step.dst()] = u64::from(($a32)(dst, src));
                 }
             )*
             $(
-                Do::$ji64 => if ($j64)($regs[($step.dst & 15) as usize], $step.imm) { $jump!($step.target()) }
-                Do::$jr64 => if ($j64)($regs[($step.dst & 15) as usize], $regs[($step.src & 15) as usize]) {
+                Do::$ji64 => if ($j64)($regs[$step.dst()], $step.imm) { $jump!($step.target()) }
+                Do::$jr64 => if ($j64)($regs[$step.dst()], $regs[$step.src()]) {
                     $jump!($step.target())
                 }
-                Do::$ji32 => if ($j32)($regs[($step.dst & 15) as usize] as u32, $step.imm as u32) {
+                Do::$ji32 => if ($j32)($regs[$step.dst()] as u32, $step.imm as u32) {
                     $jump!($step.target())
                 }
-                Do::$jr32 => if ($j32)($regs[($step.dst & 15) as usize] as u32, $regs[($step.src & 15) as usize] as u32) {
+                Do::$jr32 => if ($j32)($regs[$step.dst()] as u32, $regs[$step.src()] as u32) {
                     $jump!($step.target())
                 }
             )*
@@ -147,12 +147,12 @@ impl Run<'_> {
         }
         macro_rules! dst {
             ($step:ident) => {
-                regs[($step.dst & 15) as usize]
+                regs[$step.dst()]
             };
         }
         macro_rules! src {
             ($step:ident) => {
-                regs[($step.src & 15) as usize]
+                regs[$step.src()]
             };
         }
         macro_rules! load {
@@ -249,7 +249,8 @@ impl Run<'_> {
         }
 
         loop {
-            let Some(&step) = steps.get(pc) else {
+            // by reference: copied, its parts would be read from where it was just written, which takes time
+            let Some(step) = steps.get(pc) else {
                 let target = pc as i64;
                 pc = pc.wrapping_add(1);
                 stop!(FaultKind::Jump { target }.into())
@@ -308,8 +309,8 @@ impl Run<'_> {
                 Do::StoreReg16 => store!(step, 2, src!(step)),
                 Do::StoreReg32 => store!(step, 4, src!(step)),
                 Do::StoreReg64 => store!(step, 8, src!(step)),
-                Do::Atomic32 => attempt!(self.atomic::<4, BIG>(step, &mut regs)),
-                Do::Atomic64 => attempt!(self.atomic::<8, BIG>(step, &mut regs)),
+                Do::Atomic32 => attempt!(self.atomic::<4, BIG>(*step, &mut regs)),
+                Do::Atomic64 => attempt!(self.atomic::<8, BIG>(*step, &mut regs)),
                 Do::Nothing => {}
                 Do::Jump => jump!(step.target()),
                 Do::JumpIndirect => match code_at(dst!(step)) {

@@ -66,6 +66,15 @@ impl Map {
         }
     }
 
+    /// The place of the value of exactly this key, which does not count as use of it.
+    pub(crate) fn peek(&self, key: &[u8], endian: Endian) -> Option<u32> {
+        match &self.contents {
+            Contents::Array => Some(number(key, endian)).filter(|index| *index < self.spec.max_entries),
+            Contents::Hash(hash) => hash.peek(key),
+            _ => None,
+        }
+    }
+
     pub(crate) fn is_trie(&self) -> bool {
         self.spec.map_type == MapType::LPM_TRIE
     }

@@ -49,7 +49,7 @@ impl Memory {
         if offset < region.start || offset + N > region.read_end || offset & self.alignment & (N - 1) != 0 {
             return None;
         }
-        let bytes = region.bytes.get(offset..offset + N)?.first_chunk::<N>()?;
+        let bytes = region.bytes.get(offset..)?.first_chunk::<N>()?;
         if !region.is_written::<N>(offset) {
             return None;
         }
@@ -67,10 +67,11 @@ impl Memory {
         if offset < region.start || offset + N > region.write_end || offset & self.alignment & (N - 1) != 0 {
             return false;
         }
-        let Some(place) = region.bytes.get_mut(offset..offset + N) else {
+        let place = region.bytes.get_mut(offset..);
+        let Some(place) = place.and_then(|rest| rest.first_chunk_mut::<N>()) else {
             return false;
         };
-        place.copy_from_slice(&bytes_of::<N, BIG>(value));
+        *place = bytes_of::<N, BIG>(value);
         region.mark_written::<N>(offset);
         true
     }

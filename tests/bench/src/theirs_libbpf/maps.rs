@@ -24,7 +24,11 @@ pub(crate) fn get(map: impl AsFd, key: u32) -> Result<u64> {
     let mut value = 0u64;
     // SAFETY: key and value have the sizes that the map was made with.
     let result = unsafe {
-        bpf_map_lookup_elem(map.as_fd().as_raw_fd(), (&raw const key).cast(), (&raw mut value).cast())
+        bpf_map_lookup_elem(
+            map.as_fd().as_raw_fd(),
+            (&raw const key).cast(),
+            (&raw mut value).cast(),
+        )
     };
     done(result)?;
     Ok(value)
@@ -34,7 +38,12 @@ pub(crate) fn get(map: impl AsFd, key: u32) -> Result<u64> {
 pub(crate) fn set(map: impl AsFd, key: u32, value: u64) -> Result<()> {
     // SAFETY: key and value have the sizes that the map was made with.
     done(unsafe {
-        bpf_map_update_elem(map.as_fd().as_raw_fd(), (&raw const key).cast(), (&raw const value).cast(), 0)
+        bpf_map_update_elem(
+            map.as_fd().as_raw_fd(),
+            (&raw const key).cast(),
+            (&raw const value).cast(),
+            0,
+        )
     })
 }
 

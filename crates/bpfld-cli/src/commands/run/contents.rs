@@ -15,7 +15,7 @@ use crate::values::{Shown, shorten, show};
 pub(super) const MOST: usize = 1000;
 
 /// What is in a map, as bytes: as the kernel or the userspace machine has it.
-pub(super) struct Raw {
+pub(in super::super) struct Raw {
     pub(super) name: String,
     pub(super) map_type: MapType,
     pub(super) max_entries: u32,
@@ -26,11 +26,11 @@ pub(super) struct Raw {
 }
 
 /// A key with its values.
-pub(super) type Element = (Vec<u8>, Vec<Vec<u8>>);
+pub(in super::super) type Element = (Vec<u8>, Vec<Vec<u8>>);
 
 impl Raw {
     /// Takes elements until there are enough, leaving out those of arrays that are zero.
-    pub(super) fn collect<E: ToString>(
+    pub(in super::super) fn collect<E: ToString>(
         name: &str,
         map_type: MapType,
         max_entries: u32,
@@ -65,7 +65,7 @@ impl Raw {
 
 /// A map and its elements.
 #[derive(Serialize)]
-pub(super) struct MapContents {
+pub(in super::super) struct MapContents {
     name: String,
     #[serde(rename = "type")]
     map_type: String,
@@ -89,7 +89,7 @@ struct Entry {
 }
 
 impl MapContents {
-    pub(super) fn new(object: &Object, raw: Raw) -> MapContents {
+    pub(in super::super) fn new(object: &Object, raw: Raw) -> MapContents {
         let Raw {
             name,
             map_type,
@@ -178,7 +178,7 @@ impl MapContents {
         }
     }
 
-    pub(super) fn print(&self, output: &mut Output) -> io::Result<()> {
+    pub(in super::super) fn print(&self, output: &mut Output) -> io::Result<()> {
         let MapContents {
             name,
             map_type,

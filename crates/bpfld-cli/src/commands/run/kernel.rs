@@ -21,6 +21,7 @@ pub(super) fn run(object: &Object, program: &str, data: Option<&[u8]>, repeat: u
         duration,
         data,
         context,
+        packets: Vec::new(),
         maps: loaded.maps().map(raw).collect(),
     })
 }
