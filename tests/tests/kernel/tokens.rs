@@ -115,7 +115,8 @@ fn inside() {
 
     // SAFETY: the name ends with a zero.
     let context = owned(unsafe { libc::syscall(libc::SYS_fsopen, c"bpf".as_ptr(), 1) }).unwrap();
-    writeln!(std::io::stdout(), "{READY}{}", context.as_raw_fd()).unwrap();
+    let mut output = std::io::stdout();
+    writeln!(output, "{READY}{}", context.as_raw_fd()).unwrap();
     std::io::stdin().read_line(&mut String::new()).unwrap();
     // SAFETY: numbers only.
     let place = owned(unsafe { libc::syscall(libc::SYS_fsmount, context.as_raw_fd(), 1, 0) }).unwrap();
