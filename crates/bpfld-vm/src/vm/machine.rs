@@ -291,6 +291,24 @@ impl Vm {
         }
     }
 
+    /// The number by which programs that are added call a kernel function of this name, whether it is there or not.
+    ///
+    /// ```
+    /// use bpfld_insn::{Endian, assemble};
+    /// use bpfld_vm::{ProgramType, Vm};
+    ///
+    /// let mut vm = Vm::builder().empty(Endian::Little);
+    /// let throw = vm.kfunc_number("bpf_throw");
+    /// let code = assemble(&format!("r1 = 7\n call kfunc#{throw}\n exit")).unwrap();
+    /// let mut program = vm.add_program("throws", ProgramType::XDP, code.slots()).unwrap();
+    /// assert_eq!(program.run_on(&mut ()), Ok(7));
+    /// ```
+    pub fn kfunc_number(&mut self, name: &str) -> usize {
+        let number = self.image.kfunc_number(name);
+        self.link_kfuncs();
+        number
+    }
+
     /// The world around, to be read.
     #[must_use]
     pub fn scenario(&self) -> &Scenario {
