@@ -5,7 +5,7 @@ use alloc::boxed::Box;
 use bpfld_insn::Endian;
 use bpfld_sys::plain::SkBuff;
 
-use super::{SkbFields, XdpFields};
+use super::{SkbFields, StructureFields, Sysctl, XdpFields};
 use crate::address::RegionId;
 use crate::memory::Memory;
 
@@ -16,6 +16,7 @@ pub(crate) enum Fields {
     None,
     Xdp(XdpFields),
     Skb(Box<SkbFields>),
+    Structure(Box<StructureFields>),
 }
 
 /// Where the headers of a packet begin, in the bytes of its region.
@@ -48,6 +49,7 @@ impl Fields {
             Self::None => None,
             Self::Xdp(fields) => fields.load(memory, offset, size),
             Self::Skb(fields) => fields.load(memory, offset, size, endian),
+            Self::Structure(fields) => fields.load(memory, offset, size, endian),
         }
     }
 
@@ -58,6 +60,7 @@ impl Fields {
             .filter(|offset| offset.is_multiple_of(size))?;
         match self {
             Self::Skb(fields) => fields.load_socket(offset, size, endian),
+            Self::Structure(fields) => fields.load_socket(offset, size),
             Self::None | Self::Xdp(_) => None,
         }
     }
@@ -73,6 +76,7 @@ impl Fields {
         match self {
             Self::None | Self::Xdp(_) => false,
             Self::Skb(fields) => fields.store(offset, size, value, endian),
+            Self::Structure(fields) => fields.store(offset, size, value, endian),
         }
     }
 
@@ -88,7 +92,9 @@ impl Fields {
     pub(crate) fn packet_start(&self, memory: &Memory) -> usize {
         match self {
             Self::Xdp(fields) => fields.data,
-            Self::None | Self::Skb(_) => memory.region(RegionId::PACKET).map_or(0, |region| region.start),
+            Self::None | Self::Skb(_) | Self::Structure(_) => {
+                memory.region(RegionId::PACKET).map_or(0, |region| region.start)
+            }
         }
     }
 
@@ -115,7 +121,15 @@ impl Fields {
         match self {
             Self::Xdp(fields) => fields.ingress_ifindex,
             Self::Skb(fields) => fields.values.ifindex,
-            Self::None => 0,
+            Self::None | Self::Structure(_) => 0,
+        }
+    }
+
+    /// The setting that a program watches over.
+    pub(crate) fn sysctl_mut(&mut self) -> Option<&mut Sysctl> {
+        match self {
+            Self::Structure(fields) => Some(&mut fields.sysctl),
+            _ => None,
         }
     }
 

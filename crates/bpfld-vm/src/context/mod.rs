@@ -1,18 +1,22 @@
 //! Contexts: what programs get as their argument.
 
 mod fields;
+mod layout;
 mod plain;
 mod registers;
 mod skb;
+mod structure;
 mod xdp;
 
 pub use plain::{Arguments, Bytes};
 pub use registers::Registers;
 pub use skb::Skb;
+pub use structure::{NoField, Structure};
 pub use xdp::Xdp;
 
 pub(crate) use fields::{Fields, Headers};
 pub(crate) use skb::SkbFields;
+pub(crate) use structure::{StructureFields, Sysctl};
 pub(crate) use xdp::XdpFields;
 
 pub(crate) mod sealed {
@@ -28,7 +32,8 @@ pub(crate) mod sealed {
     }
 }
 
-/// What a program can be run on: [`Xdp`], [`Skb`], [`Arguments`], [`Registers`], [`Bytes`], or nothing: `()`.
+/// What a program can be run on: [`Xdp`], [`Skb`], [`Arguments`], [`Registers`], [`Structure`], [`Bytes`], or nothing:
+/// `()`.
 ///
 /// Contexts are lent to the machine for a run; afterwards they hold what the program left in them.
 pub trait Context: sealed::Sealed {}

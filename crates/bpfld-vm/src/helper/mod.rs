@@ -21,6 +21,7 @@ mod skb;
 mod socket;
 mod storage;
 mod strings;
+mod sysctl;
 mod table;
 mod task;
 mod throw;

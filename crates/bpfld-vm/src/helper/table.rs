@@ -5,7 +5,7 @@ use bpfld_insn::Helper;
 use super::call::Call;
 use super::{
     arena, checksum, cycle, dynptr, iter, lock, maps, objects, output, print, probe, redirect, ringbuf, room,
-    route, skb, socket, storage, strings, task, throw, time, timers, tunnel, userring, xdp,
+    route, skb, socket, storage, strings, sysctl, task, throw, time, timers, tunnel, userring, xdp,
 };
 use crate::fault::Trap;
 
@@ -128,6 +128,10 @@ helpers! {
     SK_RELEASE: socket::release;
     SK_FULLSOCK: socket::full;
     GET_LISTENER_SOCK: socket::listener;
+    SYSCTL_GET_NAME: sysctl::name;
+    SYSCTL_GET_CURRENT_VALUE: sysctl::current;
+    SYSCTL_GET_NEW_VALUE: sysctl::new;
+    SYSCTL_SET_NEW_VALUE: sysctl::set_new;
     SKB_ADJUST_ROOM: room::adjust;
     SKB_CHANGE_PROTO: room::change_protocol;
     SKB_SET_TUNNEL_KEY: tunnel::set_key;
