@@ -24,6 +24,8 @@ mod ring;
 mod room;
 mod run;
 mod sections;
+mod selection;
+mod streams;
 mod sys;
 mod tokens;
 mod trampolines;

@@ -167,7 +167,7 @@ fn functions_of_programs_are_replaced() {
     let object = Object::open(fixture("trampolines")).unwrap();
     let mut loader = Loader::new();
     loader.only(["replace"]);
-    loader.program("replace").attach_to_program(choose, "preference");
+    loader.program("replace").attach_into(choose);
     let loaded = loader.load(&object).unwrap_or_else(|error| panic!("{error:#}"));
     let replace: Extension = loaded.program("replace").unwrap().try_into().unwrap();
     let link: Link = replace.attach().unwrap();

@@ -12,11 +12,35 @@ use super::made::Made;
 use super::options::{Loader, Pinning};
 use super::prepare::Prepared;
 use super::program::{LoadedProgram, Ready};
+use super::selection::Wanted;
 use crate::error::{Error, Subject};
 use crate::log::VerifierLog;
 use crate::program::Program;
 
-type Failures = Vec<(ProgramIndex, Error)>;
+/// Programs by name, and what is wrong with them.
+type Failures = Vec<(String, Error)>;
+
+/// Programs of which the first is to be loaded that the kernel takes.
+#[derive(Debug, Default)]
+struct Group<'a> {
+    candidates: Vec<Ready<'a>>,
+    /// Those that failed already.
+    failed: Failures,
+}
+
+impl Group<'_> {
+    fn load(self, prepared: &Prepared<'_>, made: &Made<'_>) -> (Option<LoadedProgram>, Failures) {
+        let mut failed = self.failed;
+        for candidate in self.candidates {
+            let name = candidate.wanted.name.to_owned();
+            match candidate.load(prepared, made) {
+                Ok(program) => return (Some(program), failed),
+                Err(error) => failed.push((name, error)),
+            }
+        }
+        (None, failed)
+    }
+}
 
 impl Loader {
     /// Loads an object: its maps, and every program that is to be loaded by default or by the caller's wish.
@@ -80,12 +104,14 @@ impl<'a> Prepared<'a> {
         let (ready, mut failed) = self.all_ready();
         let (loaded, more) = self.load_ready(ready, OnFailure::GoOn)?;
         failed.extend(more);
-        failed.sort_by_key(|(index, _)| *index);
-        let named = |(index, error): (ProgramIndex, Error)| (self.program_name(index), error);
-        Ok(PartiallyLoaded {
-            loaded,
-            failed: failed.into_iter().map(named).collect(),
-        })
+        let position = |name: &str| {
+            self.object
+                .programs()
+                .iter()
+                .position(|program| *program.name == *name)
+        };
+        failed.sort_by_key(|(name, _)| position(name).unwrap_or(usize::MAX));
+        Ok(PartiallyLoaded { loaded, failed })
     }
 
     /// Loads one program by itself, whether it is to be loaded by default or not: with new maps of its own, those that it
@@ -99,7 +125,17 @@ impl<'a> Prepared<'a> {
         let index = self.object.program_index(program);
         let index = index.ok_or_else(|| Error::not_found(subject(), "program of this name in the object"));
         let load = || {
-            let ready = self.ready(index?)?;
+            let index = index?;
+            let name = self
+                .object
+                .programs()
+                .get(index.index())
+                .map_or("", |program| &program.name);
+            let ready = self.ready(Wanted {
+                index,
+                name,
+                is_copy: false,
+            })?;
             self.resolve_externs(&ready.externs().collect::<Vec<_>>())?;
             let mut wanted = Vec::new();
             self.maps_of(ready.maps(), &mut wanted);
@@ -112,62 +148,68 @@ impl<'a> Prepared<'a> {
         load().map_err(|error: Error| error.in_object(self.object.name()))
     }
 
-    fn program_name(&self, index: ProgramIndex) -> String {
-        self.object
-            .programs()
-            .get(index.index())
-            .map(|program| program.name.to_string())
-            .unwrap_or_default()
-    }
-
     /// Links and relocates all programs that are to be loaded.
-    fn all_ready(&self) -> (Vec<Ready<'a>>, Failures) {
-        let (mut ready, mut failed) = (Vec::new(), Vec::new());
-        for (index, result) in self.for_each(self.selected(), |index| (index, self.ready(index))) {
+    fn all_ready(&self) -> (Vec<Group<'a>>, Failures) {
+        let groups = self.groups();
+        let each = groups
+            .iter()
+            .enumerate()
+            .flat_map(|(number, group)| group.iter().map(move |wanted| (number, *wanted)));
+        let results = self.for_each(each.collect(), |(number, wanted)| {
+            (number, wanted, self.ready(wanted))
+        });
+        let mut ready: Vec<Group<'a>> = groups.iter().map(|_| Group::default()).collect();
+        // All at once, so that the kernel's symbols are read once; program by program only to blame the right one.
+        let externs = results.iter().filter_map(|(_, _, result)| result.as_ref().ok());
+        let externs: Vec<_> = externs.flat_map(Ready::externs).collect();
+        let is_complete = self.resolve_externs(&externs).is_ok();
+        for (number, wanted, result) in results {
+            let result = result.and_then(|program| {
+                if !is_complete {
+                    self.resolve_externs(&program.externs().collect::<Vec<_>>())?;
+                }
+                Ok(program)
+            });
+            let Some(group) = ready.get_mut(number) else {
+                continue;
+            };
             match result {
-                Ok(program) => ready.push(program),
-                Err(error) => failed.push((index, error)),
+                Ok(program) => group.candidates.push(program),
+                Err(error) => group.failed.push((wanted.name.to_owned(), error)),
             }
         }
-        // All at once, so that the kernel's symbols are read once; program by program only to blame the right one.
-        let all: Vec<_> = ready.iter().flat_map(Ready::externs).collect();
-        if self.resolve_externs(&all).is_err() {
-            ready.retain(
-                |program| match self.resolve_externs(&program.externs().collect::<Vec<_>>()) {
-                    Ok(()) => true,
-                    Err(error) => {
-                        failed.push((program.index, error));
-                        false
-                    }
-                },
-            );
-        }
-        failed.sort_by_key(|(index, _)| *index);
-        (ready, failed)
+        let (ready, lost): (Vec<_>, Vec<_>) =
+            ready.into_iter().partition(|group| !group.candidates.is_empty());
+        (
+            ready,
+            lost.into_iter()
+                .filter_map(|group| group.failed.into_iter().next_back())
+                .collect(),
+        )
     }
 
-    fn load_ready(&self, ready: Vec<Ready<'a>>, on_failure: OnFailure) -> Result<(Loaded, Failures), Error> {
+    fn load_ready(&self, ready: Vec<Group<'a>>, on_failure: OnFailure) -> Result<(Loaded, Failures), Error> {
         self.raise_memlock();
         let made = Made::make(self, |_| true, self.options.pinning)?;
         let stop = Mutex::new(false);
-        let results = self.for_each(ready, |program| {
-            let index = program.index;
+        let results = self.for_each(ready, |group| {
             if *stop.lock().unwrap_or_else(PoisonError::into_inner) {
-                return (index, None);
+                return None;
             }
-            let result = program.load(self, &made);
-            if result.is_err() && on_failure == OnFailure::Stop {
+            let result = group.load(self, &made);
+            if result.0.is_none() && on_failure == OnFailure::Stop {
                 *stop.lock().unwrap_or_else(PoisonError::into_inner) = true;
             }
-            (index, Some(result))
+            Some(result)
         });
-        let (mut programs, mut failed) = (Vec::new(), Vec::new());
-        for (index, result) in results {
-            match result {
-                Some(Ok(loaded)) => programs.push(loaded),
-                Some(Err(error)) => failed.push((index, error)),
-                None => {}
+        let (mut programs, mut failed, mut passed_over) = (Vec::new(), Vec::new(), Vec::new());
+        for (program, mut failures) in results.into_iter().flatten() {
+            match program {
+                Some(program) => programs.push(program),
+                // the last one is that which asks least of the kernel
+                None => failed.extend(failures.pop()),
             }
+            passed_over.append(&mut failures);
         }
         if on_failure == OnFailure::GoOn || failed.is_empty() {
             self.finish(&made, &programs, on_failure)?;
@@ -178,19 +220,20 @@ impl<'a> Prepared<'a> {
         } else {
             made.commit()
         };
+        let names = self
+            .object
+            .programs()
+            .iter()
+            .map(|program| program.name.to_string());
         let loaded = Loaded {
             name: self.object.name().to_owned(),
             maps,
             programs,
-            program_names: self
-                .object
-                .programs()
-                .iter()
-                .map(|program| program.name.to_string())
-                .collect(),
+            program_names: names.chain(self.options.copies.keys().cloned()).collect(),
             variables: self.object.variables().to_vec(),
             tables,
             adaptations: self.adaptations(),
+            passed_over,
         };
         Ok((loaded, failed))
     }
@@ -213,13 +256,17 @@ impl<'a> Prepared<'a> {
                 let SlotValue::Program(wanted) = value else {
                     continue;
                 };
-                match programs.iter().find(|loaded| loaded.index == *wanted) {
+                match original(programs, *wanted) {
                     Some(loaded) => {
                         made.set_slot(plan.subject(), map, *slot, loaded.program.as_fd().as_raw_fd())?
                     }
                     None if on_failure == OnFailure::GoOn => {}
                     None => {
-                        let name = self.program_name(*wanted);
+                        let name = self
+                            .object
+                            .programs()
+                            .get(wanted.index())
+                            .map_or("", |program| &program.name);
                         let message = format!("element {slot} is program '{name}', which is not loaded");
                         return Err(Error::invalid(plan.subject(), message));
                     }
@@ -242,7 +289,7 @@ impl<'a> Prepared<'a> {
             };
             let mut table = found.value.clone();
             for member in &found.programs {
-                let loaded = programs.iter().find(|loaded| loaded.index == member.program);
+                let loaded = original(programs, member.program);
                 let place = table
                     .get_mut(member.offset..)
                     .and_then(|rest| rest.first_chunk_mut());
@@ -286,6 +333,13 @@ impl<'a> Prepared<'a> {
         done.sort_by_key(|(position, _)| *position);
         done.into_iter().map(|(_, result)| result).collect()
     }
+}
+
+/// A program of the object, if it was loaded.
+fn original(programs: &[LoadedProgram], wanted: ProgramIndex) -> Option<&LoadedProgram> {
+    programs
+        .iter()
+        .find(|loaded| loaded.index == wanted && !loaded.is_copy)
 }
 
 /// What to do when one program fails.

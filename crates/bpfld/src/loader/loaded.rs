@@ -24,6 +24,7 @@ pub struct Loaded {
     /// The tables of struct_ops maps, complete.
     pub(super) tables: Vec<(MapIndex, Vec<u8>)>,
     pub(super) adaptations: Vec<Adaptation>,
+    pub(super) passed_over: Vec<(String, Error)>,
 }
 
 impl Loaded {
@@ -46,6 +47,12 @@ impl Loaded {
     #[must_use]
     pub fn adaptations(&self) -> &[Adaptation] {
         &self.adaptations
+    }
+
+    /// The [alternatives](super::Loader::first_of) that were tried and could not be loaded before the one that was, with the reasons.
+    #[must_use]
+    pub fn passed_over(&self) -> &[(String, Error)] {
+        &self.passed_over
     }
 
     /// The map of this name; those behind global variables go by their section (`.bss`).

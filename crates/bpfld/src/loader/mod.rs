@@ -15,6 +15,7 @@ mod options;
 mod prepare;
 mod program;
 mod reuse;
+mod selection;
 mod struct_ops;
 mod target;
 mod verifier;

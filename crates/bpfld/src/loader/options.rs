@@ -65,6 +65,12 @@ pub(crate) struct Options {
     pub(crate) log_level: LogLevel,
     pub(crate) parallel: Option<NonZeroUsize>,
     pub(crate) only: Option<Vec<String>>,
+    /// Groups of programs of which one each is loaded.
+    pub(crate) alternatives: Vec<Vec<String>>,
+    /// New names, and the programs that are loaded once more under them.
+    pub(crate) copies: BTreeMap<String, String>,
+    /// Options by the beginning of the section name.
+    pub(crate) sections: BTreeMap<String, ProgramOptions>,
     pub(crate) maps: BTreeMap<String, MapOptions>,
     pub(crate) programs: BTreeMap<String, ProgramOptions>,
     pub(crate) globals: BTreeMap<String, Vec<u8>>,
@@ -116,7 +122,11 @@ pub(crate) enum Target {
     /// A function, tracepoint, hook or iterator of the kernel: `name`, `module:name` or `vmlinux:name`.
     Kernel(String),
     /// A function of another program.
-    Program { program: Program, function: String },
+    Program {
+        program: Program,
+        /// As the section name says, if not told.
+        function: Option<String>,
+    },
 }
 
 impl Loader {
@@ -187,6 +197,58 @@ impl Loader {
     pub fn only<S: Into<String>>(&mut self, programs: impl IntoIterator<Item = S>) -> &mut Self {
         self.options.only = Some(programs.into_iter().map(Into::into).collect());
         self
+    }
+
+    /// Loads the first of these programs that this kernel takes, and none of the others, whatever the object says of them.
+    ///
+    /// For a program that is written in several ways, the best one first. Those that failed before it are in
+    /// [`Loaded::passed_over`](super::Loaded::passed_over); the load fails if all fail.
+    ///
+    /// ```no_run
+    /// # let object = bpfld::Object::open("fw.bpf.o")?;
+    /// let loaded = bpfld::Loader::new().first_of(["watch_fentry", "watch_kprobe"]).load(&object)?;
+    /// for (program, error) in loaded.passed_over() {
+    ///     println!("not {program}: {error}");
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn first_of<S: Into<String>>(&mut self, programs: impl IntoIterator<Item = S>) -> &mut Self {
+        self.options
+            .alternatives
+            .push(programs.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Loads a program once more, under another name and with options of its own: for another function to attach to, say.
+    /// The copy shares maps and global variables with all other programs.
+    ///
+    /// ```no_run
+    /// # let object = bpfld::Object::open("trace.bpf.o")?;
+    /// let mut loader = bpfld::Loader::new();
+    /// for function in ["tcp_connect", "tcp_close"] {
+    ///     loader.copy("trace", function).attach_target(function);
+    /// }
+    /// let loaded = loader.autoload("trace", false).load(&object)?;
+    /// let links = loaded.attach_all()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn copy(&mut self, program: impl Into<String>, name: impl Into<String>) -> &mut ProgramOptions {
+        let name = name.into();
+        self.options.copies.insert(name.clone(), program.into());
+        self.program(name)
+    }
+
+    /// Options of all programs whose section has this name, or begins with it and a slash: what section names of one's own
+    /// mean. Options by the name of a program go before.
+    ///
+    /// ```
+    /// use bpfld::{AttachType, Loader, ProgramType};
+    ///
+    /// let mut loader = Loader::new();
+    /// loader.section("firewall").program_type(ProgramType::XDP).attach_type(AttachType::XDP);
+    /// ```
+    pub fn section(&mut self, prefix: impl Into<String>) -> &mut ProgramOptions {
+        self.options.sections.entry(prefix.into()).or_default()
     }
 
     /// Whether a program is loaded; short for [`program`](Self::program) and [`ProgramOptions::autoload`].
@@ -281,6 +343,26 @@ impl MapOptions {
 }
 
 impl ProgramOptions {
+    /// Takes over what is not set here.
+    pub(super) fn fill_from(&mut self, other: &Self) {
+        let Self {
+            autoload,
+            program_type,
+            attach_type,
+            flags,
+            log_level,
+            target,
+            ifindex,
+        } = other;
+        self.autoload = self.autoload.or(*autoload);
+        self.program_type = self.program_type.or(*program_type);
+        self.attach_type = self.attach_type.or(*attach_type);
+        self.flags |= *flags;
+        self.log_level = self.log_level.or(*log_level);
+        self.target = self.target.take().or_else(|| target.clone());
+        self.ifindex = self.ifindex.or(*ifindex);
+    }
+
     /// Whether the program is loaded.
     pub fn autoload(&mut self, load: bool) -> &mut Self {
         self.autoload = Some(load);
@@ -322,7 +404,16 @@ impl ProgramOptions {
     pub fn attach_to_program(&mut self, program: &Program, function: impl Into<String>) -> &mut Self {
         self.target = Some(Target::Program {
             program: program.clone(),
-            function: function.into(),
+            function: Some(function.into()),
+        });
+        self
+    }
+
+    /// The program whose function it replaces or traces: the function that its section names (`freplace/function`).
+    pub fn attach_into(&mut self, program: &Program) -> &mut Self {
+        self.target = Some(Target::Program {
+            program: program.clone(),
+            function: None,
         });
         self
     }
@@ -347,6 +438,9 @@ impl fmt::Debug for Loader {
             log_level,
             parallel,
             only,
+            alternatives,
+            copies,
+            sections,
             maps,
             programs,
             globals,
@@ -362,6 +456,9 @@ impl fmt::Debug for Loader {
             .field("log_level", log_level)
             .field("parallel", parallel)
             .field("only", only)
+            .field("alternatives", alternatives)
+            .field("copies", copies)
+            .field("sections", sections)
             .field("maps", maps)
             .field("programs", programs)
             .field("globals", globals)

@@ -7,11 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bpfld_btf::{Module, Targets};
 use bpfld_features::{Feature, Probes};
-use bpfld_object::{
-    ExternIndex, ExternKind, MapDef, MapIndex, MapKind, Object, Program as ObjectProgram, ProgramIndex,
-    SlotValue,
-};
-use bpfld_sys::ProgramType;
+use bpfld_object::{ExternIndex, ExternKind, MapDef, MapIndex, MapKind, Object, SlotValue};
 
 use super::maps::MapPlan;
 use super::object_btf::{self, ObjectBtf};
@@ -67,14 +63,7 @@ impl<'a> Prepared<'a> {
             let message = "it is for machines of the other byte order";
             return Err(Error::invalid(Subject::Object, message));
         }
-        for name in options.programs.keys().chain(options.only.iter().flatten()) {
-            if object.program(name).is_none() {
-                return Err(Error::not_found(
-                    Subject::Program(name.clone()),
-                    "such program in the object",
-                ));
-            }
-        }
+        options.check_programs(object)?;
         let mut map_options = BTreeMap::new();
         for (name, options) in &options.maps {
             let index = object
@@ -149,56 +138,6 @@ impl<'a> Prepared<'a> {
     #[must_use]
     pub fn object(&self) -> &'a Object {
         self.object
-    }
-
-    /// The programs that are loaded when the object is, by number.
-    ///
-    /// Programs in `SEC("?…")` sections are not, unless the caller says so; struct_ops programs are if a map that is made
-    /// points to them.
-    #[must_use]
-    pub fn selected(&self) -> Vec<ProgramIndex> {
-        let programs = self.object.programs().iter().enumerate();
-        let programs = programs.map(|(index, program)| (ProgramIndex(index as u32), program));
-        if let Some(only) = &self.options.only {
-            let wanted = |program: &ObjectProgram| only.iter().any(|name| **name == *program.name);
-            return programs
-                .filter(|(_, program)| wanted(program))
-                .map(|(index, _)| index)
-                .collect();
-        }
-        programs
-            .filter(|(index, program)| self.is_selected(*index, program))
-            .map(|(index, _)| index)
-            .collect()
-    }
-
-    fn is_selected(&self, index: ProgramIndex, program: &ObjectProgram) -> bool {
-        let wish = self
-            .options
-            .programs
-            .get(&*program.name)
-            .and_then(|options| options.autoload);
-        if let Some(wish) = wish {
-            return wish;
-        }
-        if self.program_type(program) == Some(ProgramType::STRUCT_OPS) {
-            let points = |map: &&MapPlan<'_>| map.def.members.iter().any(|member| member.program == index);
-            let mut users = self.maps.iter().filter(points).peekable();
-            if users.peek().is_some() {
-                return users.any(|map| map.create);
-            }
-        }
-        program.autoload
-    }
-
-    /// The type that a program is loaded with.
-    pub(crate) fn program_type(&self, program: &ObjectProgram) -> Option<ProgramType> {
-        let wish = self
-            .options
-            .programs
-            .get(&*program.name)
-            .and_then(|options| options.program_type);
-        wish.or(program.spec.as_ref().map(|spec| spec.program_type))
     }
 
     pub(crate) fn map(&self, index: MapIndex) -> Option<&MapPlan<'a>> {

@@ -18,6 +18,7 @@ use super::form::{Form, is_about_form};
 use super::made::Made;
 use super::options::{LogLevel, ProgramOptions, Target};
 use super::prepare::Prepared;
+use super::selection::Wanted;
 use super::target::{self, AttachTarget};
 use super::verifier::{self, Refusal};
 use crate::adaptation::Measure;
@@ -30,7 +31,7 @@ use crate::program::{Program, ProgramMeta};
 /// A program that is complete but for the descriptors of maps.
 #[derive(Debug)]
 pub(crate) struct Ready<'a> {
-    pub(crate) index: ProgramIndex,
+    pub(crate) wanted: Wanted<'a>,
     program: &'a ObjectProgram,
     linked: LinkedProgram,
     program_type: ProgramType,
@@ -56,23 +57,23 @@ pub(super) struct Member {
 #[derive(Debug)]
 pub(crate) struct LoadedProgram {
     pub(crate) index: ProgramIndex,
+    pub(crate) is_copy: bool,
     pub(crate) program: Program,
     pub(crate) log: Option<VerifierLog>,
 }
 
 impl<'a> Prepared<'a> {
     /// Links a program and finds all that it needs of the kernel, except maps.
-    pub(crate) fn ready(&self, index: ProgramIndex) -> Result<Ready<'a>, Error> {
-        let program = self
-            .object
-            .programs()
-            .get(index.index())
-            .ok_or_else(|| Error::not_found(Subject::Object, format!("program number {index}")))?;
-        let subject = Subject::Program(program.name.to_string());
-        let none = ProgramOptions::default();
-        let options = self.options.programs.get(&*program.name).unwrap_or(&none);
+    pub(crate) fn ready(&self, wanted: Wanted<'a>) -> Result<Ready<'a>, Error> {
+        let program =
+            self.object.programs().get(wanted.index.index()).ok_or_else(|| {
+                Error::not_found(Subject::Object, format!("program number {}", wanted.index))
+            })?;
+        let subject = Subject::Program(wanted.name.to_owned());
+        let options = &self.options_of(program, wanted.name);
         let spec = program.spec.as_ref().filter(|_| options.program_type.is_none());
-        let Some(program_type) = self.program_type(program) else {
+        let said = program.spec.as_ref().map(|spec| spec.program_type);
+        let Some(program_type) = options.program_type.or(said) else {
             let message = format!(
                 "section name {:?} does not tell what kind of program it is",
                 program.section
@@ -87,12 +88,12 @@ impl<'a> Prepared<'a> {
 
         let (flags, attach_type) = self.flags(spec, options);
         let member = match program_type {
-            ProgramType::STRUCT_OPS => Some(self.member(&subject, index)?),
+            ProgramType::STRUCT_OPS => Some(self.member(&subject, wanted.index)?),
             _ => None,
         };
         let target = self.attach_target(&subject, spec, options, attach_type)?;
         Ok(Ready {
-            index,
+            wanted,
             program,
             linked,
             program_type,
@@ -181,12 +182,19 @@ impl<'a> Prepared<'a> {
         }
         let needs = spec.is_some_and(|spec| spec.flags.btf_target);
         let is_extension = spec.is_some_and(|spec| spec.program_type == ProgramType::EXT);
-        let said = || {
-            spec.and_then(|spec| spec.target.clone())
-                .filter(|_| needs)
-                .map(Target::Kernel)
+        let said = || spec.and_then(|spec| spec.target.clone()).filter(|_| needs);
+        let target = match options.target.clone() {
+            Some(Target::Program {
+                program,
+                function: None,
+            }) => Some(Target::Program {
+                program,
+                function: said(),
+            }),
+            Some(target) => Some(target),
+            None => said().map(Target::Kernel),
         };
-        let Some(target) = options.target.clone().or_else(said) else {
+        let Some(target) = target else {
             if !needs {
                 return Ok(None);
             }
@@ -197,7 +205,7 @@ impl<'a> Prepared<'a> {
         };
         if is_extension && matches!(target, Target::Kernel(_)) {
             let message = "it replaces a function of another program, which is not known";
-            let hint = "give the loader the program with attach_to_program";
+            let hint = "give the loader the program with attach_into";
             return Err(Error::invalid(subject.clone(), message).with_hint(hint));
         }
         target::find(subject, attach_type, &target, || self.kernel().cloned()).map(Some)
@@ -242,7 +250,7 @@ impl<'a> Prepared<'a> {
 
 impl Ready<'_> {
     fn subject(&self) -> Subject {
-        Subject::Program(self.program.name.to_string())
+        Subject::Program(self.wanted.name.to_owned())
     }
 
     /// The maps that instructions refer to.
@@ -290,7 +298,7 @@ impl Ready<'_> {
         };
         self.note(prepared, form);
         let meta = ProgramMeta {
-            name: self.program.name.to_string(),
+            name: self.wanted.name.to_owned(),
             program_type: self.program_type,
             attach_type: Some(self.attach_type),
             section: Some(self.program.section.to_string()),
@@ -301,7 +309,8 @@ impl Ready<'_> {
             },
         };
         Ok(LoadedProgram {
-            index: self.index,
+            index: self.wanted.index,
+            is_copy: self.wanted.is_copy,
             program: Program::from_parts(fd, meta),
             log,
         })
@@ -359,7 +368,7 @@ impl Ready<'_> {
         request.ifindex = self.ifindex;
         request.kernel_version = kernel_version(self.program_type);
         if form.name {
-            request.name = &self.program.name;
+            request.name = self.wanted.name;
         }
         if form.attach_type {
             request.expected_attach_type = self.attach_type;

@@ -50,7 +50,14 @@ pub(crate) fn find(
 ) -> Result<AttachTarget, Error> {
     match target {
         Target::Kernel(name) => in_kernel(subject, attach_type, name, &*kernel()?),
-        Target::Program { program, function } => in_program(subject, program, function),
+        Target::Program {
+            program,
+            function: Some(function),
+        } => in_program(subject, program, function),
+        Target::Program { function: None, .. } => {
+            let message = "its section name does not tell which function of the other program";
+            Err(Error::invalid(subject.clone(), message))
+        }
     }
 }
 

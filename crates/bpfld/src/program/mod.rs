@@ -10,6 +10,7 @@ mod interface;
 mod kind;
 mod mapping;
 mod section;
+mod stream;
 mod tracefs;
 mod tracefs_event;
 mod translated;
@@ -49,6 +50,7 @@ pub use self::{
     kprobe::{KprobeOptions, ProbeWay},
     kprobe_multi::MultiOptions,
     net::{NetfilterFamily, NetkitSide, TcxDirection},
+    stream::Stream,
     translated::Translated,
     uprobe::{UprobeOptions, UprobePoint},
     usdt::UsdtOptions,

@@ -29,8 +29,7 @@ impl Checker<'_> {
         types: &ObjectBtf,
     ) -> Checked {
         let prepared = &self.prepared;
-        let none = ProgramOptions::default();
-        let options = prepared.options.programs.get(&*program.name).unwrap_or(&none);
+        let options = &prepared.options_of(program, &program.name);
         let spec = program.spec.as_ref().filter(|_| options.program_type.is_none());
         let Some(kind) = prepared.program_type(program) else {
             checked.refuse(format!(
