@@ -334,6 +334,8 @@ impl XskBuilder {
             tx,
             most_parts: if self.multi_buffer { MOST_PARTS } else { 1 },
             parts: 0,
+            packets: Vec::new(),
+            dropped: Vec::new(),
         }
     }
 

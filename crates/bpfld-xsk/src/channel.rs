@@ -9,7 +9,7 @@ use bpfld_sys::xdp::Desc;
 
 use crate::{
     Error, Frame, Result,
-    frame::Slot,
+    frame::{Packet, Slot},
     ledger::{Purpose, QueueNumber},
     ring::Ring,
     umem::Shared,
@@ -70,6 +70,78 @@ impl Queue {
         }
     }
 
+    /// Gives these frames to the kernel, as many as there is room for, the others to the list of free ones; and free ones in addition.
+    fn give_back(&self, rings: &mut QueueRings, frames: &mut Vec<u32>) {
+        let fill = &mut rings.fill;
+        let room = (fill.room(u32::MAX) as usize).min(frames.len());
+        for number in frames.drain(..room) {
+            self.umem.ledger.give(number, self.number, Purpose::Receive);
+            fill.put_address(self.umem.address(number));
+        }
+        if room > 0 {
+            fill.publish();
+        }
+        if !frames.is_empty() {
+            self.umem.ledger.free().append(frames);
+        }
+        self.refill(rings);
+    }
+
+    /// Reads up to `most` packets of an RX ring of this queue. The rings must be locked: so two sockets of a queue are not
+    /// given the same frame at the same time.
+    #[inline]
+    fn read(&self, rx: &mut Ring, most: usize, mut found: impl FnMut(Packet)) -> Result<()> {
+        let (filled, mut result) = (rx.filled().min(u32::try_from(most).unwrap_or(u32::MAX)), Ok(()));
+        for _ in 0..filled {
+            let Desc { addr, len, options } = rx.next_desc();
+            let place = self.umem.locate(addr).filter(|(number, start)| {
+                let end = start.checked_add(len);
+                end.is_some_and(|end| end <= self.umem.frame_size)
+                    && self.umem.ledger.take(*number, self.number, Purpose::Receive)
+            });
+            match place {
+                Some((number, start)) => found(Packet {
+                    number,
+                    start,
+                    len,
+                    options,
+                }),
+                None => {
+                    let (ring, address) = ("RX", addr);
+                    result = Err(Error::Damaged { ring, address });
+                }
+            }
+        }
+        if filled > 0 {
+            rx.publish();
+        }
+        result
+    }
+
+    /// Puts a packet into a TX ring of this queue that has room; its frame is then to be given up. `parts` counts the frames of a packet
+    /// whose last one has not come yet.
+    #[inline]
+    fn put(&self, tx: &mut Ring, frame: &mut Frame, parts: &mut u32, most_parts: u32) -> Result<()> {
+        if !frame.slot.is_of(&self.umem) {
+            return Err(Error::invalid("a frame of other memory than that of the socket"));
+        }
+        let with_this = *parts + 1;
+        if with_this + u32::from(frame.continues()) > most_parts {
+            let message = format!("a packet of more than {most_parts} frames");
+            return Err(Error::invalid(message));
+        }
+        let (start, len, options) = frame.prepare()?;
+        *parts = if frame.continues() { with_this } else { 0 };
+        let number = frame.number();
+        self.umem.ledger.give(number, self.number, Purpose::Send);
+        tx.put_desc(Desc {
+            addr: self.umem.address(number) + u64::from(start),
+            len,
+            options,
+        });
+        Ok(())
+    }
+
     /// Takes frames that were sent out of the completion ring.
     fn complete(&self, rings: &mut QueueRings, mut done: impl FnMut(u32, u32)) -> Result<()> {
         let completion = &mut rings.completion;
@@ -102,6 +174,64 @@ impl Drop for Queue {
     }
 }
 
+/// What is to become of a packet: see [`XskSocket::for_each`](crate::XskSocket::for_each).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Then {
+    /// Its frame is free again.
+    Drop,
+    /// It is sent by the same socket.
+    Send,
+}
+
+/// What became of packets.
+#[derive(Debug, Default)]
+pub(crate) struct Handled {
+    pub(crate) packets: usize,
+    pub(crate) sent: usize,
+    /// Why the first that could not be sent was not.
+    pub(crate) refused: Option<Error>,
+}
+
+/// Packets that are no frames yet, and frames that are not free yet; whatever happens, they are in the end.
+struct Batch<'a> {
+    umem: &'a Shared,
+    packets: Vec<Packet>,
+    next: usize,
+    dropped: Vec<u32>,
+}
+
+impl Batch<'_> {
+    #[inline]
+    fn next(&mut self) -> Option<Packet> {
+        let packet = self.packets.get(self.next).copied();
+        self.next += usize::from(packet.is_some());
+        packet
+    }
+
+    /// What was allocated, empty.
+    fn into_parts(mut self) -> (Vec<Packet>, Vec<u32>) {
+        self.release();
+        (
+            std::mem::take(&mut self.packets),
+            std::mem::take(&mut self.dropped),
+        )
+    }
+
+    fn release(&mut self) {
+        let rest = self.packets.drain(..).skip(self.next);
+        self.dropped.extend(rest.map(|packet| packet.number));
+        if !self.dropped.is_empty() {
+            self.umem.ledger.free().append(&mut self.dropped);
+        }
+    }
+}
+
+impl Drop for Batch<'_> {
+    fn drop(&mut self) {
+        self.release();
+    }
+}
+
 /// The rings of one socket.
 #[derive(Debug)]
 pub(crate) struct Channel {
@@ -112,6 +242,9 @@ pub(crate) struct Channel {
     pub(crate) most_parts: u32,
     /// Frames in the TX ring of a packet whose last one has not come yet.
     pub(crate) parts: u32,
+    /// Room for what `for_each` works with.
+    pub(crate) packets: Vec<Packet>,
+    pub(crate) dropped: Vec<u32>,
 }
 
 impl Channel {
@@ -119,33 +252,92 @@ impl Channel {
     /// when what was good is taken.
     pub(crate) fn receive(&mut self, frames: &mut impl Extend<Frame>, most: usize) -> Result<usize> {
         let Some(rx) = &mut self.rx else { return Ok(0) };
-        let umem = &self.queue.umem;
-        // With the lock held for all of it, two sockets of a queue cannot be given the same frame at the same time.
-        let mut rings = self.queue.rings();
-        let (mut count, mut result) = (0, Ok(()));
-        let filled = rx.filled().min(u32::try_from(most).unwrap_or(u32::MAX));
-        for _ in 0..filled {
-            let Desc { addr, len, options } = rx.next_desc();
-            let found = umem.locate(addr).filter(|(number, start)| {
-                let fits = start.checked_add(len).is_some_and(|end| end <= umem.frame_size);
-                fits && umem.ledger.take(*number, self.queue.number, Purpose::Receive)
-            });
-            let Some((number, start)) = found else {
-                result = Err(Error::Damaged {
-                    ring: "RX",
-                    address: addr,
-                });
-                continue;
-            };
-            let slot = Slot::new(Arc::clone(umem), number);
-            frames.extend(Some(Frame::new(slot, start, len, options)));
+        let queue = &self.queue;
+        let mut rings = queue.rings();
+        let mut count = 0;
+        let result = queue.read(rx, most, |packet| {
+            frames.extend(Some(packet.into_frame(&queue.umem)));
             count += 1;
-        }
-        if filled > 0 {
-            rx.publish();
-        }
-        self.queue.refill(&mut rings);
+        });
+        queue.refill(&mut rings);
         result.map(|()| count)
+    }
+
+    /// Hands up to `most` packets that came to `decide`, each in its frame; what it says becomes of it. As many packets are taken as there is room to send.
+    pub(crate) fn for_each(
+        &mut self,
+        most: usize,
+        mut decide: impl FnMut(&mut Frame) -> Then,
+    ) -> Result<Handled> {
+        let most = self.room_to_send(most);
+        let mut handled = Handled::default();
+        let Some(rx) = &mut self.rx else {
+            return Ok(handled);
+        };
+        let queue = &self.queue;
+        let umem = &queue.umem;
+        let mut batch = Batch {
+            umem,
+            packets: std::mem::take(&mut self.packets),
+            next: 0,
+            dropped: std::mem::take(&mut self.dropped),
+        };
+        let result = {
+            let _rings = queue.rings();
+            queue.read(rx, most, |packet| batch.packets.push(packet))
+        };
+        // No lock is held from here on: `decide` may use other sockets.
+        let mut next = batch.next();
+        let mut frame = next.map(|packet| packet.into_frame(umem));
+        while let Some(current) = &mut frame {
+            handled.packets += 1;
+            let mut sent = false;
+            if decide(current) == Then::Send {
+                let put = match &mut self.tx {
+                    // Told of at once: whatever `decide` does next, it is on its way.
+                    Some(tx) => queue
+                        .put(tx, current, &mut self.parts, self.most_parts)
+                        .map(|()| tx.publish()),
+                    None => Err(Error::invalid("this socket only receives")),
+                };
+                match put {
+                    Ok(()) => {
+                        sent = true;
+                        handled.sent += 1;
+                    }
+                    Err(error) => {
+                        handled.refused.get_or_insert(error);
+                    }
+                }
+            }
+            next = batch.next();
+            // The frame that was here may have been exchanged for another, even of other memory, which then goes back there.
+            let done = match &next {
+                Some(packet) => current.become_next(umem, packet),
+                None => current.slot.end(umem),
+            };
+            match (done, &next) {
+                (None, Some(packet)) => *current = packet.into_frame(umem),
+                (_, None) => frame = None,
+                _ => {}
+            }
+            if let Some(number) = done.filter(|_| !sent) {
+                batch.dropped.push(number);
+            }
+        }
+        let mut rings = queue.rings();
+        queue.give_back(&mut rings, &mut batch.dropped);
+        drop(rings);
+        (self.packets, self.dropped) = batch.into_parts();
+        result.map(|()| handled)
+    }
+
+    /// So many, or as many as there is room for in the TX ring, if there is one.
+    pub(crate) fn room_to_send(&mut self, most: usize) -> usize {
+        match &mut self.tx {
+            Some(tx) => most.min(tx.room(u32::try_from(most).unwrap_or(u32::MAX)) as usize),
+            None => most,
+        }
     }
 
     /// Gives free frames to the kernel to receive packets in, if this end receives.
@@ -170,29 +362,10 @@ impl Channel {
         let room = tx.room(u32::try_from(frames.len()).unwrap_or(u32::MAX)) as usize;
         let (mut ready, mut result) = (0, Ok(()));
         for frame in frames.iter_mut().take(room) {
-            let parts = self.parts + 1;
-            let prepared = if !frame.slot.is_of(umem) {
-                Err(Error::invalid("a frame of other memory than that of the socket"))
-            } else if parts + u32::from(frame.continues()) > self.most_parts {
-                let most = self.most_parts;
-                Err(Error::invalid(format!("a packet of more than {most} frames")))
-            } else {
-                frame.prepare()
-            };
-            let (start, len, options) = match prepared {
-                Ok(prepared) => prepared,
-                Err(error) => {
-                    result = Err(error);
-                    break;
-                }
-            };
-            self.parts = if frame.continues() { parts } else { 0 };
-            umem.ledger.give(frame.number(), self.queue.number, Purpose::Send);
-            tx.put_desc(Desc {
-                addr: umem.address(frame.number()) + u64::from(start),
-                len,
-                options,
-            });
+            if let Err(error) = self.queue.put(tx, frame, &mut self.parts, self.most_parts) {
+                result = Err(error);
+                break;
+            }
             ready += 1;
         }
         for frame in frames.drain(..ready) {

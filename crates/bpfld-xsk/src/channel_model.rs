@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     sync::{Arc, atomic::Ordering},
 };
 
@@ -11,7 +12,7 @@ use bpfld_sys::{
 };
 use proptest::prelude::*;
 
-use super::{Channel, Queue};
+use super::{Channel, Queue, Then};
 use crate::{
     Error, Frame, Umem,
     ring::{End, Ring},
@@ -140,6 +141,8 @@ fn set_up(frame_size: u32, start: u32) -> (Channel, Kernel) {
         tx: Some(tx),
         most_parts: 3,
         parts: 0,
+        packets: Vec::new(),
+        dropped: Vec::new(),
     };
     let kernel = Kernel {
         umem,
@@ -212,6 +215,8 @@ impl Kernel {
 #[derive(Clone, Debug)]
 enum Step {
     Receive(usize),
+    /// Looks at packets where they are: keeps, sends or drops each, by the bits of a number; one bit ends it by a panic.
+    ForEach(usize, u32),
     /// Drops a frame that the user has.
     Drop(usize),
     /// Takes a free frame.
@@ -231,6 +236,7 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => (0..6usize).prop_map(Step::Receive),
+        5 => (0..6usize, any::<u32>()).prop_map(|(most, bits)| Step::ForEach(most, bits)),
         3 => any::<usize>().prop_map(Step::Drop),
         2 => Just(Step::Take),
         6 => (0..5usize, any::<bool>()).prop_map(|(count, chain)| Step::Send(count, chain)),
@@ -283,6 +289,47 @@ fn run(frame_size: u32, start: u32, steps: &[Step]) {
                     if let Some(bytes) = kernel.written.remove(&frame.number()) {
                         assert!(kernel.lies || frame[..] == bytes, "other bytes came");
                     }
+                }
+            }
+            Step::ForEach(most, bits) => {
+                let umem = kernel.umem.clone();
+                let lies = kernel.lies;
+                let (mut seen, mut asked) = (0, 0);
+                let written = &mut kernel.written;
+                let handled = catch_unwind(AssertUnwindSafe(|| {
+                    channel.for_each(most, |frame| {
+                        let bits = bits >> (3 * seen);
+                        seen += 1;
+                        if let Some(bytes) = written.remove(&frame.number()) {
+                            assert!(lies || frame[..] == bytes, "other bytes came");
+                        }
+                        if bits & 7 == 7 && !lies {
+                            resume_unwind(Box::new("on purpose"));
+                        }
+                        if bits & 1 != 0
+                            && let Ok(other) = umem.frame()
+                        {
+                            user.push(std::mem::replace(frame, other));
+                        }
+                        if bits & 2 != 0 {
+                            asked += 1;
+                            frame.truncate(100);
+                            if !frame.is_empty() {
+                                sent.push_back(frame.to_vec());
+                            }
+                            return Then::Send;
+                        }
+                        Then::Drop
+                    })
+                }));
+                match handled {
+                    Ok(Ok(handled)) => {
+                        assert!(handled.packets == seen as usize && handled.sent <= asked);
+                        assert_eq!(handled.refused.is_some(), handled.sent < asked);
+                    }
+                    Ok(Err(error)) => assert!(lies, "{error}"),
+                    // Packets that were taken and not looked at are lost, their frames are not.
+                    Err(_) => kernel.written.clear(),
                 }
             }
             Step::Drop(index) if !user.is_empty() => {

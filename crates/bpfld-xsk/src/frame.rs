@@ -64,12 +64,23 @@ impl Slot {
 
     /// Gives the frame up to whoever then has its number; if it is of this memory.
     pub(crate) fn leave(mut self, shared: &Arc<Shared>) -> Result<u32, Self> {
-        if self.is_of(shared) {
+        self.end(shared).ok_or(self)
+    }
+
+    /// Gives the frame up, if it is of this memory, and is the right to another one from then on.
+    #[inline]
+    pub(crate) fn change(&mut self, shared: &Arc<Shared>, number: u32) -> Option<u32> {
+        self.is_of(shared)
+            .then(|| std::mem::replace(&mut self.number, number))
+    }
+
+    /// Gives the frame up, if it is of this memory; nothing is left.
+    pub(crate) fn end(&mut self, shared: &Arc<Shared>) -> Option<u32> {
+        let own = self.is_of(shared);
+        own.then(|| {
             self.shared = None;
-            Ok(self.number)
-        } else {
-            Err(self)
-        }
+            self.number
+        })
     }
 
     pub(crate) fn is_of(&self, shared: &Arc<Shared>) -> bool {
@@ -119,6 +130,23 @@ impl Drop for Slot {
     }
 }
 
+/// A packet that came: what becomes a [`Frame`]. Whoever has it must see to it that it becomes one, or is free again.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Packet {
+    pub(crate) number: u32,
+    pub(crate) start: u32,
+    pub(crate) len: u32,
+    pub(crate) options: u32,
+}
+
+impl Packet {
+    #[inline]
+    pub(crate) fn into_frame(self, shared: &Arc<Shared>) -> Frame {
+        let slot = Slot::new(Arc::clone(shared), self.number);
+        Frame::new(slot, self.start, self.len, self.options)
+    }
+}
+
 impl Frame {
     /// A frame with `len` bytes from `start` on, which must lie within it.
     pub(crate) fn new(slot: Slot, start: u32, len: u32, options: u32) -> Self {
@@ -129,6 +157,15 @@ impl Frame {
             options,
             request: None,
         }
+    }
+
+    /// Makes this the frame of a packet that came, if it is of this memory; returns the number of the one that it was.
+    #[inline]
+    pub(crate) fn become_next(&mut self, shared: &Arc<Shared>, packet: &Packet) -> Option<u32> {
+        let number = self.slot.change(shared, packet.number)?;
+        (self.start, self.len, self.options) = (packet.start, packet.len, packet.options);
+        self.request = None;
+        Some(number)
     }
 
     /// Which one it is in its memory. With it, what was sent is known again: see

@@ -69,6 +69,7 @@ pub use bpfld_sys::xdp::{RingKind, Statistics};
 #[cfg(feature = "tokio")]
 pub use asynchronous::{AsyncXskSet, AsyncXskSocket};
 pub use builder::{CopyMode, Direction, XskBuilder};
+pub use channel::Then;
 pub use error::{Error, Result};
 pub use frame::Frame;
 pub use ledger::Usage;

@@ -12,7 +12,7 @@ use bpfld_sys::{
     xdp::{self, Statistics},
 };
 
-use crate::{Error, Frame, Result, Umem, XskBuilder, channel::Channel};
+use crate::{Error, Frame, Result, Then, Umem, XskBuilder, channel::Channel};
 
 /// A socket on a queue of an interface: packets that a program redirects to it come in, and packets go out, past the network stack.
 ///
@@ -126,6 +126,64 @@ impl XskSocket {
             }
         }
         Ok(count)
+    }
+
+    /// Hands packets that came to `decide`, up to so many, where they lie, without waiting; returns how many. This is the fastest way: what is dropped
+    /// goes back to the kernel, and what is sent goes straight into the TX ring.
+    ///
+    /// No more are taken than there is room to send. To keep a frame, exchange it for a free one.
+    ///
+    /// ```no_run
+    /// # fn example(socket: &mut bpfld_xsk::XskSocket) -> Result<(), bpfld_xsk::Error> {
+    /// use bpfld_xsk::Then;
+    ///
+    /// socket.for_each(64, |packet| {
+    ///     if packet.len() < 12 {
+    ///         return Then::Drop;
+    ///     }
+    ///     packet[..12].rotate_left(6);
+    ///     Then::Send
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`receive`](Self::receive) and [`transmit`](Self::transmit). A packet that cannot be sent is dropped; the others are not affected.
+    pub fn for_each(&mut self, most: usize, decide: impl FnMut(&mut Frame) -> Then) -> Result<usize> {
+        if let Some(errno) = self.gone {
+            return Err(Error::InterfaceGone(errno));
+        }
+        self.channel.complete()?;
+        if !self.waiting.is_empty() {
+            return self.for_each_waiting(most, decide);
+        }
+        let handled = self.channel.for_each(most, decide)?;
+        if handled.sent > 0 {
+            self.flush()?;
+        } else if handled.packets == 0 {
+            // Packets that found the device busy may take all the room.
+            self.flush()?;
+            if self.busy || self.channel.fill_needs_wakeup() == Some(true) {
+                self.wake_rx()?;
+            }
+        }
+        match handled.refused {
+            Some(error) => Err(error),
+            None => Ok(handled.packets),
+        }
+    }
+
+    /// The same for packets that were taken to be handed out one by one.
+    fn for_each_waiting(&mut self, most: usize, mut decide: impl FnMut(&mut Frame) -> Then) -> Result<usize> {
+        let most = self.channel.room_to_send(most.min(self.waiting.len()));
+        let mut frames: Vec<Frame> = self.waiting.drain(..most).collect();
+        frames.retain_mut(|frame| decide(frame) == Then::Send);
+        if !frames.is_empty() {
+            self.transmit(&mut frames)?;
+        }
+        Ok(most)
     }
 
     /// Frees frames that were sent, puts packets into the TX ring, from the first on, as many as there is room for, and has the kernel send them; the others stay in

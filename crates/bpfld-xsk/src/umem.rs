@@ -129,14 +129,15 @@ impl Shared {
     #[inline]
     pub(crate) fn locate(&self, address: u64) -> Option<(u32, u32)> {
         const OFFSET_BITS: u32 = 48;
-        let (base, offset) = if self.unaligned {
-            (address & ((1 << OFFSET_BITS) - 1), address >> OFFSET_BITS)
+        let (number, start) = if self.unaligned {
+            let (base, offset) = (address & ((1 << OFFSET_BITS) - 1), address >> OFFSET_BITS);
+            let (address, size) = (base.checked_add(offset)?, u64::from(self.frame_size));
+            (address / size, address % size)
         } else {
-            (address, 0)
+            // A power of two.
+            let bits = self.frame_size.trailing_zeros();
+            (address >> bits, address & (u64::from(self.frame_size) - 1))
         };
-        let address = base.checked_add(offset)?;
-        let size = u64::from(self.frame_size);
-        let (number, start) = (address / size, address % size);
         let number = u32::try_from(number)
             .ok()
             .filter(|number| *number < self.frames)?;

@@ -2,7 +2,7 @@
 
 use bpfld::{Errno, XdpMode};
 use bpfld_tests::{Need, require, sandbox};
-use bpfld_xsk::{CopyMode, Direction, Error, Redirect, RingKind, Umem, XskSocket, queue_count};
+use bpfld_xsk::{CopyMode, Direction, Error, Redirect, RingKind, Then, Umem, XskSocket, queue_count};
 
 use super::{Ends, LONG, expect, expect_none, number, packet, send, umem};
 use crate::counter::since;
@@ -185,6 +185,58 @@ fn xsk_07_queues() {
             queue_count(name).unwrap_err();
         }
         queue_count(9999u32).unwrap_err();
+    });
+}
+
+/// Packets are looked at where they lie: odd ones go back, of the others some are kept.
+#[test]
+fn packets_handled_where_they_lie() {
+    require!(Need::Root, NEED);
+    sandbox(|room| {
+        let mut ends = Ends::new(room);
+        let umem = ends.right.umem();
+        let mut kept = Vec::new();
+        let (mut handled, mut back) = (0, 0);
+        for first in (0..3000).step_by(30) {
+            for count in first..first + 30 {
+                send(&mut ends.left, &packet(count, 64));
+            }
+            while handled < first + 30 {
+                ends.right
+                    .for_each(16, |frame| {
+                        let Some(number) = number(frame) else {
+                            return Then::Drop;
+                        };
+                        assert_eq!(number, handled);
+                        handled += 1;
+                        if number % 2 != 0 {
+                            return Then::Send;
+                        }
+                        if number % 100 == 0
+                            && let Ok(free) = umem.frame()
+                        {
+                            kept.push(std::mem::replace(frame, free));
+                        }
+                        Then::Drop
+                    })
+                    .unwrap();
+            }
+            while back * 2 < handled {
+                assert_eq!(expect(&mut ends.left).0, back * 2 + 1);
+                back += 1;
+            }
+            assert_eq!(
+                (umem.usage().total(), umem.usage().user as usize),
+                (4096, kept.len())
+            );
+        }
+        let numbers: Vec<_> = kept.iter().map(|frame| number(frame).unwrap()).collect();
+        assert_eq!(numbers, (0..3000).step_by(100).collect::<Vec<_>>());
+        // What was taken to be handed out one by one comes first.
+        send(&mut ends.left, &packet(1, 64));
+        assert!(ends.right.wait(Some(LONG)).unwrap());
+        assert_eq!(ends.right.for_each(1, |_| Then::Send).unwrap(), 1);
+        assert_eq!(expect(&mut ends.left).0, 1);
     });
 }
 
