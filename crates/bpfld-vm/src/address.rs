@@ -82,6 +82,8 @@ impl RegionId {
     pub(crate) const OBJECTS: Self = Self(5);
     /// The socket of a packet.
     pub(crate) const SOCKET: Self = Self(6);
+    /// What of a packet lies in other buffers than its beginning.
+    pub(crate) const FRAGMENTS: Self = Self(7);
     /// The stack of the program; those of the functions it calls follow.
     pub(crate) const STACK: Self = Self(8);
     /// The first that is given to maps and memory of the host's.

@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
 use bpfld_insn::{Endian, assemble};
-use bpfld_vm::{Fault, ProgramType, Structure, Vm};
+use bpfld_vm::{Fault, ProgramType, Structure, Vm, Xdp};
 
 /// Runs a program on a structure, in both orders of bytes.
 fn run(
@@ -119,4 +119,64 @@ fn settings_have_names_and_values() {
     // "ip_forward" has 10 letters; one byte has no room for "1" and its end: E2BIG
     assert_eq!(r0, 10 << 8 | 7);
     assert_eq!(after.sysctl_new(), Some(&b"2"[..]));
+}
+
+/// Runs a program on a packet in two buffers: a hundred bytes of 1, then as many of 2.
+fn on_fragments(text: &str) -> (u64, Xdp) {
+    let assembly = assemble(text).unwrap();
+    let mut vm = Vm::builder().empty(Endian::Little);
+    let mut program = vm.add_program("p", ProgramType::XDP, assembly.slots()).unwrap();
+    let outcome = program.run(Xdp::with_fragments(&[1; 100], &[2; 100])).unwrap();
+    (outcome.r0, outcome.context)
+}
+
+#[test]
+fn packets_in_several_buffers() {
+    // the addresses are of the first buffer, the length is of all
+    let text = "r6 = *(u32 *)(r1 + 0)\n r7 = *(u32 *)(r1 + 4)\n r7 -= r6\n call bpf_xdp_get_buff_len\n r0 *= 1000\n r0 += r7\n exit";
+    assert_eq!(on_fragments(text).0, 200_100);
+    // reading and writing goes over the border
+    let (r0, after) = on_fragments(
+        "r6 = r1
+        r2 = 98
+        r3 = r10
+        r3 += -8
+        r4 = 4
+        call bpf_xdp_load_bytes
+        w7 = *(u32 *)(r10 - 8)
+        *(u32 *)(r10 - 8) = 0x09080706
+        r1 = r6
+        r2 = 98
+        r3 = r10
+        r3 += -8
+        r4 = 4
+        call bpf_xdp_store_bytes
+        r1 = r6
+        r2 = 198
+        r3 = r10
+        r3 += -8
+        r4 = 4
+        call bpf_xdp_load_bytes
+        r0 = -r0
+        r7 <<= 8
+        r0 += r7
+        exit",
+    );
+    assert_eq!(r0, 0x0202_0101 << 8 | 22);
+    assert_eq!(after.packet()[97..], [1, 6, 7]);
+    assert_eq!(after.fragments()[..3], [8, 9, 2]);
+    // the end can be cut, also beyond the border
+    for (cut, left) in [
+        (-10, (100, 90)),
+        (-100, (100, 0)),
+        (-130, (70, 0)),
+        (-190, (100, 100)),
+        (4000, (100, 100)),
+        (7, (100, 107)),
+    ] {
+        let (r0, after) = on_fragments(&format!("r2 = {cut}\n call bpf_xdp_adjust_tail\n exit"));
+        assert_eq!((after.packet().len(), after.fragments().len()), left, "{cut}");
+        let refused = left == (100, 100);
+        assert_eq!(r0 != 0, refused, "{cut}");
+    }
 }

@@ -37,6 +37,7 @@ pub struct Xdp {
     meta: usize,
     data: usize,
     end: usize,
+    fragments: Vec<u8>,
 }
 
 /// The fields while a program runs.
@@ -67,9 +68,33 @@ impl Xdp {
             meta: 0,
             data: 0,
             end: 0,
+            fragments: Vec::new(),
         };
         xdp.set(metadata, packet);
         xdp
+    }
+
+    /// A packet in several buffers: programs get the address of the first part only, and see the rest by
+    /// `bpf_xdp_load_bytes` and the like (Linux 5.18).
+    ///
+    /// ```
+    /// use bpfld_vm::Xdp;
+    ///
+    /// let jumbo = Xdp::with_fragments(&[1; 100], &[2; 8000]);
+    /// assert_eq!(jumbo.packet().len() + jumbo.fragments().len(), 8100);
+    /// ```
+    #[must_use]
+    pub fn with_fragments(first: &[u8], rest: &[u8]) -> Self {
+        Self {
+            fragments: rest.to_vec(),
+            ..Self::new(first)
+        }
+    }
+
+    /// What is not in the first buffer: as it went in, or as the program left it.
+    #[must_use]
+    pub fn fragments(&self) -> &[u8] {
+        &self.fragments
     }
 
     /// Another packet in the same buffer.
@@ -78,6 +103,7 @@ impl Xdp {
     }
 
     fn set(&mut self, metadata: &[u8], packet: &[u8]) {
+        self.fragments.clear();
         self.data = HEADROOM.max(metadata.len());
         self.meta = self.data - metadata.len();
         self.end = self.data + packet.len();
@@ -89,7 +115,7 @@ impl Xdp {
         }
     }
 
-    /// The packet: as it went in, or as the program left it.
+    /// The packet: as it went in, or as the program left it; of several buffers, the first.
     #[must_use]
     pub fn packet(&self) -> &[u8] {
         self.buffer.get(self.data..self.end).unwrap_or_default()
@@ -112,10 +138,18 @@ impl Sealed for Xdp {
             meta,
             data,
             end,
+            fragments,
         } = self;
         if let Some(region) = state.memory.region_mut(RegionId::PACKET) {
             core::mem::swap(&mut region.bytes, buffer);
             region.set_window(*meta, *end);
+        }
+        if !fragments.is_empty()
+            && let Some(region) = state.memory.region_mut(RegionId::FRAGMENTS)
+        {
+            core::mem::swap(&mut region.bytes, fragments);
+            let end = region.bytes.len();
+            region.set_window(0, end);
         }
         open_fields(state);
         state.context = Fields::Xdp(XdpFields {
@@ -133,6 +167,12 @@ impl Sealed for Xdp {
         if let Some(region) = state.memory.region_mut(RegionId::PACKET) {
             (self.meta, self.end) = (region.start, region.end());
             core::mem::swap(&mut region.bytes, &mut self.buffer);
+            region.set_window(0, 0);
+        }
+        if let Some(region) = state.memory.region_mut(RegionId::FRAGMENTS)
+            && !region.bytes.is_empty()
+        {
+            self.fragments = core::mem::take(&mut region.bytes);
             region.set_window(0, 0);
         }
         state.context = Fields::None;

@@ -91,16 +91,19 @@ impl Dynptr {
         }
     }
 
-    /// The address of bytes that can be accessed as they are.
-    fn address(&self, call: &Call<'_>, offset: u64) -> u64 {
-        match self.kind {
-            Kind::Memory => self.at(offset),
-            Kind::Packet => {
-                let state = &*call.run.state;
-                let first = state.context.packet_start(&state.memory) as u64;
-                GuestAddr::new(RegionId::PACKET, first + self.at(offset)).0
-            }
+    /// The address of bytes that can be accessed as they are: not of those that are in more than one buffer.
+    fn address(&self, call: &Call<'_>, offset: u64, len: u64) -> Option<u64> {
+        let at = self.at(offset);
+        if self.kind == Kind::Memory {
+            return Some(at);
         }
+        let state = &*call.run.state;
+        let start = state.context.packet_start(&state.memory) as u64;
+        let first = skb::first_len(call) as u64;
+        if at >= first {
+            return Some(GuestAddr::new(RegionId::FRAGMENTS, at - first).0);
+        }
+        (at + len <= first).then(|| GuestAddr::new(RegionId::PACKET, start + at).0)
     }
 }
 
@@ -214,13 +217,22 @@ pub(crate) fn data(call: &mut Call<'_>) -> Result<u64, Trap> {
     Ok(if has { found.at(offset) } else { 0 })
 }
 
-/// The address of bytes to be read: all of a packet is in one piece here, so that the buffer is never needed.
+/// The address of bytes to be read; those in more than one buffer are copied into the program's own, if it gave one.
 pub(crate) fn slice(call: &mut Call<'_>) -> Result<u64, Trap> {
-    let [at, offset, _buffer, len, _] = call.args;
+    let [at, offset, buffer, len, _] = call.args;
     let found = Dynptr::read(call, at)?;
     let (offset, len) = (offset & 0xffff_ffff, len & 0xffff_ffff);
-    let has = found.data != 0 && found.holds(offset, len);
-    Ok(if has { found.address(call, offset) } else { 0 })
+    if found.data == 0 || !found.holds(offset, len) {
+        return Ok(0);
+    }
+    if let Some(address) = found.address(call, offset, len) {
+        return Ok(address);
+    }
+    if buffer == 0 {
+        return Ok(0);
+    }
+    skb::copy_out(call, found.at(offset), buffer, len as usize)?;
+    Ok(buffer)
 }
 
 /// The address of bytes to be written.
@@ -281,12 +293,8 @@ pub(crate) fn from_packet(call: &mut Call<'_>) -> Result<u64, Trap> {
         Dynptr::NULL.write(call, to)?;
         return Ok(errno(Errno::EINVAL));
     }
-    let state = &*call.run.state;
-    let first = state.context.packet_start(&state.memory);
-    let len = state
-        .memory
-        .region(RegionId::PACKET)
-        .map_or(0, |region| region.end().saturating_sub(first));
+    let rest = call.run.state.memory.region(RegionId::FRAGMENTS);
+    let len = skb::first_len(call) + rest.map_or(0, |region| region.bytes.len());
     let may_write = matches!(
         call.program_type(),
         ProgramType::XDP

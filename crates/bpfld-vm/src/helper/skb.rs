@@ -29,9 +29,37 @@ pub(crate) fn bytes_mut<'c>(call: &'c mut Call<'_>, offset: u64, len: usize) -> 
     region.bytes.get_mut(start..end)
 }
 
+/// Bytes of the packet from whichever buffers they are in.
+fn gather(call: &Call<'_>, offset: u64, len: usize) -> Option<Vec<u8>> {
+    if let Some(bytes) = bytes(call, offset, len) {
+        return Some(bytes.to_vec());
+    }
+    let memory = &call.run.state.memory;
+    let fragments = &memory.region(RegionId::FRAGMENTS)?.bytes;
+    let first = first_len(call);
+    let offset = usize::try_from(offset).ok()?;
+    let split = first.saturating_sub(offset).min(len);
+    let mut found = match split {
+        0 => Vec::new(),
+        _ => bytes(call, offset as u64, split)?.to_vec(),
+    };
+    let start = offset.max(first) - first;
+    found.extend_from_slice(fragments.get(start..start.checked_add(len - split)?)?);
+    Some(found)
+}
+
+/// Bytes of the packet in its first buffer.
+pub(super) fn first_len(call: &Call<'_>) -> usize {
+    let state = &*call.run.state;
+    let region = state.memory.region(RegionId::PACKET);
+    region.map_or(0, |region| {
+        region.end() - state.context.packet_start(&state.memory)
+    })
+}
+
 /// Copies out of the packet; beyond it, zeros and EFAULT.
 pub(crate) fn copy_out(call: &mut Call<'_>, offset: u64, to: u64, len: usize) -> Result<u64, Trap> {
-    let found: Option<Vec<u8>> = bytes(call, offset, len).map(<[u8]>::to_vec);
+    let found: Option<Vec<u8>> = gather(call, offset, len);
     let place = call.run.state.memory.slice_mut(to, len)?;
     Ok(match found {
         Some(found) => {
@@ -48,13 +76,31 @@ pub(crate) fn copy_out(call: &mut Call<'_>, offset: u64, to: u64, len: usize) ->
 /// Copies into the packet.
 pub(crate) fn copy_in(call: &mut Call<'_>, offset: u64, from: u64, len: usize) -> Result<u64, Trap> {
     let data = call.read(from, len)?.to_vec();
-    Ok(match bytes_mut(call, offset, len) {
-        Some(place) => {
-            place.copy_from_slice(&data);
-            0
-        }
+    Ok(match scatter(call, offset, &data) {
+        Some(()) => 0,
         None => errno(Errno::EFAULT),
     })
+}
+
+/// Puts bytes into whichever buffers they belong; nothing, if they do not fit.
+fn scatter(call: &mut Call<'_>, offset: u64, data: &[u8]) -> Option<()> {
+    gather(call, offset, data.len())?;
+    let first = first_len(call);
+    let offset = usize::try_from(offset).ok()?;
+    let split = first.saturating_sub(offset).min(data.len());
+    let (here, there) = data.split_at_checked(split)?;
+    if !here.is_empty() {
+        bytes_mut(call, offset as u64, split)?.copy_from_slice(here);
+    }
+    if !there.is_empty() {
+        let start = offset.max(first) - first;
+        let fragments = call.run.state.memory.region_mut(RegionId::FRAGMENTS)?;
+        fragments
+            .bytes
+            .get_mut(start..start + there.len())?
+            .copy_from_slice(there);
+    }
+    Some(())
 }
 
 pub(crate) fn load(call: &mut Call<'_>) -> Result<u64, Trap> {

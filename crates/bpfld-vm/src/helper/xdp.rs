@@ -63,6 +63,10 @@ pub(crate) fn adjust_meta(call: &mut Call<'_>) -> Result<u64, Trap> {
 
 pub(crate) fn adjust_tail(call: &mut Call<'_>) -> Result<u64, Trap> {
     let delta = i64::from(call.args[1] as i32);
+    let rest = rest_len(call);
+    if rest > 0 {
+        return adjust_fragments(call, delta, rest as i64);
+    }
     let (fields, region) = parts(call)?;
     let (old, new) = (region.end(), region.end() as i64 + delta);
     if new > region.bytes.len() as i64 || new < fields.data as i64 + ETHERNET {
@@ -77,9 +81,41 @@ pub(crate) fn adjust_tail(call: &mut Call<'_>) -> Result<u64, Trap> {
     Ok(0)
 }
 
-pub(crate) fn len(call: &mut Call<'_>) -> Result<u64, Trap> {
+/// Bytes of the packet in other buffers than the first.
+fn rest_len(call: &Call<'_>) -> usize {
+    let region = call.run.state.memory.region(RegionId::FRAGMENTS);
+    region.map_or(0, |region| region.bytes.len())
+}
+
+/// Moves the end of a packet in several buffers, which are pages: the last one can be filled, and all can be cut.
+fn adjust_fragments(call: &mut Call<'_>, delta: i64, rest: i64) -> Result<u64, Trap> {
+    /// Bytes of a page.
+    const PAGE: i64 = 4096;
     let (fields, region) = parts(call)?;
-    Ok((region.end() - fields.data) as u64)
+    if delta > 0 && delta > PAGE - 1 - (rest - 1) % PAGE {
+        return Ok(errno(Errno::EINVAL));
+    }
+    let first = region.end() as i64 - fields.data as i64;
+    if -delta > first + rest - ETHERNET {
+        return Ok(errno(Errno::EINVAL));
+    }
+    let kept = rest + delta;
+    if kept < 0 {
+        let (start, end) = (region.start, region.end() as i64 + kept);
+        region.set_window(start, end as usize);
+    }
+    if let Some(region) = call.run.state.memory.region_mut(RegionId::FRAGMENTS) {
+        let kept = kept.max(0) as usize;
+        region.bytes.resize(kept, 0);
+        region.set_window(0, kept);
+    }
+    Ok(0)
+}
+
+pub(crate) fn len(call: &mut Call<'_>) -> Result<u64, Trap> {
+    let rest = rest_len(call);
+    let (fields, region) = parts(call)?;
+    Ok((region.end() - fields.data + rest) as u64)
 }
 
 pub(crate) fn load(call: &mut Call<'_>) -> Result<u64, Trap> {
@@ -101,8 +137,7 @@ pub(crate) fn store(call: &mut Call<'_>) -> Result<u64, Trap> {
 }
 
 fn out_of_packet(call: &mut Call<'_>, offset: u64, len: u32) -> Result<Option<u64>, Trap> {
-    let (fields, region) = parts(call)?;
-    let all = (region.end() - fields.data) as u64;
+    let all = self::len(call)?;
     if offset > 0xffff || len > 0xffff {
         return Ok(Some(errno(Errno::EFAULT)));
     }

@@ -41,7 +41,7 @@ impl Memory {
                     Shape::Plain,
                     Vec::new(),
                 ),
-                RegionId::PACKET => Region::new(
+                RegionId::PACKET | RegionId::FRAGMENTS => Region::new(
                     RegionKind::Packet,
                     "packet".into(),
                     Rights::ReadWrite,

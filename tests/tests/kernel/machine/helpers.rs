@@ -362,3 +362,78 @@ frame:  r2 = 0
         "#,
     );
 }
+
+/// Packets in several buffers: what helpers read, write and cut across the border.
+#[test]
+fn fragments_are_read_written_and_cut_alike() {
+    require!(Need::Root, Need::Linux(5, 18));
+    // where test runs of the kernel begin another buffer
+    const FIRST: usize = 4096 - 256 - 320;
+    let packet: Vec<u8> = (0..5000u32).map(|number| (number % 251) as u8).collect();
+    for (at, cut) in [
+        (FIRST - 2, 0),
+        (FIRST - 2, -100),
+        (10, -1480),
+        (10, -1700),
+        (4990, -4986),
+        (4998, -5000),
+        (3, 5),
+        (3, 2616),
+        (3, 2617),
+    ] {
+        let text = format!(
+            r#"
+            .license "GPL"
+            .section xdp.frags
+            frags:
+                r6 = r1
+                r2 = {at}
+                r3 = r10
+                r3 += -8
+                r4 = 4
+                call bpf_xdp_load_bytes
+                r7 = r0
+                if r7 != 0 goto cut
+                r8 = *(u8 *)(r10 - 7)
+                *(u8 *)(r10 - 7) = 0xee
+                r1 = r6
+                r2 = {at}
+                r3 = r10
+                r3 += -8
+                r4 = 4
+                call bpf_xdp_store_bytes
+                r7 += r0
+                r7 += r8
+            cut:
+                r1 = r6
+                r2 = {cut}
+                call bpf_xdp_adjust_tail
+                r7 <<= 8
+                r7 += r0
+                r1 = r6
+                call bpf_xdp_get_buff_len
+                r7 <<= 8
+                r0 += r7
+                exit
+            "#
+        );
+        let object = Object::parse(text.into_bytes()).unwrap();
+        let loaded = bpfld::Loader::new().load(&object).unwrap();
+        let program = loaded.program("frags").unwrap();
+        let theirs = program.test_run().data(&packet).data_room(8192).run().unwrap();
+        let mut vm = bpfld_vm::Vm::load(&object).unwrap();
+        let (first, rest) = packet.split_at(FIRST);
+        let outcome = vm
+            .program("frags")
+            .unwrap()
+            .run(bpfld_vm::Xdp::with_fragments(first, rest))
+            .unwrap();
+        let context = &outcome.context;
+        assert_eq!(outcome.return_value(), theirs.return_value, "{at} {cut}");
+        assert_eq!(
+            [context.packet(), context.fragments()].concat(),
+            theirs.data,
+            "{at} {cut}"
+        );
+    }
+}
