@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path, process::Comma
 use anyhow::{Context as _, Result, ensure};
 use bpfld_btf::{Btf, Kind};
 
-use crate::shell;
+use crate::{page, shell};
 
 mod btf;
 mod machine;
@@ -16,11 +16,6 @@ mod maps;
 
 /// What libbpf's build wants.
 const PACKAGES: [&str; 5] = ["gcc", "libelf-dev", "make", "pkg-config", "zlib1g-dev"];
-
-/// Where the results are kept.
-const PAGE: &str = "docs/performance.md";
-const BEGIN: &str = "<!-- results of `cargo xtask bench --write` begin -->";
-const END: &str = "<!-- results end -->";
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -234,28 +229,17 @@ fn time(nanoseconds: u64) -> String {
     }
 }
 
-/// Replaces what stands between the two marks in the page.
+/// Puts the table into the page.
 fn write(root: &Path, rows: &[Vec<String>]) -> Result<()> {
-    let path = root.join(PAGE);
-    let page = fs::read_to_string(&path).with_context(|| format!("cannot read {PAGE}"))?;
-    let (before, rest) = page
-        .split_once(BEGIN)
-        .with_context(|| format!("{PAGE} lacks the mark {BEGIN}"))?;
-    let (_, after) = rest
-        .split_once(END)
-        .with_context(|| format!("{PAGE} lacks the mark {END}"))?;
     let titles: Vec<&str> = COLUMNS.iter().map(|(_, title)| *title).collect();
-    let mut table = format!("| question | {} |\n", titles.join(" | "));
+    let mut table = format!(
+        "{}\n\n| question | {} |\n",
+        page::surroundings()?,
+        titles.join(" | ")
+    );
     writeln!(table, "|{}", " --- |".repeat(COLUMNS.len() + 1))?;
     for row in rows {
         writeln!(table, "| {} |", row.join(" | "))?;
     }
-    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let release = release.trim().split('-').next().unwrap_or_default().to_owned();
-    let rustc = shell::output(Command::new("rustc").arg("--version"))?;
-    let rustc = rustc.split(' ').nth(1).unwrap_or_default().to_owned();
-    let page = format!("{before}{BEGIN}\n\nLinux {release}, rustc {rustc}.\n\n{table}\n{END}{after}");
-    fs::write(&path, page).with_context(|| format!("cannot write {PAGE}"))?;
-    println!("written: {PAGE}");
-    Ok(())
+    page::write(root, "bench", &table)
 }

@@ -16,7 +16,9 @@ mod features;
 mod fixtures;
 mod llvm;
 mod oracle;
+mod page;
 mod shell;
+mod soak;
 mod vm_test;
 
 #[derive(Parser)]
@@ -46,6 +48,8 @@ enum Task {
     Llvm(llvm::Args),
     /// Hold what we make of BPF objects against libbpf, bpftool, clang and rustc
     Oracle(oracle::Args),
+    /// Read a ring buffer at its full rate for a long time, with random stalls
+    Soak(soak::Args),
     /// Run the kernel tests on a row of kernels, in virtual machines
     VmTest(vm_test::Args),
 }
@@ -59,6 +63,7 @@ fn main() -> ExitCode {
         Task::Fixtures(args) => fixtures::run(&args),
         Task::Llvm(args) => llvm::run(&args),
         Task::Oracle(args) => oracle::run(&args),
+        Task::Soak(args) => soak::run(&args),
         Task::VmTest(args) => vm_test::run(&args),
     };
     match result {

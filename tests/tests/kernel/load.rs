@@ -560,3 +560,29 @@ fn programs_name_what_they_attach_to() {
         &format!("program 'call': there is no tracepoint sys_enter {place} module no_module"),
     );
 }
+
+#[test]
+fn arrays_at_the_end_of_a_section_are_resized() {
+    require!(Need::Root, Need::Linux(5, 5));
+    let object = object("cgroup");
+    let of_size = |bytes| {
+        let mut loader = Loader::new();
+        loader.only::<&str>([]).map(".bss").value_size(bytes);
+        loader
+    };
+    // Of 256 bytes in the object.
+    let mut loader = of_size(4096 + 4);
+    loader.global("hits", &[7u64; 512]);
+    let loaded = loader.load(&object).unwrap();
+    let hits = loaded.global::<[u64; 512]>("hits").unwrap();
+    assert_eq!(hits.get().unwrap(), [7; 512]);
+    hits.set(&[8; 512]).unwrap();
+    assert_eq!(loaded.map(".bss").unwrap().info().unwrap().value_size(), 4100);
+    let error = loaded.global::<[u64; 32]>("hits").unwrap_err().to_string();
+    assert!(error.contains("4096 bytes"), "{error}");
+
+    let loaded = of_size(8).load(&object).unwrap();
+    assert_eq!(loaded.global::<u64>("hits").unwrap().get().unwrap(), 0);
+    let error = of_size(7).load(&object).unwrap_err().to_string();
+    assert!(error.contains("no room for the variable 'hits'"), "{error}");
+}

@@ -3,6 +3,7 @@
 
 mod acceptance;
 mod adaptations;
+mod allocation;
 mod assembly;
 mod channels;
 mod check;
@@ -31,4 +32,8 @@ mod tokens;
 mod trampolines;
 mod usdt;
 mod without_links;
+
+/// So that tests can tell what takes memory.
+#[global_allocator]
+static ALLOCATOR: bpfld_tests::CountingAllocator = bpfld_tests::CountingAllocator;
 mod xsk;

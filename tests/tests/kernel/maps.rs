@@ -478,3 +478,21 @@ fn pins_and_ids() {
         assert!(!outside.exists());
     });
 }
+
+#[test]
+fn exclusive_maps() {
+    require!(Need::Root, Need::Linux(6, 18));
+    let map = Map::builder(MapType::ARRAY, "exclusive")
+        .key_size(4)
+        .value_size(8)
+        .max_entries(1);
+    let map = map.exclusive(&[7; 32]).create().unwrap();
+    map.update(&[0; 4], &[1; 8], ElemFlags::empty()).unwrap();
+    // No program has that hash.
+    let mut code = Vec::from(crate::counter::map_fd(1, &map));
+    code.extend([crate::counter::mov(0, 0), crate::counter::exit()]);
+    let error = bpfld::Program::builder(ProgramType::SOCKET_FILTER, "other", &code)
+        .load()
+        .unwrap_err();
+    assert_eq!(error.errno(), Some(Errno::EACCES), "{error:#}");
+}

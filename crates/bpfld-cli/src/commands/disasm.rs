@@ -32,18 +32,25 @@ pub(crate) struct Args {
     /// The way to write instructions
     #[arg(long, value_enum, default_value_t)]
     dialect: Style,
-    /// Also print the bytes of each instruction
-    #[arg(long)]
-    raw: bool,
-    /// Also print source lines, where known
-    #[arg(long)]
-    lines: bool,
+    #[command(flatten)]
+    form: Form,
     /// Draw the control flow instead, for Graphviz
     #[arg(long, value_enum, value_name = "FORMAT")]
     cfg: Option<Drawing>,
     /// The byte order of bare instructions; this machine's unless given
     #[arg(long, value_enum)]
     endian: Option<Order>,
+}
+
+/// What to print beside the instructions.
+#[derive(Copy, Clone, Debug, clap::Args)]
+pub(super) struct Form {
+    /// Also print the bytes of each instruction
+    #[arg(long)]
+    raw: bool,
+    /// Also print source lines, where known
+    #[arg(long)]
+    lines: bool,
     /// When to use colours; `auto` is on a terminal unless NO_COLOR is set
     #[arg(long, value_enum, default_value_t)]
     color: Color,
@@ -51,7 +58,7 @@ pub(crate) struct Args {
 
 /// A dialect.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq, ValueEnum)]
-enum Style {
+pub(super) enum Style {
     /// `r0 = *(u32 *)(r1 + 4)`
     #[default]
     Llvm,
@@ -96,14 +103,22 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<ExitStatus> {
         }
         (Source::Bare(slots), None) => listing(args, print(slots), Order::endian(args.endian)),
         (Source::Bare(slots), Some(Drawing::Dot)) => dot(args, slots, &[]),
-        (Source::Kernel(translated), None) => kernel(args, translated),
+        (Source::Kernel(translated), None) => return kernel(translated, args.dialect, args.form, output),
         (Source::Kernel(translated), Some(Drawing::Dot)) => {
             let functions: Vec<(usize, &str)> = translated.functions().collect();
             dot(args, translated.insns(), &functions)
         }
     };
-    if args.cfg.is_none() && args.color.is_wanted(output.is_terminal()) {
-        write!(output, "{}", highlight(&text))?;
+    if args.cfg.is_some() {
+        write!(output, "{text}")?;
+        return Ok(ExitStatus::Ok);
+    }
+    write(&text, args.form, output)
+}
+
+fn write(text: &str, form: Form, output: &mut Output) -> Result<ExitStatus> {
+    if form.color.is_wanted(output.is_terminal()) {
+        write!(output, "{}", highlight(text))?;
     } else {
         write!(output, "{text}")?;
     }
@@ -157,10 +172,10 @@ fn hexadecimal(text: &str) -> Result<Vec<u8>, Usage> {
 /// All of an object.
 fn whole(args: &Args, object: &Object) -> String {
     let mut text = object.to_assembly().dialect(args.dialect.into());
-    if args.raw {
+    if args.form.raw {
         text = text.raw();
     }
-    if args.lines {
+    if args.form.lines {
         text = text.lines();
     }
     text.to_string()
@@ -175,7 +190,7 @@ fn programs(args: &Args, object: &Object) -> Result<String> {
         let notes = Notes::new(object, &linked);
         text += &match args.cfg {
             Some(Drawing::Dot) => dot(args, &linked.insns, &notes.functions()),
-            None if args.lines => listing(args, print(&linked.insns).annotate(&notes), object.endian()),
+            None if args.form.lines => listing(args, print(&linked.insns).annotate(&notes), object.endian()),
             None => {
                 let names = Names(&notes);
                 listing(args, print(&linked.insns).annotate(&names), object.endian())
@@ -195,18 +210,29 @@ fn programs(args: &Args, object: &Object) -> Result<String> {
     Ok(text)
 }
 
-fn kernel(args: &Args, translated: &Translated) -> String {
+/// Print a program of the kernel as it is run.
+pub(super) fn kernel(
+    translated: &Translated,
+    dialect: Style,
+    form: Form,
+    output: &mut Output,
+) -> Result<ExitStatus> {
     let printer = print(translated.insns()).dump();
     let names = Names(translated);
-    match args.lines {
-        true => listing(args, printer.annotate(translated), Endian::NATIVE),
-        false => listing(args, printer.annotate(&names), Endian::NATIVE),
-    }
+    let printer = match form.lines {
+        true => printer.annotate(translated),
+        false => printer.annotate(&names),
+    };
+    write(&formed(printer, dialect, form, Endian::NATIVE), form, output)
 }
 
 fn listing(args: &Args, printer: Printer<'_>, endian: Endian) -> String {
-    let printer = printer.dialect(args.dialect.into());
-    match args.raw {
+    formed(printer, args.dialect, args.form, endian)
+}
+
+fn formed(printer: Printer<'_>, dialect: Style, form: Form, endian: Endian) -> String {
+    let printer = printer.dialect(dialect.into());
+    match form.raw {
         true => printer.indices(true).raw(endian).to_string(),
         false => printer.to_string(),
     }

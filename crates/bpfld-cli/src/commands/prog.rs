@@ -1,5 +1,6 @@
 //! `bpfld prog`: the programs of the running kernel.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 
 use anyhow::Result;
@@ -8,11 +9,12 @@ use clap::Subcommand;
 use comfy_table::Cell;
 use serde::Serialize;
 
+use super::disasm::{self, Form, Style};
 use crate::exit::ExitStatus;
 use crate::output::{Format, Holder, Output, holders, owners_cell};
 use crate::select::{HELP, Selector};
 
-/// List, show and pin programs of the running kernel
+/// List, show, disassemble and pin programs of the running kernel
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -34,6 +36,19 @@ enum Action {
         /// A table, or a JSON object
         #[arg(long, value_enum, default_value_t)]
         output: Format,
+    },
+    /// The instructions of a program as the kernel runs them, or its machine code
+    Dump {
+        #[arg(help = HELP)]
+        program: Selector,
+        /// The way to write instructions
+        #[arg(long, value_enum, default_value_t = Style::Kernel)]
+        dialect: Style,
+        #[command(flatten)]
+        form: Form,
+        /// The bytes of the machine code instead, function by function
+        #[arg(long, conflicts_with_all = ["dialect", "raw", "lines"])]
+        jited: bool,
     },
     /// Pin a program
     Pin {
@@ -113,7 +128,30 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<ExitStatus> {
             *format,
             output,
         )?,
+        Action::Dump {
+            program,
+            dialect: _,
+            form: _,
+            jited: true,
+        } => return machine_code(&program.program()?, output),
+        Action::Dump {
+            program,
+            dialect,
+            form,
+            jited: false,
+        } => return disasm::kernel(&program.program()?.translated()?, *dialect, *form, output),
         Action::Pin { program, path } => program.program()?.pin(path)?,
+    }
+    Ok(ExitStatus::Ok)
+}
+
+fn machine_code(program: &Program, output: &mut Output) -> Result<ExitStatus> {
+    for function in program.machine_code()? {
+        writeln!(output, "{} at {:#x}:", function.name(), function.address())?;
+        for (line, bytes) in function.code().chunks(16).enumerate() {
+            let bytes: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            writeln!(output, "{:6x}: {}", line * 16, bytes.join(" "))?;
+        }
     }
     Ok(ExitStatus::Ok)
 }

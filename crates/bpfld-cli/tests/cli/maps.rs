@@ -359,3 +359,39 @@ fn records_and_changes_are_shown() {
     let text = ok(&["map", "watch", "cli_watched", "--count", "1", "--every", "1"]);
     assert_eq!(text.lines().count(), 1, "{text}");
 }
+
+#[test]
+fn programs_are_shown_as_they_run() {
+    require!(Need::Root);
+    let program = pass("cli_dumped");
+    let id = program.info().unwrap().id().to_string();
+    // The kernel's own notation, unless told otherwise.
+    let text = ok(&["prog", "dump", &id]);
+    assert!(
+        text.contains("(b7) r0 = 2") && text.contains("(95) exit"),
+        "{text}"
+    );
+    let text = ok(&["prog", "dump", "cli_dumped", "--dialect", "llvm", "--raw"]);
+    assert!(
+        text.contains("b7 00 00 00 02 00 00 00") && text.contains("r0 = 2"),
+        "{text}"
+    );
+    assert_eq!(
+        ok(&["prog", "dump", &id, "--dialect", "llvm"]),
+        ok(&["disasm", &id])
+    );
+    let code = program.machine_code().unwrap();
+    let text = ok(&["prog", "dump", &id, "--jited"]);
+    assert!(text.starts_with("cli_dumped at 0x"), "{text}");
+    let bytes = text.lines().skip(1).map(|line| line.split_once(": ").unwrap().1);
+    let bytes: Vec<u8> = bytes
+        .flat_map(str::split_whitespace)
+        .map(|byte| u8::from_str_radix(byte, 16).unwrap())
+        .collect();
+    assert_eq!(bytes, code[0].code());
+    fails(
+        &["prog", "dump", &id, "--jited", "--lines"],
+        2,
+        "cannot be used with",
+    );
+}

@@ -230,7 +230,7 @@ impl<'a> Prepared<'a> {
             maps,
             programs,
             program_names: names.chain(self.options.copies.keys().cloned()).collect(),
-            variables: self.object.variables().to_vec(),
+            variables: self.variables.clone(),
             tables,
             adaptations: self.adaptations(),
             passed_over,

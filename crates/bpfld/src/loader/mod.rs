@@ -14,6 +14,7 @@ mod object_btf;
 mod options;
 mod prepare;
 mod program;
+mod resize;
 mod reuse;
 mod selection;
 mod struct_ops;

@@ -292,7 +292,20 @@ impl MapOptions {
         self
     }
 
-    /// The size of a value in bytes. The initial contents of data sections are cut or filled with zeroes.
+    /// The size of a value in bytes. The initial contents of data sections are cut or filled with zeroes, and an array at the end of the
+    /// section has as many elements as there is then room for:
+    ///
+    /// ```no_run
+    /// # fn example(object: &bpfld::Object) -> Result<(), bpfld::Error> {
+    /// let mut loader = bpfld::Loader::new();
+    /// // u64 table[8] SEC(".data.table");
+    /// loader.map(".data.table").value_size(64 * 8);
+    /// loader.global("table", &[1u64; 64]);
+    /// let table = loader.load(object)?.global::<[u64; 64]>("table")?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "bpf_map__set_value_size")]
     pub fn value_size(&mut self, bytes: u32) -> &mut Self {
         self.value_size = Some(bytes);
         self

@@ -7,11 +7,12 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bpfld_btf::{Module, Targets};
 use bpfld_features::{Feature, Probes};
-use bpfld_object::{ExternIndex, ExternKind, MapDef, MapIndex, MapKind, Object, SlotValue};
+use bpfld_object::{ExternIndex, ExternKind, MapDef, MapIndex, MapKind, Object, SlotValue, Variable};
 
 use super::maps::MapPlan;
 use super::object_btf::{self, ObjectBtf};
 use super::options::{Loader, Options};
+use super::resize;
 use super::struct_ops::StructOps;
 use crate::adaptation::{Adaptation, Adaptations, Measure};
 use crate::error::{Error, ErrorKind, Subject};
@@ -44,6 +45,7 @@ pub struct Prepared<'a> {
     pub(crate) probes: Probes,
     pub(crate) license: CString,
     pub(crate) maps: Vec<MapPlan<'a>>,
+    pub(crate) variables: Vec<Variable>,
     /// Initial values with what the caller set.
     values: BTreeMap<MapIndex, Vec<u8>>,
     kernel: OnceLock<Arc<KernelBtf>>,
@@ -87,6 +89,7 @@ impl<'a> Prepared<'a> {
             // The object ends it at the first NUL byte.
             license: CString::new(object.license().unwrap_or_default()).unwrap_or_default(),
             probes: options.probes.clone(),
+            variables: resize::variables(object, &maps)?,
             maps,
             values: BTreeMap::new(),
             kernel: OnceLock::new(),
@@ -106,8 +109,9 @@ impl<'a> Prepared<'a> {
         for (name, value) in &self.options.globals {
             let subject = || Subject::Global(name.clone());
             let variable = self
-                .object
-                .variable(name)
+                .variables
+                .iter()
+                .find(|variable| &*variable.name == name)
                 .ok_or_else(|| Error::not_found(subject(), "such global variable in the object"))?;
             if variable.size as usize != value.len() {
                 let message = format!(

@@ -231,10 +231,24 @@ impl Map {
     /// E2BIG when the map is full; and when a size is wrong.
     #[doc(alias = "BPF_MAP_UPDATE_ELEM")]
     pub fn update(&self, key: &[u8], value: &[u8], flags: ElemFlags) -> Result<()> {
+        self.update_unless(key, value, flags, None).map(drop)
+    }
+
+    /// As [`update`](Map::update), but false where the kernel's answer is the one that is given.
+    pub(super) fn update_unless(
+        &self,
+        key: &[u8],
+        value: &[u8],
+        flags: ElemFlags,
+        answer: Option<Errno>,
+    ) -> Result<bool> {
         self.check_key(key)?;
         self.check_value(value.len(), flags)?;
-        sys::map_update_elem(&self.inner.fd, key, value, flags)
-            .map_err(|source| self.failed("update an element", source))
+        match sys::map_update_elem(&self.inner.fd, key, value, flags) {
+            Ok(()) => Ok(true),
+            Err(error) if Some(error.errno()) == answer => Ok(false),
+            Err(error) => Err(self.failed("update an element", error)),
+        }
     }
 
     /// Removes a key; false if it was not there.

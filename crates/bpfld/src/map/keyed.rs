@@ -83,8 +83,8 @@ macro_rules! keyed_views {
             ///
             /// As [`insert`](Self::insert).
             pub fn insert_new(&self, key: &K, value: &$stored) -> Result<bool> {
-                let updated = self.update(key, value, ElemFlags::NOEXIST);
-                unless(updated, Errno::EEXIST)
+                let answer = Some(Errno::EEXIST);
+                self.map.update_unless(key.as_bytes(), value.stored(), ElemFlags::NOEXIST, answer)
             }
 
             /// Sets the value of a key that is there; false if it is not.
@@ -93,8 +93,8 @@ macro_rules! keyed_views {
             ///
             /// As [`insert`](Self::insert).
             pub fn replace(&self, key: &K, value: &$stored) -> Result<bool> {
-                let updated = self.update(key, value, ElemFlags::EXIST);
-                unless(updated, Errno::ENOENT)
+                let answer = Some(Errno::ENOENT);
+                self.map.update_unless(key.as_bytes(), value.stored(), ElemFlags::EXIST, answer)
             }
 
             /// Sets the value of a key as flags say.
@@ -321,14 +321,5 @@ impl<K: Plain, S: Stored> Iterator for MapIter<K, S> {
         let cpus = self.cpus;
         let typed = |(key, value): (&[u8], &[u8])| (copy(cpus, key), copy(cpus, value));
         self.entries.lend().map(|element| element.map(typed)).transpose()
-    }
-}
-
-/// Turns one answer of the kernel into false.
-fn unless(result: Result<()>, errno: Errno) -> Result<bool> {
-    match result {
-        Ok(()) => Ok(true),
-        Err(error) if error.errno() == Some(errno) => Ok(false),
-        Err(error) => Err(error),
     }
 }

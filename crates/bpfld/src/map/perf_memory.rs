@@ -129,12 +129,16 @@ impl CpuRing {
     #[inline]
     pub(super) fn quick(&self, walk: &mut Walk) -> Option<Found> {
         let header = self.header(walk)?;
-        (header.record_type == PerfRecordType::SAMPLE).then_some(())?;
-        let (position, len) = self.sample(walk, &header)?;
-        let at = self.offset(position);
-        (at + len <= self.memory.len()).then_some(())?;
+        let (size, at) = (usize::from(header.size), self.offset(walk.position));
+        let is_whole = at + size <= self.memory.len() && walk.fits(u64::from(header.size));
+        (header.record_type == PerfRecordType::SAMPLE && is_whole).then_some(())?;
+        let len = self.u32_at(at + HEADER as usize);
+        (HEADER as usize + 4 + len <= size).then_some(())?;
         walk.pass(&header);
-        Some(Found::Sample(Place::Whole { at, len }))
+        Some(Found::Sample(Place::Whole {
+            at: at + HEADER as usize + 4,
+            len,
+        }))
     }
 
     /// The next record; records of other kinds are passed over. Gives space back to the kernel from time to time.
@@ -188,10 +192,12 @@ impl CpuRing {
     /// Where the bytes of a sample begin, and how many they are; nothing if there cannot be such a sample.
     #[inline]
     fn sample(&self, walk: &Walk, header: &PerfEventHeader) -> Option<(u64, usize)> {
-        let [a, b, c, d, ..] = self.word(walk.position + HEADER).to_ne_bytes();
-        let (len, size) = (u32::from_ne_bytes([a, b, c, d]), u64::from(header.size));
-        let fits = walk.fits(size) && HEADER + 4 + u64::from(len) <= size;
-        fits.then_some((walk.position + HEADER + 4, len as usize))
+        let (len, size) = (
+            self.u32_at(self.offset(walk.position + HEADER)),
+            u64::from(header.size),
+        );
+        let fits = walk.fits(size) && HEADER + 4 + len as u64 <= size;
+        fits.then_some((walk.position + HEADER + 4, len))
     }
 
     /// Publishes, and looks how far the kernel is; false if this reader is there already.
@@ -204,7 +210,7 @@ impl CpuRing {
             .unwrap_or(walk.position);
         let available = walk.written.wrapping_sub(walk.position);
         // Often enough for programs not to run out of space.
-        walk.pause = walk.position.wrapping_add(available.min(size / 16));
+        walk.pause = walk.position.wrapping_add(available.min(size / 8));
         available != 0
     }
 
@@ -266,6 +272,13 @@ impl CpuRing {
         // SAFETY: the sizes of pages and rings are multiples of eight, and so is `at`, so that a word from there on is within and aligned.
         // Any bytes are valid, and whoever writes them does it under the atomic number.
         unsafe { AtomicU64::from_ptr(word.cast()) }.load(Ordering::Relaxed)
+    }
+
+    /// The number that the mapping has at a place, which is within.
+    #[inline]
+    fn u32_at(&self, at: usize) -> usize {
+        let number = self.memory.load_u32(at, Ordering::Relaxed);
+        number.unwrap_or(0) as usize
     }
 }
 

@@ -191,7 +191,7 @@ impl Ring {
         }
         let (size, walk) = (self.size(), &mut self.walk);
         walk.reserved = walk.position.wrapping_add(available);
-        walk.pause = walk.position.wrapping_add(available.min(size / 16));
+        walk.pause = walk.position.wrapping_add(available.min(size / 8));
         Ok(available != 0)
     }
 

@@ -8,6 +8,7 @@ mod handle;
 mod info;
 mod interface;
 mod kind;
+mod machine_code;
 mod mapping;
 mod section;
 mod stream;
@@ -49,6 +50,7 @@ pub use self::{
     kind::*,
     kprobe::{KprobeOptions, ProbeWay},
     kprobe_multi::MultiOptions,
+    machine_code::MachineFunction,
     net::{NetfilterFamily, NetkitSide, TcxDirection},
     stream::Stream,
     translated::Translated,
