@@ -326,6 +326,30 @@ fn hashes_that_grow() {
         seen == keys
     });
     assert_eq!(map.take(&7).unwrap(), Some(14));
+
+    // While another thread takes elements away, among them the one where the kernel would have gone on.
+    std::thread::scope(|scope| {
+        let other = scope.spawn(|| {
+            for key in (8..50_000).step_by(2) {
+                assert!(map.remove(&key).unwrap());
+            }
+        });
+        while !other.is_finished() {
+            assert!(
+                map.iter()
+                    .map(Result::unwrap)
+                    .all(|(key, value)| value == u64::from(key) * 2)
+            );
+        }
+    });
+    // It shrinks behind, and so may miss some at first.
+    let left = 50_000 - 1 - (50_000 - 8) / 2;
+    let mut drained = 0;
+    crate::counter::eventually(|| {
+        drained += map.drain().map(Result::unwrap).count();
+        drained == left
+    });
+    assert!(map.iter().next().is_none());
 }
 
 #[test]

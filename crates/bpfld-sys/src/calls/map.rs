@@ -50,7 +50,7 @@ pub struct MapCreate<'a> {
     pub map_extra: u64,
     /// Token that allows it. Since Linux 6.9.
     pub token: Option<BorrowedFd<'a>>,
-    /// SHA-256 of the only program that may use the map. Since Linux 6.19.
+    /// SHA-256 of the only program that may use the map. Since Linux 6.18.
     pub exclusive_program: Option<&'a [u8; 32]>,
 }
 

@@ -1,27 +1,20 @@
 //! Typed views of arrays.
 
-use std::marker::PhantomData;
-
 use bpfld_sys::{ElemFlags, MapType};
 use zerocopy::IntoBytes;
 
 use super::{
     Map, PerCpuValues, Plain,
     keyed::MapIter,
-    layout::check_value,
-    view::{Stored, check_type},
+    view::{Stored, typed_views},
 };
-use crate::{Error, Result};
+use crate::Result;
 
 macro_rules! array_views {
     ($($(#[$doc:meta])+ $view:ident<V> = $stored:ty, $map_type:ident;)*) => { $(
-        $(#[$doc])+
-        ///
-        /// Made from a [`Map`] with `try_into`, which compares the sizes of values.
-        #[derive(Debug)]
-        pub struct $view<V> {
-            map: Map,
-            value: PhantomData<fn() -> V>,
+        typed_views! {
+            $(#[$doc])+
+            $view<V> = $map_type, check_value::<V>;
         }
 
         impl<V: Plain> $view<V> {
@@ -93,42 +86,6 @@ macro_rules! array_views {
             #[must_use]
             pub fn iter(&self) -> MapIter<u32, $stored> {
                 MapIter::new(self.map.entries())
-            }
-
-            /// The handle without its type.
-            #[must_use]
-            pub fn map(&self) -> &Map {
-                &self.map
-            }
-        }
-
-        impl<V: Plain> TryFrom<Map> for $view<V> {
-            type Error = Error;
-
-            fn try_from(map: Map) -> Result<Self> {
-                check_type(&map, stringify!($view), &[MapType::$map_type])?;
-                check_value::<V>(&map)?;
-                Ok(Self { map, value: PhantomData })
-            }
-        }
-
-        impl<V: Plain> TryFrom<&Map> for $view<V> {
-            type Error = Error;
-
-            fn try_from(map: &Map) -> Result<Self> {
-                map.clone().try_into()
-            }
-        }
-
-        impl<V> AsRef<Map> for $view<V> {
-            fn as_ref(&self) -> &Map {
-                &self.map
-            }
-        }
-
-        impl<V> Clone for $view<V> {
-            fn clone(&self) -> Self {
-                Self { map: self.map.clone(), value: PhantomData }
             }
         }
 

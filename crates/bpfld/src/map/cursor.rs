@@ -170,6 +170,11 @@ impl Cursor {
                         }
                         return self.fetch();
                     }
+                    // A resizable hash goes on at an element, and that is gone: begin again, as the kernel asks for.
+                    Errno::EAGAIN if !first => {
+                        batch.position.clear();
+                        continue;
+                    }
                     // Elements vanished while the kernel walked over them; what was read before counts.
                     Errno::EINTR if filled > 0 => {}
                     Errno::EINTR if interrupted < 16 => {

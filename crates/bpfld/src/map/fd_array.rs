@@ -1,18 +1,14 @@
 //! Typed views of maps that hold programs or maps.
 
-use std::{
-    marker::PhantomData,
-    os::fd::{AsFd, AsRawFd},
-};
+use std::os::fd::{AsFd, AsRawFd};
 
-use bpfld_sys::{ElemFlags, MapType};
+use bpfld_sys::ElemFlags;
 use zerocopy::{FromZeros, IntoBytes};
 
 use super::{
     Map, Plain,
     keyed::MapIter,
-    layout::check_key,
-    view::{check_type, handle_views},
+    view::{handle_views, typed_views},
 };
 use crate::{Error, Program, Result};
 
@@ -124,25 +120,21 @@ slots! {
     ArrayOfMaps of Map;
 }
 
-/// A hash map of maps (4.12). What is put in must be like the map it was made with.
-///
-/// Made from a [`Map`] with `try_into`, which compares the size of keys.
-///
-/// ```no_run
-/// use bpfld::{Hash, HashOfMaps, Map};
-///
-/// # fn example(map: &Map) -> Result<(), bpfld::Error> {
-/// let tables: HashOfMaps<u32> = map.try_into()?;
-/// tables.insert(&7, &Hash::<u32, u64>::create("seven", 16)?)?;
-/// let seven: Hash<u32, u64> = tables.get_as(&7)?.expect("just put in");
-/// # let _ = seven;
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Clone, Debug)]
-pub struct HashOfMaps<K> {
-    map: Map,
-    key: PhantomData<fn() -> K>,
+typed_views! {
+    /// A hash map of maps (4.12). What is put in must be like the map it was made with.
+    ///
+    /// ```no_run
+    /// use bpfld::{Hash, HashOfMaps, Map};
+    ///
+    /// # fn example(map: &Map) -> Result<(), bpfld::Error> {
+    /// let tables: HashOfMaps<u32> = map.try_into()?;
+    /// tables.insert(&7, &Hash::<u32, u64>::create("seven", 16)?)?;
+    /// let seven: Hash<u32, u64> = tables.get_as(&7)?.expect("just put in");
+    /// # let _ = seven;
+    /// # Ok(())
+    /// # }
+    /// ```
+    HashOfMaps<K> = HASH_OF_MAPS, check_key::<K>;
 }
 
 impl<K: Plain> HashOfMaps<K> {
@@ -195,33 +187,6 @@ impl<K: Plain> HashOfMaps<K> {
     #[must_use]
     pub fn ids(&self) -> MapIter<K, u32> {
         MapIter::new(self.map.entries())
-    }
-
-    /// The handle without its type.
-    #[must_use]
-    pub fn map(&self) -> &Map {
-        &self.map
-    }
-}
-
-impl<K: Plain> TryFrom<Map> for HashOfMaps<K> {
-    type Error = Error;
-
-    fn try_from(map: Map) -> Result<Self> {
-        check_type(&map, "HashOfMaps", &[MapType::HASH_OF_MAPS])?;
-        check_key::<K>(&map)?;
-        Ok(Self {
-            map,
-            key: PhantomData,
-        })
-    }
-}
-
-impl<K: Plain> TryFrom<&Map> for HashOfMaps<K> {
-    type Error = Error;
-
-    fn try_from(map: &Map) -> Result<Self> {
-        map.clone().try_into()
     }
 }
 

@@ -23,8 +23,9 @@ impl Map {
     ///
     /// Elements that are in the map the whole time come exactly once, when read in batches. Read key by key they come at
     /// least once: where somebody deletes elements meanwhile, some may come twice. Elements that come or go meanwhile may or
-    /// may not be seen. It ends in any case: when it takes more steps than twice the size of the map, with an error.
-    /// After an error nothing follows.
+    /// may not be seen. Of a [`ResizableHash`](super::ResizableHash) that is being resized, any may be missed or come twice. It
+    /// ends in any case: when it takes more steps than twice the size of the map, with an error. After an error nothing
+    /// follows.
     ///
     /// ```no_run
     /// # fn example(map: &bpfld::Map) -> Result<(), bpfld::Error> {

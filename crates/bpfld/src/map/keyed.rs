@@ -7,20 +7,15 @@ use zerocopy::IntoBytes;
 
 use super::{
     Entries, Map, PerCpuValues, Plain,
-    layout::{check_key, check_value},
-    view::{Stored, check_type, copy},
+    view::{Stored, copy, typed_views},
 };
 use crate::{Error, Result};
 
 macro_rules! keyed_views {
     ($($(#[$doc:meta])+ $view:ident<K, V> = $stored:ty, $map_type:ident, $flags:expr;)*) => { $(
-        $(#[$doc])+
-        ///
-        /// Made from a [`Map`] with `try_into`, which compares the sizes of keys and values.
-        #[derive(Debug)]
-        pub struct $view<K, V> {
-            map: Map,
-            types: PhantomData<fn() -> (K, V)>,
+        typed_views! {
+            $(#[$doc])+
+            $view<K, V> = $map_type, check_key::<K>, check_value::<V>;
         }
 
         impl<K: Plain, V: Plain> $view<K, V> {
@@ -160,43 +155,6 @@ macro_rules! keyed_views {
             pub fn drain(&self) -> MapIter<K, $stored> {
                 MapIter::new(self.map.drain())
             }
-
-            /// The handle without its types.
-            #[must_use]
-            pub fn map(&self) -> &Map {
-                &self.map
-            }
-        }
-
-        impl<K: Plain, V: Plain> TryFrom<Map> for $view<K, V> {
-            type Error = Error;
-
-            fn try_from(map: Map) -> Result<Self> {
-                check_type(&map, stringify!($view), &[MapType::$map_type])?;
-                check_key::<K>(&map)?;
-                check_value::<V>(&map)?;
-                Ok(Self { map, types: PhantomData })
-            }
-        }
-
-        impl<K: Plain, V: Plain> TryFrom<&Map> for $view<K, V> {
-            type Error = Error;
-
-            fn try_from(map: &Map) -> Result<Self> {
-                map.clone().try_into()
-            }
-        }
-
-        impl<K, V> AsRef<Map> for $view<K, V> {
-            fn as_ref(&self) -> &Map {
-                &self.map
-            }
-        }
-
-        impl<K, V> Clone for $view<K, V> {
-            fn clone(&self) -> Self {
-                Self { map: self.map.clone(), types: PhantomData }
-            }
         }
 
         impl<K: Plain, V: Plain> IntoIterator for &$view<K, V> {
@@ -246,6 +204,10 @@ keyed_views! {
     /// A hash map with a value for each CPU, that makes room by forgetting what was not used for longest (4.10).
     LruPerCpuHash<K, V> = PerCpuValues<V>, LRU_PERCPU_HASH, MapFlags::empty();
     /// A hash map that grows and shrinks with what is in it, up to its size (7.2).
+    ///
+    /// A walk through it promises less than one through other maps: the kernel moves elements to a larger or smaller table a little after
+    /// elements came or went, and while it does, a walk may miss some or see them twice (`rhashtable_next_key`, Linux 7.2). Once the map
+    /// has been left alone for a moment, all of them come, once.
     ResizableHash<K, V> = V, RHASH, MapFlags::NO_PREALLOC;
     /// A trie of prefixes: looking up an address finds the longest prefix of it (4.11). Keys are [`LpmKey`](super::LpmKey).
     ///

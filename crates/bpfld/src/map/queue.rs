@@ -1,21 +1,15 @@
 //! Typed views of queues, stacks and Bloom filters: maps without keys.
 
-use std::marker::PhantomData;
-
 use bpfld_sys::{ElemFlags, Errno, MapType};
 
-use super::{Map, Plain, layout::check_value, view::check_type};
-use crate::{Error, Result};
+use super::{Map, Plain, view::typed_views};
+use crate::Result;
 
 macro_rules! keyless_views {
     ($($(#[$doc:meta])+ $view:ident = $map_type:ident;)*) => { $(
-        $(#[$doc])+
-        ///
-        /// Made from a [`Map`] with `try_into`, which compares the sizes of values.
-        #[derive(Debug)]
-        pub struct $view<V> {
-            map: Map,
-            value: PhantomData<fn() -> V>,
+        typed_views! {
+            $(#[$doc])+
+            $view<V> = $map_type, check_value::<V>;
         }
 
         impl<V: Plain> $view<V> {
@@ -31,42 +25,6 @@ macro_rules! keyless_views {
                     .max_entries(max_entries)
                     .create()?
                     .try_into()
-            }
-
-            /// The handle without its type.
-            #[must_use]
-            pub fn map(&self) -> &Map {
-                &self.map
-            }
-        }
-
-        impl<V: Plain> TryFrom<Map> for $view<V> {
-            type Error = Error;
-
-            fn try_from(map: Map) -> Result<Self> {
-                check_type(&map, stringify!($view), &[MapType::$map_type])?;
-                check_value::<V>(&map)?;
-                Ok(Self { map, value: PhantomData })
-            }
-        }
-
-        impl<V: Plain> TryFrom<&Map> for $view<V> {
-            type Error = Error;
-
-            fn try_from(map: &Map) -> Result<Self> {
-                map.clone().try_into()
-            }
-        }
-
-        impl<V> AsRef<Map> for $view<V> {
-            fn as_ref(&self) -> &Map {
-                &self.map
-            }
-        }
-
-        impl<V> Clone for $view<V> {
-            fn clone(&self) -> Self {
-                Self { map: self.map.clone(), value: PhantomData }
             }
         }
     )* };

@@ -1,19 +1,15 @@
 //! Typed views of maps that hold sockets.
 
-use std::{
-    marker::PhantomData,
-    os::fd::{AsFd, AsRawFd as _},
-};
+use std::os::fd::{AsFd, AsRawFd as _};
 
 use bpfld_sys::{ElemFlags, MapType};
 use zerocopy::IntoBytes as _;
 
 use super::{
     Map, Plain,
-    layout::check_key,
-    view::{check_type, handle_views},
+    view::{handle_views, typed_views},
 };
-use crate::{Error, Result};
+use crate::Result;
 
 handle_views! {
     /// Sockets by their place, for programs that redirect what goes through them (4.14).
@@ -82,13 +78,9 @@ places! {
     ReuseportArray = REUSEPORT_SOCKARRAY;
 }
 
-/// Sockets by any key, for programs that redirect what goes through them (4.18).
-///
-/// Made from a [`Map`] with `try_into`, which compares the size of keys.
-#[derive(Clone, Debug)]
-pub struct SockHash<K> {
-    map: Map,
-    key: PhantomData<fn() -> K>,
+typed_views! {
+    /// Sockets by any key, for programs that redirect what goes through them (4.18).
+    SockHash<K> = SOCKHASH, check_key::<K>;
 }
 
 impl<K: Plain> SockHash<K> {
@@ -130,33 +122,6 @@ impl<K: Plain> SockHash<K> {
     /// ENOSPC when the map was made with values of four bytes.
     pub fn cookie(&self, key: &K) -> Result<Option<u64>> {
         cookie(&self.map, key.as_bytes())
-    }
-
-    /// The handle without its type.
-    #[must_use]
-    pub fn map(&self) -> &Map {
-        &self.map
-    }
-}
-
-impl<K: Plain> TryFrom<Map> for SockHash<K> {
-    type Error = Error;
-
-    fn try_from(map: Map) -> Result<Self> {
-        check_type(&map, "SockHash", &[MapType::SOCKHASH])?;
-        check_key::<K>(&map)?;
-        Ok(Self {
-            map,
-            key: PhantomData,
-        })
-    }
-}
-
-impl<K: Plain> TryFrom<&Map> for SockHash<K> {
-    type Error = Error;
-
-    fn try_from(map: &Map) -> Result<Self> {
-        map.clone().try_into()
     }
 }
 

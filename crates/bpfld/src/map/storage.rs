@@ -1,29 +1,21 @@
 //! Typed views of storage: values that belong to a socket, task, inode or control group.
 
-use std::{
-    marker::PhantomData,
-    os::fd::{AsFd, AsRawFd as _},
-};
+use std::os::fd::{AsFd, AsRawFd as _};
 
-use bpfld_sys::{ElemFlags, MapType, plain::CgroupStorageKey};
+use bpfld_sys::{ElemFlags, plain::CgroupStorageKey};
 use zerocopy::IntoBytes as _;
 
 use super::{
-    Map, PerCpuValues, Plain,
-    layout::check_value,
-    view::{Stored, check_type},
+    PerCpuValues, Plain,
+    view::{Stored, typed_views},
 };
-use crate::{Error, Result};
+use crate::Result;
 
 macro_rules! storages {
     ($($(#[$doc:meta])+ $view:ident<V> = $map_type:ident, $key:ty as $owner:ident, $stored:ty, $bytes:expr;)*) => { $(
-        $(#[$doc])+
-        ///
-        /// Made from a [`Map`] with `try_into`, which compares the size of values.
-        #[derive(Clone, Debug)]
-        pub struct $view<V> {
-            map: Map,
-            value: PhantomData<fn() -> V>,
+        typed_views! {
+            $(#[$doc])+
+            $view<V> = $map_type, check_value::<V>;
         }
 
         impl<V: Plain> $view<V> {
@@ -45,30 +37,6 @@ macro_rules! storages {
             /// As [`get`](Self::get).
             pub fn set(&self, $owner: $key, value: &$stored) -> Result<()> {
                 self.map.update(&$bytes, value.stored(), ElemFlags::empty())
-            }
-
-            /// The handle without its type.
-            #[must_use]
-            pub fn map(&self) -> &Map {
-                &self.map
-            }
-        }
-
-        impl<V: Plain> TryFrom<Map> for $view<V> {
-            type Error = Error;
-
-            fn try_from(map: Map) -> Result<Self> {
-                check_type(&map, stringify!($view), &[MapType::$map_type])?;
-                check_value::<V>(&map)?;
-                Ok(Self { map, value: PhantomData })
-            }
-        }
-
-        impl<V: Plain> TryFrom<&Map> for $view<V> {
-            type Error = Error;
-
-            fn try_from(map: &Map) -> Result<Self> {
-                map.clone().try_into()
             }
         }
     )* };

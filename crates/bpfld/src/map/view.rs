@@ -64,6 +64,59 @@ macro_rules! handle_views {
 }
 pub(super) use handle_views;
 
+/// Views with types of keys or values: the type, and the ways from a handle to it, which compare sizes, and back.
+macro_rules! typed_views {
+    ($($(#[$doc:meta])+ $view:ident<$($parameter:ident),+> = $map_type:ident, $($check:ident::<$checked:ident>),+;)*) => { $(
+        $(#[$doc])+
+        ///
+        /// Made from a [`Map`](super::Map) with `try_into`, which compares sizes.
+        #[derive(Debug)]
+        pub struct $view<$($parameter),+> {
+            map: super::Map,
+            types: std::marker::PhantomData<fn() -> ($($parameter,)+)>,
+        }
+
+        impl<$($parameter: super::Plain),+> $view<$($parameter),+> {
+            /// The handle without its types.
+            #[must_use]
+            pub fn map(&self) -> &super::Map {
+                &self.map
+            }
+        }
+
+        impl<$($parameter: super::Plain),+> TryFrom<super::Map> for $view<$($parameter),+> {
+            type Error = crate::Error;
+
+            fn try_from(map: super::Map) -> crate::Result<Self> {
+                super::view::check_type(&map, stringify!($view), &[bpfld_sys::MapType::$map_type])?;
+                $(super::layout::$check::<$checked>(&map)?;)+
+                Ok(Self { map, types: std::marker::PhantomData })
+            }
+        }
+
+        impl<$($parameter: super::Plain),+> TryFrom<&super::Map> for $view<$($parameter),+> {
+            type Error = crate::Error;
+
+            fn try_from(map: &super::Map) -> crate::Result<Self> {
+                map.clone().try_into()
+            }
+        }
+
+        impl<$($parameter),+> AsRef<super::Map> for $view<$($parameter),+> {
+            fn as_ref(&self) -> &super::Map {
+                &self.map
+            }
+        }
+
+        impl<$($parameter),+> Clone for $view<$($parameter),+> {
+            fn clone(&self) -> Self {
+                Self { map: self.map.clone(), types: std::marker::PhantomData }
+            }
+        }
+    )* };
+}
+pub(super) use typed_views;
+
 /// How the value of one key is kept on this side: plain, or one for each CPU.
 pub trait Stored: Sized {
     /// The type of a single value.
