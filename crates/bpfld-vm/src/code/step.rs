@@ -76,6 +76,8 @@ operations! { define! {
     Jump, JumpIndirect, MayGoto,
     CallHelper, CallFunction, CallKfunc, CallReg,
     Exit,
+    /// `AddImm64`, and the step behind it: the ends of loops.
+    AddThenNeImm64, AddThenNeReg64,
     /// `imm` is the number of a helper that stands for something missing.
     Missing,
     /// It would write the frame pointer.

@@ -101,7 +101,28 @@ pub(crate) fn translate(slots: &[Slot], names: &impl Names) -> Result<Vec<Step>,
             return Err(fail(at, CodeProblem::Target { slot }));
         }
     }
+    join_ends_of_loops(&mut steps);
     Ok(steps)
+}
+
+/// A number is added, and a jump depends on the result: nearly every loop ends so. The first step does the second's work, too; the
+/// second stays where it is, for jumps that lead there.
+fn join_ends_of_loops(steps: &mut [Step]) {
+    for at in 1..steps.len() {
+        let Some([first, second]) = steps.get_mut(at - 1..=at) else {
+            return;
+        };
+        if first.what == Do::SubImm64 {
+            (first.what, first.imm) = (Do::AddImm64, first.imm.wrapping_neg());
+        }
+        if first.what == Do::AddImm64 {
+            first.what = match second.what {
+                Do::NeImm64 => Do::AddThenNeImm64,
+                Do::NeReg64 => Do::AddThenNeReg64,
+                _ => Do::AddImm64,
+            };
+        }
+    }
 }
 
 fn is_jump(what: Do) -> bool {

@@ -248,6 +248,19 @@ impl Run<'_> {
             }};
         }
 
+        // who looks at each instruction is to see the second, too
+        macro_rules! joined {
+            ($step:ident, |$next:ident| $other:expr) => {{
+                dst!($step) = dst!($step).wrapping_add($step.imm);
+                if !CAREFUL && let Some($next) = steps.get(pc) {
+                    pc += 1;
+                    if dst!($next) != $other {
+                        jump!($next.target())
+                    }
+                }
+            }};
+        }
+
         loop {
             // by reference: copied, its parts would be read from where it was just written, which takes time
             let Some(step) = steps.get(pc) else {
@@ -311,6 +324,8 @@ impl Run<'_> {
                 Do::StoreReg64 => store!(step, 8, src!(step)),
                 Do::Atomic32 => attempt!(self.atomic::<4, BIG>(*step, &mut regs)),
                 Do::Atomic64 => attempt!(self.atomic::<8, BIG>(*step, &mut regs)),
+                Do::AddThenNeImm64 => joined!(step, |next| next.imm),
+                Do::AddThenNeReg64 => joined!(step, |next| src!(next)),
                 Do::Nothing => {}
                 Do::Jump => jump!(step.target()),
                 Do::JumpIndirect => match code_at(dst!(step)) {
