@@ -239,3 +239,18 @@ fn a_program_runs_on_each_packet_of_a_capture() {
         assert_eq!(run.status, 3, "{}", run.stderr);
     }
 }
+
+/// What the README says to those without root.
+#[test]
+fn the_quickstart_runs_in_the_userspace_machine() {
+    let object = "../../crates/bpfld/examples/quickstart.el.o";
+    let packet = "000000000000000000000000080045000020000100004011000000000000000000000000003500000000";
+    let run = bpfld(["run", object, "count", "--on", "vm", "--data", packet]);
+    assert_eq!((run.status, &*run.stderr), (0, ""));
+    assert!(run.stdout.contains("return value  2"), "{}", run.stdout);
+    assert!(
+        run.stdout.contains("53: [{packets: 1, bytes: 42}"),
+        "{}",
+        run.stdout
+    );
+}
