@@ -30,6 +30,7 @@ mod streams;
 mod sys;
 mod tokens;
 mod trampolines;
+mod tunnels;
 mod usdt;
 mod without_links;
 

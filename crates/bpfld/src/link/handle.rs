@@ -11,7 +11,7 @@ use std::{
 
 use bpfld_sys::{self as sys, AttachType, Errno, LinkDetails, LinkType, link, socket::SocketProgram};
 
-use super::{LinkInfo, command::CommandHold, filter::FilterHold, xdp::XdpHold};
+use super::{LinkInfo, command::CommandHold, filter::FilterHold, tunnel::TunnelHold, xdp::XdpHold};
 use crate::adaptation::{Adaptation, Measure};
 use crate::{
     Error, Map, Program, Result, Subject, TcxDirection,
@@ -22,7 +22,7 @@ use crate::{
 /// A program attached to something.
 ///
 /// Dropping a link detaches the program, unless the link was [pinned](Link::pin) or [kept](Link::forget) on purpose.
-/// Attachments that are no links to the kernel (socket filters; filters of traffic control; perf events before 5.15; XDP before 5.9;
+/// Attachments that are no links to the kernel (socket filters; filters of traffic control; routes; perf events before 5.15; XDP before 5.9;
 /// cgroups before 5.7) are the same type; what they cannot do says so.
 ///
 /// ```no_run
@@ -66,6 +66,8 @@ pub(crate) enum Hold {
     Xdp(XdpHold),
     /// A filter of traffic control.
     Filter(FilterHold),
+    /// A route with the program on it.
+    Tunnel(TunnelHold),
     /// A filter on a socket: taken off by a socket option.
     Socket {
         socket: OwnedFd,
@@ -290,7 +292,12 @@ impl Link {
             Hold::StructOps(map) => std::mem::forget(map),
             Hold::Many(links) => links.into_iter().for_each(Link::forget),
             // They stay by themselves.
-            Hold::Command(_) | Hold::Xdp(_) | Hold::Filter(_) | Hold::Socket { .. } | Hold::Released => {}
+            Hold::Command(_)
+            | Hold::Xdp(_)
+            | Hold::Filter(_)
+            | Hold::Tunnel(_)
+            | Hold::Socket { .. }
+            | Hold::Released => {}
         }
         std::mem::forget(std::mem::take(&mut self.needs));
     }
@@ -333,6 +340,9 @@ impl Link {
             Hold::Link(fd) => LinkInfo::of(fd.as_fd()).map_err(|source| self.failed("describe", source)),
             Hold::PerfEvent(_, program) | Hold::Socket { program, .. } => {
                 LinkInfo::without_link(program, LinkType::UNSPEC, LinkDetails::Unknown)
+            }
+            Hold::Tunnel(hold) => {
+                LinkInfo::without_link(hold.program(), LinkType::UNSPEC, LinkDetails::Unknown)
             }
             Hold::Command(hold) => self.command_info(hold),
             Hold::Xdp(hold) => {
@@ -453,6 +463,7 @@ impl Link {
             Hold::Command(hold) => hold.detach(),
             Hold::Xdp(hold) => hold.detach(),
             Hold::Filter(hold) => hold.detach(),
+            Hold::Tunnel(hold) => hold.detach(),
             Hold::Socket { socket, what, .. } => {
                 sys::socket::detach(socket, what).map_err(|errno| io::Error::from_raw_os_error(errno.0))
             }

@@ -8,6 +8,7 @@ mod info;
 mod order;
 pub(crate) mod route;
 pub(crate) mod struct_ops;
+pub(crate) mod tunnel;
 pub(crate) mod xdp;
 
 pub use self::{

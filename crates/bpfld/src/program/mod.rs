@@ -28,6 +28,7 @@ mod socket;
 mod tracepoint;
 mod tracing;
 mod tracing_multi;
+mod tunnel;
 mod uprobe;
 mod uprobe_multi;
 mod usdt;
