@@ -13,9 +13,18 @@ use crate::{page, shell};
 mod btf;
 mod machine;
 mod maps;
+mod xsk;
 
-/// What libbpf's build wants.
-const PACKAGES: [&str; 5] = ["gcc", "libelf-dev", "make", "pkg-config", "zlib1g-dev"];
+/// What the builds of libbpf and of the user of libxdp want, and what makes devices.
+const PACKAGES: [&str; 7] = [
+    "gcc",
+    "iproute2",
+    "libelf-dev",
+    "libxdp-dev",
+    "make",
+    "pkg-config",
+    "zlib1g-dev",
+];
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -92,7 +101,7 @@ const CASES: [Case; 8] = [
 ];
 
 /// The implementations and what the table calls them.
-const COLUMNS: [(&str, &str); 13] = [
+const COLUMNS: [(&str, &str); 14] = [
     ("bpfld", "bpfld"),
     ("bpfld-2", "bpfld, 2 threads"),
     ("libbpf", "libbpf"),
@@ -100,6 +109,7 @@ const COLUMNS: [(&str, &str); 13] = [
     ("btf", "the `btf` crate"),
     ("raw", "bare system call"),
     ("rbpf", "rbpf"),
+    ("libxdp", "libxdp"),
     ("rbpf-jit", "rbpf, compiled, unchecked"),
     ("sbpf", "solana-sbpf"),
     ("sbpf-jit", "solana-sbpf, compiled"),
@@ -123,6 +133,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     for case in CASES
         .iter()
         .chain(&btf::CASES)
+        .chain(&xsk::CASES)
         .chain(&maps::CASES)
         .chain(&machine::CASES)
         .filter(|case| args.only.is_empty() || args.only.iter().any(|only| only == case.name))

@@ -194,13 +194,71 @@ pub(crate) struct Handled {
 
 /// Packets that are no frames yet, and frames that are not free yet; whatever happens, they are in the end.
 struct Batch<'a> {
-    umem: &'a Shared,
+    umem: &'a Arc<Shared>,
     packets: Vec<Packet>,
     next: usize,
     dropped: Vec<u32>,
 }
 
-impl Batch<'_> {
+impl<'a> Batch<'a> {
+    /// An empty one, in memory that was allocated before.
+    fn new(umem: &'a Arc<Shared>, packets: &mut Vec<Packet>, dropped: &mut Vec<u32>) -> Self {
+        Batch {
+            umem,
+            packets: std::mem::take(packets),
+            next: 0,
+            dropped: std::mem::take(dropped),
+        }
+    }
+
+    /// Hands each packet in its frame to `decide`, and does what that says.
+    fn for_each(
+        &mut self,
+        queue: &Queue,
+        tx: &mut Option<Ring>,
+        (parts, most_parts): (&mut u32, u32),
+        handled: &mut Handled,
+        mut decide: impl FnMut(&mut Frame) -> Then,
+    ) {
+        let umem = self.umem;
+        let mut next = self.next();
+        let mut frame = next.map(|packet| packet.into_frame(umem));
+        while let Some(current) = &mut frame {
+            handled.packets += 1;
+            let mut sent = false;
+            if decide(current) == Then::Send {
+                let put = match tx {
+                    // Told of at once: whatever `decide` does next, it is on its way.
+                    Some(tx) => queue.put(tx, current, parts, most_parts).map(|()| tx.publish()),
+                    None => Err(Error::invalid("this socket only receives")),
+                };
+                match put {
+                    Ok(()) => {
+                        sent = true;
+                        handled.sent += 1;
+                    }
+                    Err(error) => {
+                        handled.refused.get_or_insert(error);
+                    }
+                }
+            }
+            next = self.next();
+            // The frame that was here may have been exchanged for another, even of other memory, which then goes back there.
+            let done = match &next {
+                Some(packet) => current.become_next(umem, packet),
+                None => current.slot.end(umem),
+            };
+            match (done, &next) {
+                (None, Some(packet)) => *current = packet.into_frame(umem),
+                (_, None) => frame = None,
+                _ => {}
+            }
+            if let Some(number) = done.filter(|_| !sent) {
+                self.dropped.push(number);
+            }
+        }
+    }
+
     #[inline]
     fn next(&mut self) -> Option<Packet> {
         let packet = self.packets.get(self.next).copied();
@@ -267,7 +325,7 @@ impl Channel {
     pub(crate) fn for_each(
         &mut self,
         most: usize,
-        mut decide: impl FnMut(&mut Frame) -> Then,
+        decide: impl FnMut(&mut Frame) -> Then,
     ) -> Result<Handled> {
         let most = self.room_to_send(most);
         let mut handled = Handled::default();
@@ -276,60 +334,48 @@ impl Channel {
         };
         let queue = &self.queue;
         let umem = &queue.umem;
-        let mut batch = Batch {
-            umem,
-            packets: std::mem::take(&mut self.packets),
-            next: 0,
-            dropped: std::mem::take(&mut self.dropped),
-        };
+        let mut batch = Batch::new(umem, &mut self.packets, &mut self.dropped);
         let result = {
             let _rings = queue.rings();
             queue.read(rx, most, |packet| batch.packets.push(packet))
         };
         // No lock is held from here on: `decide` may use other sockets.
-        let mut next = batch.next();
-        let mut frame = next.map(|packet| packet.into_frame(umem));
-        while let Some(current) = &mut frame {
-            handled.packets += 1;
-            let mut sent = false;
-            if decide(current) == Then::Send {
-                let put = match &mut self.tx {
-                    // Told of at once: whatever `decide` does next, it is on its way.
-                    Some(tx) => queue
-                        .put(tx, current, &mut self.parts, self.most_parts)
-                        .map(|()| tx.publish()),
-                    None => Err(Error::invalid("this socket only receives")),
-                };
-                match put {
-                    Ok(()) => {
-                        sent = true;
-                        handled.sent += 1;
-                    }
-                    Err(error) => {
-                        handled.refused.get_or_insert(error);
-                    }
-                }
-            }
-            next = batch.next();
-            // The frame that was here may have been exchanged for another, even of other memory, which then goes back there.
-            let done = match &next {
-                Some(packet) => current.become_next(umem, packet),
-                None => current.slot.end(umem),
-            };
-            match (done, &next) {
-                (None, Some(packet)) => *current = packet.into_frame(umem),
-                (_, None) => frame = None,
-                _ => {}
-            }
-            if let Some(number) = done.filter(|_| !sent) {
-                batch.dropped.push(number);
-            }
-        }
+        batch.for_each(
+            queue,
+            &mut self.tx,
+            (&mut self.parts, self.most_parts),
+            &mut handled,
+            decide,
+        );
         let mut rings = queue.rings();
         queue.give_back(&mut rings, &mut batch.dropped);
         drop(rings);
         (self.packets, self.dropped) = batch.into_parts();
         result.map(|()| handled)
+    }
+
+    /// Puts up to `most` packets into the TX ring that `write` makes of free frames.
+    pub(crate) fn send_each(&mut self, most: usize, mut write: impl FnMut(&mut Frame)) -> Result<Handled> {
+        if self.tx.is_none() {
+            return Err(Error::invalid("this socket only receives"));
+        }
+        let most = self.room_to_send(most);
+        let mut handled = Handled::default();
+        let queue = &self.queue;
+        let umem = &queue.umem;
+        let mut batch = Batch::new(umem, &mut self.packets, &mut self.dropped);
+        let mut free = umem.ledger.free();
+        let from = free.len().saturating_sub(most);
+        let empty = free.drain(from..).rev().map(|number| umem.empty(number));
+        batch.packets.extend(empty);
+        drop(free);
+        let parts = (&mut self.parts, self.most_parts);
+        batch.for_each(queue, &mut self.tx, parts, &mut handled, |frame| {
+            write(frame);
+            Then::Send
+        });
+        (self.packets, self.dropped) = batch.into_parts();
+        Ok(handled)
     }
 
     /// So many, or as many as there is room for in the TX ring, if there is one.

@@ -186,6 +186,33 @@ impl XskSocket {
         Ok(most)
     }
 
+    /// Sends packets that `write` makes, up to so many: each of an empty frame, as far as there are free ones and room; returns how many.
+    ///
+    /// ```no_run
+    /// # fn example(socket: &mut bpfld_xsk::XskSocket) -> Result<(), bpfld_xsk::Error> {
+    /// socket.send_each(64, |frame| {
+    ///     let _ = frame.set(b"what is to be sent");
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`transmit`](Self::transmit). A packet that cannot be sent is dropped; the others are not affected.
+    pub fn send_each(&mut self, most: usize, write: impl FnMut(&mut Frame)) -> Result<usize> {
+        if let Some(errno) = self.gone {
+            return Err(Error::InterfaceGone(errno));
+        }
+        self.channel.complete()?;
+        let handled = self.channel.send_each(most, write)?;
+        self.flush()?;
+        match handled.refused {
+            Some(error) => Err(error),
+            None => Ok(handled.sent),
+        }
+    }
+
     /// Frees frames that were sent, puts packets into the TX ring, from the first on, as many as there is room for, and has the kernel send them; the others stay in
     /// `frames`. Returns how many are on their way.
     ///

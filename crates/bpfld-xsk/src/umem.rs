@@ -10,7 +10,7 @@ use bpfld_sys::{
 
 use crate::{
     Error, Frame, Result,
-    frame::Slot,
+    frame::Packet,
     ledger::{Ledger, Usage},
 };
 
@@ -116,7 +116,17 @@ impl Umem {
 impl Shared {
     /// The frame with a number that was taken off the list of free ones.
     pub(crate) fn lend(self: &Arc<Self>, number: u32) -> Frame {
-        Frame::new(Slot::new(Arc::clone(self), number), self.lead, 0, 0)
+        self.empty(number).into_frame(self)
+    }
+
+    /// A packet without bytes, in that frame.
+    pub(crate) fn empty(&self, number: u32) -> Packet {
+        Packet {
+            number,
+            start: self.lead,
+            len: 0,
+            options: 0,
+        }
     }
 
     /// Where a frame begins.

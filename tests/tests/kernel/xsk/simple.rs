@@ -4,9 +4,7 @@ use std::{collections::BTreeMap, net::UdpSocket, os::fd::AsFd, thread, time::Dur
 
 use bpfld::XdpMode;
 use bpfld_tests::{Need, require, sandbox};
-use bpfld_xsk::{
-    AsyncXskSet, AsyncXskSocket, Direction, Error, Redirect, RingKind, Umem, XskSet, XskSocket, queue_count,
-};
+use bpfld_xsk::{AsyncXskSet, AsyncXskSocket, Direction, Error, Redirect, RingKind, Umem, XskSet, XskSocket};
 
 use super::{Ends, LONG, expect, expect_none, number, packet, send, umem};
 
@@ -214,9 +212,9 @@ fn xsk_04_timeouts() {
     });
 }
 
-fn all_queues(umem: &Umem, name: &str, direction: Direction) -> XskSet {
+fn all_queues(umem: &Umem, name: &str, queues: u32, direction: Direction) -> XskSet {
     let mut set = XskSet::new().unwrap();
-    for queue in 0..queue_count(name).unwrap() {
+    for queue in 0..queues {
         let builder = XskSocket::builder(umem)
             .direction(direction)
             .ring_size(RingKind::Fill, 512)
@@ -235,9 +233,9 @@ fn xsk_05_several_queues_take_turns() {
         const EACH: u32 = 100;
         room.veth_with_queues("left", "right", QUEUES);
         let (one, two) = (umem(4096), umem(4096));
-        let mut left = all_queues(&one, "left", Direction::Send);
-        let mut right = all_queues(&two, "right", Direction::Receive);
-        let redirect = Redirect::attach("right", XdpMode::Auto).unwrap();
+        let mut left = all_queues(&one, "left", QUEUES, Direction::Send);
+        let mut right = all_queues(&two, "right", QUEUES, Direction::Receive);
+        let redirect = Redirect::builder().queues(QUEUES).attach("right").unwrap();
         for socket in right.sockets() {
             redirect.insert(socket).unwrap();
         }
@@ -290,9 +288,9 @@ fn xsk_bug_5_each_socket_wakes_the_set() {
     sandbox(|room| {
         room.veth_with_queues("left", "right", 3);
         let (one, two) = (umem(4096), umem(4096));
-        let mut left = all_queues(&one, "left", Direction::Send);
-        let mut right = all_queues(&two, "right", Direction::Receive);
-        let redirect = Redirect::attach("right", XdpMode::Auto).unwrap();
+        let mut left = all_queues(&one, "left", 3, Direction::Send);
+        let mut right = all_queues(&two, "right", 3, Direction::Receive);
+        let redirect = Redirect::builder().queues(3).attach("right").unwrap();
         for socket in right.sockets() {
             redirect.insert(socket).unwrap();
         }
@@ -346,9 +344,9 @@ fn packets_are_awaited() {
     sandbox(|room| {
         room.veth_with_queues("left", "right", 2);
         let (one, two) = (umem(4096), umem(4096));
-        let mut left = all_queues(&one, "left", Direction::Send);
-        let right = all_queues(&two, "right", Direction::Receive);
-        let redirect = Redirect::attach("right", XdpMode::Auto).unwrap();
+        let mut left = all_queues(&one, "left", 2, Direction::Send);
+        let right = all_queues(&two, "right", 2, Direction::Receive);
+        let redirect = Redirect::builder().queues(2).attach("right").unwrap();
         for socket in right.sockets() {
             redirect.insert(socket).unwrap();
         }
