@@ -13,7 +13,7 @@
 
 use std::{
     os::fd::AsFd as _,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::atomic::{AtomicU32, AtomicU64, Ordering},
 };
 
 use bpfld_sys::{
@@ -32,6 +32,9 @@ const TAIL: usize = 1032;
 
 /// Bytes of a record's header.
 const HEADER: u64 = size_of::<PerfEventHeader>() as u64;
+
+/// Bytes of a sample that holds nothing: header and length, in whole words.
+const LEAST_SAMPLE: usize = 16;
 
 /// Ring, event and slot of a CPU.
 #[derive(Debug)]
@@ -130,9 +133,13 @@ impl CpuRing {
     pub(super) fn quick(&self, walk: &mut Walk) -> Option<Found> {
         let header = self.header(walk)?;
         let (size, at) = (usize::from(header.size), self.offset(walk.position));
-        let is_whole = at + size <= self.memory.len() && walk.fits(u64::from(header.size));
-        (header.record_type == PerfRecordType::SAMPLE && is_whole).then_some(())?;
-        let len = self.u32_at(at + HEADER as usize);
+        let is_whole = size >= LEAST_SAMPLE && at + size <= self.memory.len();
+        let is_sample = header.record_type == PerfRecordType::SAMPLE && walk.fits(u64::from(header.size));
+        (is_sample && is_whole).then_some(())?;
+        // SAFETY: sixteen bytes from `at` on are within the mapping, as just seen.
+        let len = unsafe { self.memory.as_ptr().add(at + HEADER as usize) };
+        // SAFETY: it is within, a multiple of eight, any bytes are valid, and the kernel wrote it before it moved the head.
+        let len = unsafe { AtomicU32::from_ptr(len.cast()) }.load(Ordering::Relaxed) as usize;
         (HEADER as usize + 4 + len <= size).then_some(())?;
         walk.pass(&header);
         Some(Found::Sample(Place::Whole {
@@ -192,12 +199,10 @@ impl CpuRing {
     /// Where the bytes of a sample begin, and how many they are; nothing if there cannot be such a sample.
     #[inline]
     fn sample(&self, walk: &Walk, header: &PerfEventHeader) -> Option<(u64, usize)> {
-        let (len, size) = (
-            self.u32_at(self.offset(walk.position + HEADER)),
-            u64::from(header.size),
-        );
-        let fits = walk.fits(size) && HEADER + 4 + len as u64 <= size;
-        fits.then_some((walk.position + HEADER + 4, len))
+        let [a, b, c, d, ..] = self.word(walk.position + HEADER).to_ne_bytes();
+        let (len, size) = (u32::from_ne_bytes([a, b, c, d]), u64::from(header.size));
+        let fits = walk.fits(size) && HEADER + 4 + u64::from(len) <= size;
+        fits.then_some((walk.position + HEADER + 4, len as usize))
     }
 
     /// Publishes, and looks how far the kernel is; false if this reader is there already.
@@ -266,19 +271,13 @@ impl CpuRing {
     /// The word at a position, which is a multiple of eight.
     #[inline]
     fn word(&self, position: u64) -> u64 {
-        let at = self.offset(position) & !7;
+        let at = self.offset(position);
         // SAFETY: a page and less than the size of the ring is within the mapping.
         let word = unsafe { self.memory.as_ptr().add(at) };
-        // SAFETY: the sizes of pages and rings are multiples of eight, and so is `at`, so that a word from there on is within and aligned.
+        // SAFETY: the sizes of pages and rings are multiples of eight, and so are positions (`Walk::fits` sees to it), so that a word from
+        // there on is within and aligned.
         // Any bytes are valid, and whoever writes them does it under the atomic number.
         unsafe { AtomicU64::from_ptr(word.cast()) }.load(Ordering::Relaxed)
-    }
-
-    /// The number that the mapping has at a place, which is within.
-    #[inline]
-    fn u32_at(&self, at: usize) -> usize {
-        let number = self.memory.load_u32(at, Ordering::Relaxed);
-        number.unwrap_or(0) as usize
     }
 }
 
