@@ -46,7 +46,7 @@ pub(crate) struct Args {
 
 type Step = (&'static str, fn(&Args) -> Result<()>);
 
-const STEPS: [Step; 13] = [
+const STEPS: [Step; 14] = [
     ("format", |_| {
         cargo(&["fmt", "--all", "--check", "--", "--color", "never"])
     }),
@@ -80,6 +80,7 @@ const STEPS: [Step; 13] = [
     ("big-endian", |args| {
         emulated(args, &["vm-test", "--arch", "s390x", "--pure"])
     }),
+    ("guests", |args| emulated(args, &["vm-test", "--guests"])),
     ("kernels", |args| emulated(args, &["vm-test", "5.10", "newest"])),
 ];
 

@@ -64,7 +64,8 @@ pub struct Kernel {
 }
 
 impl Kernel {
-    /// A kernel of one's own: an image, and a directory with modules (`*.ko`, at any depth) to insert.
+    /// A kernel of one's own: an image, and a directory with modules (`*.ko`, at any depth) to insert. Of `vmlinuz-6.12` the release is
+    /// `6.12`, and the configuration is taken from `config-6.12` beside it, if that is there.
     ///
     /// # Errors
     ///
@@ -76,15 +77,15 @@ impl Kernel {
             None => Vec::new(),
         };
         let name = image.file_name().unwrap_or_default().to_string_lossy();
+        let rest = name.strip_prefix("vmlinuz");
+        let config = rest.map(|rest| image.with_file_name(format!("config{rest}")));
+        let release = rest.map_or(&*name, |rest| rest.trim_start_matches('-'));
         Ok(Kernel {
             arch,
-            release: name
-                .trim_start_matches("vmlinuz")
-                .trim_start_matches('-')
-                .to_owned(),
+            release: if release.is_empty() { &name } else { release }.to_owned(),
             image: image.to_path_buf(),
             modules,
-            config: None,
+            config: config.filter(|config| config.exists()),
         })
     }
 
