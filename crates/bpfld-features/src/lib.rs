@@ -44,3 +44,10 @@ pub use probes::Probes;
 pub use record::{Record, RecordError};
 pub use release::{ParseReleaseError, Release};
 pub use settings::{Jit, Lockdown, Settings, Unprivileged};
+
+/// Kernels before 5.11 count maps and programs against the limit of locked memory: what one test made keeps another from answers.
+/// Without the right to raise it, there are no answers in any case.
+#[cfg(test)]
+fn raise_memlock_for_tests() {
+    let _ = bpfld_sys::rlimit::raise_memlock();
+}

@@ -509,6 +509,7 @@ mod tests {
 
     #[test]
     fn a_record_says_what_the_kernel_said() {
+        crate::raise_memlock_for_tests();
         let mut record = Record::of_running_kernel();
         let kfuncs = Kfuncs {
             asked: vec![ProgramType::XDP],

@@ -27,6 +27,8 @@ pub(crate) struct Machine {
     pub(crate) package: &'static str,
     /// Machine and processor in software emulation.
     pub(crate) machine: &'static [&'static str],
+    /// How that runs several processors: in turn or at once.
+    pub(crate) emulation: &'static str,
     pub(crate) console: &'static str,
     /// Parameters for its kernels.
     pub(crate) parameters: &'static [&'static str],
@@ -44,6 +46,8 @@ const X86_64: Machine = Machine {
     qemu: "qemu-system-x86_64",
     package: "qemu-system-x86",
     machine: &["-M", "pc", "-cpu", "max"],
+    // At once they trip over code that is being patched.
+    emulation: "tcg,thread=single",
     console: "ttyS0",
     // On a busy host the emulated timer is too late for a test that kernels make of it.
     parameters: &["no_timer_check"],
@@ -59,6 +63,7 @@ const AARCH64: Machine = Machine {
     qemu: "qemu-system-aarch64",
     package: "qemu-system-arm",
     machine: &["-M", "virt", "-cpu", "max,pauth-impdef=on"],
+    emulation: "tcg,thread=multi",
     console: "ttyAMA0",
     parameters: &[],
     channel: &[
@@ -78,6 +83,8 @@ const S390X: Machine = Machine {
     qemu: "qemu-system-s390x",
     package: "qemu-system-misc",
     machine: &["-M", "s390-ccw-virtio", "-cpu", "max"],
+    // In turn, the kernel stumbles before the first process runs.
+    emulation: "tcg,thread=multi",
     console: "ttysclp0",
     parameters: &[],
     channel: &[

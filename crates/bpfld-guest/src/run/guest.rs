@@ -185,7 +185,8 @@ impl Guest {
             true
         } else {
             let console = format!("file:{}", scratch.0.join("console").display());
-            command.args(["-chardev", "stdio,id=results,signal=off"]);
+            // Always connected, unlike the standard streams of which one is at its end: some ports wait for that.
+            command.args(["-chardev", "file,id=results,path=/dev/stdout"]);
             command
                 .args(["-serial", &console])
                 .args(self.kernel.arch.machine().channel);

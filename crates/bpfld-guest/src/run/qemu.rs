@@ -20,9 +20,7 @@ pub(super) fn command(kernel: &Kernel, accel: Accel, scratch: &Path) -> Command 
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL", machine.qemu]);
     match accel {
-        Accel::Emulation => command
-            .args(machine.machine)
-            .args(["-accel", "tcg,thread=single"]),
+        Accel::Emulation => command.args(machine.machine).args(["-accel", machine.emulation]),
         Accel::Kvm => command
             .args(&machine.machine[..2])
             .args(["-cpu", "host", "-accel", "kvm"]),
