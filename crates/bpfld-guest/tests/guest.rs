@@ -1,6 +1,6 @@
 //! Guests as users of the library have them. They run static programs, of which this file is one; so these tests do something
 //! only when it is linked so: `cargo xtask vm-test --guests`.
-#![expect(clippy::unwrap_used, reason = "these are tests")]
+#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "these are tests")]
 
 use std::{fs, path::Path, time::Duration};
 
