@@ -91,7 +91,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         println!("== {question:?}");
         if let Err(error) = shell::run(&mut command) {
             // The command line names every object.
-            println!("{question:?}: {}", error.root_cause());
+            let reason: String = error.root_cause().to_string().chars().take(200).collect();
+            println!("{question:?}: {reason}…");
             failed.push(format!("{question:?}"));
         }
     }

@@ -106,7 +106,10 @@ fn typedef_name(typedef: &str) -> Option<&str> {
     };
     let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     // not a pointer to a function among the parameters
-    if let Some(pointer) = declarator.split_once('(').and_then(|(_, rest)| rest.strip_prefix('*')) {
+    if let Some(pointer) = declarator
+        .split_once('(')
+        .and_then(|(_, rest)| rest.strip_prefix('*'))
+    {
         return pointer
             .split(|c| !is_word(c))
             .find(|word| !word.is_empty() && *word != "const" && *word != "volatile");

@@ -41,7 +41,18 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     result
 }
 
+/// Files that are compiled together; rustc takes some ten megabytes for each.
+const TOGETHER: usize = 32;
+
 fn compile(files: &[PathBuf], scratch: &Path) -> Result<bool> {
+    let mut all_agree = true;
+    for files in files.chunks(TOGETHER) {
+        all_agree &= compile_together(files, scratch)?;
+    }
+    Ok(all_agree)
+}
+
+fn compile_together(files: &[PathBuf], scratch: &Path) -> Result<bool> {
     let mut modules = String::new();
     let mut refused = Vec::new();
     for (number, path) in files.iter().enumerate() {
