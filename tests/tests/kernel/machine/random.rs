@@ -124,14 +124,19 @@ struct Generator<'r> {
     items: Vec<Item>,
     /// Conditional jumps that may still come: each doubles what the verifier looks at.
     jumps: usize,
+    /// Whether atomic operations may fetch what was there before; then there are no conditional jumps. Before 7.1 the verifier
+    /// forgets where what was fetched came from, and takes branches for dead that are not.
+    fetches: bool,
 }
 
 impl<'r> Generator<'r> {
     fn new(random: &'r mut Random) -> Self {
+        let fetches = random.below(3) == 0;
         Self {
             random,
             items: Vec::new(),
             jumps: 0,
+            fetches,
         }
     }
 
@@ -351,6 +356,7 @@ impl<'r> Generator<'r> {
                     Source::Imm => Operand::Imm(self.imm()),
                 },
             },
+            Op::Atomic(_, op) if op.fetches() && !self.fetches => return,
             Op::Atomic(width, op) => Insn::Atomic {
                 width,
                 op,
@@ -406,7 +412,7 @@ impl<'r> Generator<'r> {
     }
 
     fn jump_if(&mut self, width: Width, op: JmpOp, source: Source, left: usize) {
-        if self.jumps == 0 || left < 2 {
+        if self.jumps == 0 || left < 2 || self.fetches {
             return;
         }
         self.jumps -= 1;
