@@ -223,6 +223,8 @@ enum Step {
     Take,
     /// Sends so many of the user's frames, some in one packet.
     Send(usize, bool),
+    /// Makes so many packets, of a length; some in one packet.
+    SendEach(usize, usize),
     Complete,
     Completed,
     Recycle,
@@ -240,6 +242,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => any::<usize>().prop_map(Step::Drop),
         2 => Just(Step::Take),
         6 => (0..5usize, any::<bool>()).prop_map(|(count, chain)| Step::Send(count, chain)),
+        3 => (0..5usize, 0..60usize).prop_map(|(most, len)| Step::SendEach(most, len)),
         3 => Just(Step::Complete),
         1 => Just(Step::Completed),
         1 => Just(Step::Recycle),
@@ -365,6 +368,23 @@ fn run(frame_size: u32, start: u32, steps: &[Step]) {
                     Err(error) => assert!(matches!(error, Error::Invalid(_)), "{error}"),
                 }
                 user.append(&mut batch);
+            }
+            Step::SendEach(most, len) => {
+                let mut made = 0;
+                let handled = channel.send_each(most, |frame| {
+                    made += 1;
+                    frame.set(&vec![made as u8; len]).unwrap();
+                    // Packets of no bytes are refused.
+                    if len > 0 {
+                        sent.push_back(frame.to_vec());
+                    }
+                });
+                let handled = handled.unwrap();
+                assert_eq!(
+                    (handled.packets, handled.refused.is_some()),
+                    (made, made > 0 && len == 0)
+                );
+                assert_eq!(handled.sent, if len == 0 { 0 } else { made });
             }
             Step::Complete => {
                 let result = channel.complete();
