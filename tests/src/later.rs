@@ -18,7 +18,11 @@ const PROGRAMS: &[(&str, &[&str], &[Need])] = &[
         &[Need::Linux(6, 7)],
     ),
     ("instructions", &["arithmetic", "atomics"], &[Need::Linux(6, 6)]),
-    ("kfuncs", &["call"], &[Need::Linux(6, 2)]),
+    (
+        "kfuncs",
+        &["call"],
+        &[Need::Linux(6, 2), Need::Config("CONFIG_BPF_JIT")],
+    ),
     ("map_values", &["start_timer"], &[Need::Linux(5, 15)]),
     ("map_values", &["storage"], &[Need::Linux(5, 19)]),
     ("maps", &["touches"], &[Need::Linux(5, 16)]),
@@ -54,10 +58,19 @@ const PROGRAMS: &[(&str, &[&str], &[Need])] = &[
         &["hook"],
         &[Need::Linux(6, 4), Need::Config("CONFIG_NETFILTER_BPF_LINK")],
     ),
-    ("ringbuf", &["drain"], &[Need::Linux(6, 1)]),
+    // The kernel calls back only what is compiled.
+    (
+        "ringbuf",
+        &["drain"],
+        &[Need::Linux(6, 1), Need::Config("CONFIG_BPF_JIT")],
+    ),
     // It takes the old value of a counter.
     ("ringbuf", &["emit"], &[Need::Linux(5, 12)]),
-    ("subprograms", &["callbacks"], &[Need::Linux(5, 17)]),
+    (
+        "subprograms",
+        &["callbacks"],
+        &[Need::Linux(5, 17), Need::Config("CONFIG_BPF_JIT")],
+    ),
     (
         "trampolines",
         &["bind"],

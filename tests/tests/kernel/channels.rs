@@ -38,7 +38,7 @@ fn read_all(events: &mut PerfBuf) -> (Vec<u64>, u64) {
 
 #[test]
 fn perf_samples_arrive_in_order() {
-    require!(Need::Root, Need::Linux(6, 1));
+    require!(Need::Root, Need::Linux(6, 1), Need::Config("CONFIG_BPF_JIT"));
     let loaded = load("ringbuf");
     let mut events = PerfBuf::builder().open(loaded.map("samples").unwrap()).unwrap();
     assert_eq!(events.cpus().count(), bpfld_sys::online_cpus().unwrap().len());
@@ -65,7 +65,7 @@ fn perf_samples_arrive_in_order() {
 
 #[test]
 fn lost_perf_samples_are_counted() {
-    require!(Need::Root, Need::Linux(6, 1));
+    require!(Need::Root, Need::Linux(6, 1), Need::Config("CONFIG_BPF_JIT"));
     let loaded = load("ringbuf");
     let mut events = PerfBuf::builder()
         .bytes_per_cpu(1)
@@ -91,7 +91,7 @@ fn lost_perf_samples_are_counted() {
 
 #[test]
 fn perf_readers_wake_up_as_told() {
-    require!(Need::Root, Need::Linux(6, 1));
+    require!(Need::Root, Need::Linux(6, 1), Need::Config("CONFIG_BPF_JIT"));
     let loaded = load("ringbuf");
     let map = loaded.map("samples").unwrap();
     let mut events = PerfBuf::builder().wakeup(Wakeup::Samples(10)).open(map).unwrap();
@@ -124,7 +124,7 @@ fn perf_readers_wake_up_as_told() {
 
 #[test]
 fn records_reach_programs() {
-    require!(Need::Root, Need::Linux(6, 1));
+    require!(Need::Root, Need::Linux(6, 1), Need::Config("CONFIG_BPF_JIT"));
     let loaded = load("ringbuf");
     let mut commands: UserRingBuf = loaded.map("commands").unwrap().try_into().unwrap();
     let drain = |loaded: &Loaded| {
@@ -184,7 +184,7 @@ fn records_reach_programs() {
 
 #[test]
 fn a_blocked_writer_goes_on_when_programs_have_read() {
-    require!(Need::Root, Need::Linux(6, 1));
+    require!(Need::Root, Need::Linux(6, 1), Need::Config("CONFIG_BPF_JIT"));
     let loaded = load("ringbuf");
     let mut commands: UserRingBuf = loaded.map("commands").unwrap().try_into().unwrap();
     while commands.send(&[0u64; 32]).unwrap() {}
@@ -200,7 +200,7 @@ fn a_blocked_writer_goes_on_when_programs_have_read() {
 
 #[test]
 fn rings_are_waited_for_together() {
-    require!(Need::Root, Need::Linux(6, 1));
+    require!(Need::Root, Need::Linux(6, 1), Need::Config("CONFIG_BPF_JIT"));
     let (first, second) = (load("ringbuf"), load("ringbuf"));
     let mut rings = RingSet::new().unwrap();
     assert!(rings.read().unwrap().is_none());
@@ -238,7 +238,7 @@ fn rings_are_waited_for_together() {
 
 #[test]
 fn user_rings_have_sizes_like_others() {
-    require!(Need::Root, Need::Linux(6, 1));
+    require!(Need::Root, Need::Linux(6, 1), Need::Config("CONFIG_BPF_JIT"));
     let page = bpfld_sys::mmap::page_size() as u32;
     let ring = UserRingBuf::create("orders", page).unwrap();
     assert_eq!((ring.size(), ring.unread()), (u64::from(page), 0));
@@ -271,7 +271,7 @@ async fn comes_nothing<T>(future: impl Future<Output = T>) -> bool {
 
 #[test]
 fn records_are_awaited() {
-    require!(Need::Root, Need::Linux(6, 1));
+    require!(Need::Root, Need::Linux(6, 1), Need::Config("CONFIG_BPF_JIT"));
     let loaded = load("ringbuf");
     let emit = |program: &str| {
         loaded
@@ -314,7 +314,7 @@ fn records_are_awaited() {
 
 #[test]
 fn a_future_waits_for_a_program_that_runs_later() {
-    require!(Need::Root, Need::Linux(6, 1));
+    require!(Need::Root, Need::Linux(6, 1), Need::Config("CONFIG_BPF_JIT"));
     let loaded = load("ringbuf");
     std::thread::scope(|scope| {
         let (sender, receiver) = std::sync::mpsc::channel();

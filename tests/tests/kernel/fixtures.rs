@@ -109,7 +109,11 @@ fn trampolines() {
 
 #[test]
 fn arenas() {
-    require!(Need::Root, Feature::MapType(bpfld::MapType::ARENA));
+    require!(
+        Need::Root,
+        Need::Config("CONFIG_BPF_JIT"),
+        Feature::MapType(bpfld::MapType::ARENA)
+    );
     let loaded = load("arena");
     assert_eq!(run(&loaded, "touch"), 5);
     assert_eq!(run(&loaded, "touch"), 10);

@@ -472,7 +472,11 @@ fn struct_ops_tables_are_given_to_the_kernel() {
 
 #[test]
 fn arenas_are_shared() {
-    require!(Need::Root, Feature::MapType(MapType::ARENA));
+    require!(
+        Need::Root,
+        Need::Config("CONFIG_BPF_JIT"),
+        Feature::MapType(MapType::ARENA)
+    );
     let loaded = load("arena");
     assert_eq!(
         loaded

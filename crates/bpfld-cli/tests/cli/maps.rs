@@ -322,7 +322,7 @@ fn maps_are_made_and_pinned() {
 
 #[test]
 fn records_and_changes_are_shown() {
-    require!(Need::Root, Need::Linux(6, 1));
+    require!(Need::Root, Need::Linux(6, 1), Need::Config("CONFIG_BPF_JIT"));
     let loaded = Loader::new()
         .load(&Object::open(fixture("ringbuf")).unwrap())
         .unwrap();
