@@ -80,6 +80,7 @@ fn main() -> Result<()> {
         || elements::run(case, implementation)?
         || channels::run(case, implementation)?
         || machine::run(case, implementation)?
+        || xsk::run(case, implementation)?
     {
         return Ok(());
     }
