@@ -238,7 +238,7 @@ fn emu_14_maps_in_maps_are_looked_up() {
     vm.add_map(MapSpec::new("outer", MapType::ARRAY_OF_MAPS, 4, 4, 2))
         .unwrap();
     vm.map("outer").unwrap().set_map(&0u32, "array").unwrap();
-    vm.map("array").unwrap().insert(&0u32, &77u64).unwrap();
+    vm.map("array").unwrap().insert(&0u32, &77u64.to_le()).unwrap();
     let key = "*(u32 *)(r10 - 4) = 0\n r2 = r10\n r2 += -4\n call 1\n if r0 == 0 goto l\n r1 = r0\n";
     let text = format!("r1 = map[fd:6] ll\n {key} {key} r0 = *(u64 *)(r0 + 0)\n l: exit").replacen(
         " r1 = r0\n r0 =",
@@ -336,7 +336,10 @@ fn bug_14_a_copy_has_maps_helpers_and_programs() {
     let mut vm = machine(&format!(
         "{HASH}\n *(u32 *)(r10 - 4) = 1\n r2 = r10\n r2 += -4\n call 1\n if r0 == 0 goto l\n r0 = *(u64 *)(r0 + 0)\n l: exit"
     ));
-    vm.map("hash").unwrap().insert(&1u32, &9u64).unwrap();
+    vm.map("hash")
+        .unwrap()
+        .insert(&1u32.to_le(), &9u64.to_le())
+        .unwrap();
     assert_eq!(run(&mut vm.clone()), Ok(9));
 }
 
@@ -357,7 +360,10 @@ fn bug_17_and_18_array_updates_take_any_memory_and_refuse_bad_pointers() {
     };
     let mut vm = machine(&text("r10"));
     assert_eq!(run(&mut vm), Ok(0));
-    assert_eq!(vm.map("array").unwrap().get::<u64>(&3u32), Ok(Some(6)));
+    assert_eq!(
+        vm.map("array").unwrap().get::<u64>(&3u32.to_le()),
+        Ok(Some(6u64.to_le()))
+    );
     assert!(matches!(
         run(&mut machine(&text("100"))),
         Err(FaultKind::Access(_))
@@ -369,7 +375,10 @@ fn bug_19_keys_can_be_deleted() {
     let mut vm = machine(&format!(
         "{HASH}\n *(u32 *)(r10 - 4) = 1\n r2 = r10\n r2 += -4\n call 3\n exit"
     ));
-    vm.map("hash").unwrap().insert(&1u32, &9u64).unwrap();
+    vm.map("hash")
+        .unwrap()
+        .insert(&1u32.to_le(), &9u64.to_le())
+        .unwrap();
     assert_eq!(run(&mut vm), Ok(0));
     assert!(vm.map("hash").unwrap().is_empty());
 }

@@ -3,11 +3,15 @@
 
 use core::net::{Ipv4Addr, SocketAddr};
 
+use bpfld_insn::Endian;
+use bpfld_object::ObjectAssembler;
 use bpfld_vm::{Device, Neighbour, Object, Route, RouteKind, Skb, Socket, Transport, Vm, Xdp};
 
 fn assembled(text: &str) -> Vm {
     let text = format!(".license \"GPL\"\n{text}");
-    Vm::load(&Object::parse(text.into_bytes()).unwrap()).unwrap()
+    // of this order on all hosts, as the numbers in the texts are
+    let assembler = ObjectAssembler::new().endian(Endian::Little);
+    Vm::load(&Object::parse(assembler.assemble(&text).unwrap().bytes).unwrap()).unwrap()
 }
 
 /// Looks 10.1.2.3 up from device 2, and leaves the parameters in a map.

@@ -30,10 +30,34 @@ static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 /// Bytes that an input may take at once: a fixed sum and a multiple of its size. What the allocator refuses is more, so that
 /// the test can tell which input it was.
-const FIXED: usize = 32 << 10;
-const MULTIPLE: usize = 32;
-/// The same for the reader of BTF, which holds several forms of the types at once.
-const MULTIPLE_BTF: usize = 40;
+const BOUND: Bound = Bound {
+    fixed: 32 << 10,
+    multiple: 32,
+};
+
+struct Bound {
+    fixed: usize,
+    multiple: usize,
+}
+
+impl Bound {
+    fn of(reader: &Reader) -> Self {
+        match reader.name {
+            // holds several forms of the types at once
+            "btf" => Bound {
+                multiple: 40,
+                ..BOUND
+            },
+            // each machine has its tables of helpers and kernel functions
+            "machine" => Bound {
+                fixed: 64 << 10,
+                ..BOUND
+            },
+            _ => BOUND,
+        }
+    }
+}
+
 const REFUSED: usize = 512 << 20;
 
 /// Processor time that an input may take.
@@ -130,6 +154,7 @@ fn ring(name: &'static str) {
     let seeds = (reader.seeds)();
     readers::prepare();
     let watch = Watch::start(name);
+    let fixed = Bound::of(reader).fixed;
     let (mut faults, mut largest) = (Vec::new(), 0.0_f64);
     for index in seed..seed + count {
         let mut random = Random::new(index);
@@ -138,7 +163,7 @@ fn ring(name: &'static str) {
         mutate(&mut input, &mut random);
         watch.note(index);
         match attempt(reader, &input) {
-            Ok(peak) => largest = largest.max(peak.saturating_sub(FIXED) as f64 / (input.len() + 1) as f64),
+            Ok(peak) => largest = largest.max(peak.saturating_sub(fixed) as f64 / (input.len() + 1) as f64),
             Err(fault) => {
                 let path = keep(name, index, &input);
                 faults.push(format!(
@@ -153,7 +178,7 @@ fn ring(name: &'static str) {
     }
     let _ = writeln!(
         std::io::stderr(),
-        "{name}: {count} mutated inputs, at most {largest:.1} times their size beyond {FIXED} bytes"
+        "{name}: {count} mutated inputs, at most {largest:.1} times their size beyond {fixed} bytes"
     );
     assert!(
         faults.is_empty(),
@@ -178,12 +203,8 @@ fn attempt(reader: &Reader, input: &[u8]) -> Result<usize, String> {
         catch_unwind(AssertUnwindSafe(|| (reader.read)(input)))
     });
     let took = clock() - start;
-    let multiple = if reader.name == "btf" {
-        MULTIPLE_BTF
-    } else {
-        MULTIPLE
-    };
-    let limit = FIXED + multiple * input.len();
+    let bound = Bound::of(reader);
+    let limit = bound.fixed + bound.multiple * input.len();
     if let Err(payload) = result {
         let text = payload.downcast_ref::<String>().map(String::as_str);
         Err(format!(

@@ -10,8 +10,8 @@ use bpfld::{
     Stack, StackTraces, TaskStorage, UserRingBuf, XskMap,
 };
 use bpfld_features::{Feature, Release};
-use bpfld_tests::{Need, fixture, require};
-use rustix::net::{AddressFamily, SocketType, socket};
+use bpfld_tests::{Need, fixture, require, sandbox};
+use bpfld_xsk::{Umem, XskSocket};
 
 use crate::{
     counter::{Counter, eventually},
@@ -237,10 +237,14 @@ out:    r0 = 0
 fn map_13_sockets_for_packets() {
     require!(Need::Root, Need::Linux(5, 4), Need::Config("CONFIG_XDP_SOCKETS"));
     let sockets = XskMap::create("sockets", 2).unwrap();
-    let xsk = socket(AddressFamily::XDP, SocketType::RAW, None).unwrap();
-    sockets.set(1, &xsk).unwrap();
-    sockets.set(1, &xsk).unwrap();
-    assert_eq!(sockets.set(2, &xsk).unwrap_err().errno(), Some(Errno::E2BIG));
+    sandbox(|room| {
+        room.veth("left", "right");
+        let xsk = XskSocket::builder(&Umem::builder().frames(16).build().unwrap());
+        let xsk = xsk.bind("left", 0).unwrap();
+        xsk.insert_into(&sockets, 1).unwrap();
+        xsk.insert_into(&sockets, 1).unwrap();
+        assert_eq!(sockets.set(2, &xsk).unwrap_err().errno(), Some(Errno::E2BIG));
+    });
     // The kernel does not tell of sockets.
     assert_eq!(
         sockets.map().lookup(&1u32.to_ne_bytes()).unwrap_err().errno(),

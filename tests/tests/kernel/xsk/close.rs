@@ -116,7 +116,6 @@ fn closed_under_load() {
                     before = Some((descriptors(), memory()));
                 }
             }
-            drop(stopper);
             assert!(received > 50);
             let (descriptors_before, (maps, resident)) = before.unwrap();
             assert_eq!(descriptors(), descriptors_before);
@@ -126,6 +125,8 @@ fn closed_under_load() {
                 resident_now <= resident + 2048,
                 "{resident} KiB became {resident_now}"
             );
+            // Until here the other end has its own open.
+            drop(stopper);
         });
         drop(redirect);
         let right = Interface::by_name("right").unwrap();
