@@ -171,9 +171,14 @@ impl Cursor {
                         return self.fetch();
                     }
                     // A resizable hash goes on at an element, and that is gone: begin again, as the kernel asks for.
+                    // What was read, and perhaps removed, before counts; kernels that give up at once leave the count alone.
                     Errno::EAGAIN if !first => {
                         batch.position.clear();
-                        continue;
+                        match filled {
+                            0 => continue,
+                            filled if filled == batch.capacity => continue,
+                            filled => return Ok(Some(filled)),
+                        }
                     }
                     // Elements vanished while the kernel walked over them; what was read before counts.
                     Errno::EINTR if filled > 0 => {}
