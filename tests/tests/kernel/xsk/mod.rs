@@ -59,6 +59,11 @@ impl Ends {
     }
 
     fn with(room: &Room, left: &Umem, right: &Umem) -> Ends {
+        // What the kernel sends by itself when interfaces come up would be among the packets.
+        match std::fs::write("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1") {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => panic!("{error}"),
+            _ => {}
+        }
         room.veth_with_queues("left", "right", 1);
         let socket = |umem, name| XskSocket::builder(umem).bind(name, 0).unwrap();
         let redirect = |name, socket| {
