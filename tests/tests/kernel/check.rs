@@ -1,7 +1,7 @@
 //! What is said of this kernel from a record of it, against what it does.
 
-use bpfld::features::{Config, Feature, Kfuncs, Record};
-use bpfld::{Failure, Fit, KernelBtf, Loader, Object, OtherKernel, Stage};
+use bpfld::features::{Config, Feature, Kfuncs, Probes, Record, Release};
+use bpfld::{Failure, Fit, KernelBtf, Loader, Object, OtherKernel, ProgramType, Stage};
 use bpfld_tests::{Need, all_fixtures, fixture, record, require};
 
 /// This kernel, as a record and its types tell of it.
@@ -104,4 +104,32 @@ fn constants_decide_what_is_needed() {
         .unwrap()
         .load_alone("by_user")
         .unwrap();
+}
+
+/// Of alternatives one is enough, and copies count.
+#[test]
+fn alternatives_and_copies_are_held_against_a_kernel_too() {
+    let kernel = OtherKernel::new(Probes::as_of(Release::new(5, 10)));
+    let object = Object::open(fixture("network")).unwrap();
+    let mut loader = Loader::new();
+    loader.only(["xdp_drop", "xdp_count", "again"]);
+    loader
+        .first_of(["xdp_drop", "xdp_count"])
+        .copy("xdp_count", "again");
+    loader.program("xdp_drop").program_type(ProgramType::NETFILTER);
+    let check = loader.check(&object, &kernel).unwrap();
+    let is = |name| {
+        let checked = check.program(name).unwrap();
+        (checked.selected, checked.fit())
+    };
+    assert_eq!(is("xdp_drop"), (false, Fit::Refused));
+    assert_eq!(is("xdp_count"), (true, Fit::Fits));
+    assert_eq!(is("again"), (true, Fit::Fits));
+    assert_eq!(is("tc_count"), (false, Fit::Fits));
+    assert_eq!(check.fit(), Fit::Fits);
+
+    loader.program("again").program_type(ProgramType::NETFILTER);
+    let check = loader.check(&object, &kernel).unwrap();
+    assert_eq!(check.program("again").unwrap().fit(), Fit::Refused);
+    assert_eq!(check.fit(), Fit::Refused);
 }

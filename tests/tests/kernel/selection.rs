@@ -57,6 +57,52 @@ fn no_alternative_loads() {
 }
 
 #[test]
+fn alternatives_fail_one_by_one() {
+    require!(Need::Root, Feature::ProgramType(ProgramType::SYSCALL));
+    let object = object("programs");
+    // the first is not even made ready, the second is refused by the verifier
+    let mut loader = loader_with_a_bad_second();
+    loader
+        .only(["first", "second", "unknown"])
+        .first_of(["unknown", "second", "first"]);
+    let loaded = loader.load(&object).unwrap();
+    assert_eq!(names(&loaded), ["first"]);
+    let passed: Vec<_> = loaded
+        .passed_over()
+        .iter()
+        .map(|(name, _)| name.as_str())
+        .collect();
+    assert_eq!(passed, ["unknown", "second"]);
+
+    // what comes after the one that is loaded is not tried
+    let mut loader = loader_with_a_bad_second();
+    loader
+        .only(["first", "second", "unknown"])
+        .first_of(["first", "unknown", "second"]);
+    let loaded = loader.load(&object).unwrap();
+    assert!(loaded.passed_over().is_empty(), "{:?}", loaded.passed_over());
+
+    // the error is that of the last in the caller's order
+    let mut loader = loader_with_a_bad_second();
+    loader
+        .only(["first", "second", "unknown"])
+        .first_of(["second", "unknown"]);
+    let error = loader.load(&object).unwrap_err();
+    assert_eq!(error.subject(), &Subject::Program("unknown".into()), "{error}");
+    let partial = loader.load_partial(&object).unwrap();
+    let failed: Vec<_> = partial.failed.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(failed, ["second", "unknown"]);
+    assert!(partial.loaded.passed_over().is_empty());
+    let mut loader = loader_with_a_bad_second();
+    loader.program("first").program_type(ProgramType::SYSCALL);
+    let error = loader.first_of(["second", "first"]).load(&object).unwrap_err();
+    assert!(
+        error.hint().is_some_and(|hint| hint.contains("'second'")),
+        "{error:#}"
+    );
+}
+
+#[test]
 fn alternatives_that_are_no_choice() {
     require!(Need::Root);
     let object = object("programs");
@@ -65,6 +111,8 @@ fn alternatives_that_are_no_choice() {
         .load(&object)
         .unwrap_err();
     assert_eq!(error.subject(), &Subject::Program("frist".into()));
+    let error = Loader::new().first_of([""; 0]).load(&object).unwrap_err();
+    assert_eq!(error.subject(), &Subject::Object, "{error}");
     let mut loader = Loader::new();
     loader.first_of(["first", "second"]).first_of(["second"]);
     let error = loader.load(&object).unwrap_err();

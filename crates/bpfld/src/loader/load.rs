@@ -12,7 +12,6 @@ use super::made::Made;
 use super::options::{Loader, Pinning};
 use super::prepare::Prepared;
 use super::program::{LoadedProgram, Ready};
-use super::selection::Wanted;
 use crate::error::{Error, Subject};
 use crate::log::VerifierLog;
 use crate::program::Program;
@@ -20,27 +19,8 @@ use crate::program::Program;
 /// Programs by name, and what is wrong with them.
 type Failures = Vec<(String, Error)>;
 
-/// Programs of which the first is to be loaded that the kernel takes.
-#[derive(Debug, Default)]
-struct Group<'a> {
-    candidates: Vec<Ready<'a>>,
-    /// Those that failed already.
-    failed: Failures,
-}
-
-impl Group<'_> {
-    fn load(self, prepared: &Prepared<'_>, made: &Made<'_>) -> (Option<LoadedProgram>, Failures) {
-        let mut failed = self.failed;
-        for candidate in self.candidates {
-            let name = candidate.wanted.name.to_owned();
-            match candidate.load(prepared, made) {
-                Ok(program) => return (Some(program), failed),
-                Err(error) => failed.push((name, error)),
-            }
-        }
-        (None, failed)
-    }
-}
+/// Programs in the order in which they are tried: the first is loaded that the kernel takes.
+type Group<'a> = Vec<(&'a str, Result<Ready<'a>, Error>)>;
 
 impl Loader {
     /// Loads an object: its maps, and every program that is to be loaded by default or by the caller's wish.
@@ -84,14 +64,14 @@ impl<'a> Prepared<'a> {
     ///
     /// As for [`Loader::load`].
     pub fn load(&self) -> Result<Loaded, Error> {
-        let (ready, mut failed) = self.all_ready();
-        if !failed.is_empty() {
-            return Err(failed.swap_remove(0).1);
+        let (lost, ready): (Vec<_>, Vec<_>) = self.all_ready().into_iter().partition(is_lost);
+        if let Some(error) = lost.into_iter().map(failures).find_map(blame) {
+            return Err(error);
         }
-        let (loaded, mut failed) = self.load_ready(ready, OnFailure::Stop)?;
-        match failed.is_empty() {
-            true => Ok(loaded),
-            false => Err(failed.swap_remove(0).1),
+        let (loaded, failed) = self.load_ready(ready, OnFailure::Stop)?;
+        match failed.into_iter().find_map(blame) {
+            None => Ok(loaded),
+            Some(error) => Err(error),
         }
     }
 
@@ -101,9 +81,10 @@ impl<'a> Prepared<'a> {
     ///
     /// As for [`Loader::load_partial`].
     pub fn load_partial(&self) -> Result<PartiallyLoaded, Error> {
-        let (ready, mut failed) = self.all_ready();
-        let (loaded, more) = self.load_ready(ready, OnFailure::GoOn)?;
-        failed.extend(more);
+        let (lost, ready): (Vec<_>, Vec<_>) = self.all_ready().into_iter().partition(is_lost);
+        let (loaded, failed) = self.load_ready(ready, OnFailure::GoOn)?;
+        let lost = lost.into_iter().map(failures);
+        let mut failed: Failures = lost.chain(failed).flatten().collect();
         let position = |name: &str| {
             self.object
                 .programs()
@@ -123,19 +104,10 @@ impl<'a> Prepared<'a> {
     pub fn load_alone(&self, program: &str) -> Result<Alone, Error> {
         let subject = || Subject::Program(program.to_owned());
         let index = self.object.program_index(program);
-        let index = index.ok_or_else(|| Error::not_found(subject(), "program of this name in the object"));
+        let wanted = index.and_then(|index| self.wanted(index));
+        let wanted = wanted.ok_or_else(|| Error::not_found(subject(), "program of this name in the object"));
         let load = || {
-            let index = index?;
-            let name = self
-                .object
-                .programs()
-                .get(index.index())
-                .map_or("", |program| &program.name);
-            let ready = self.ready(Wanted {
-                index,
-                name,
-                is_copy: false,
-            })?;
+            let ready = self.ready(wanted?)?;
             self.resolve_externs(&ready.externs().collect::<Vec<_>>())?;
             let mut wanted = Vec::new();
             self.maps_of(ready.maps(), &mut wanted);
@@ -148,68 +120,60 @@ impl<'a> Prepared<'a> {
         load().map_err(|error: Error| error.in_object(self.object.name()))
     }
 
-    /// Links and relocates all programs that are to be loaded.
-    fn all_ready(&self) -> (Vec<Group<'a>>, Failures) {
+    /// Links and relocates all programs that may be loaded.
+    fn all_ready(&self) -> Vec<Group<'a>> {
         let groups = self.groups();
-        let each = groups
-            .iter()
-            .enumerate()
-            .flat_map(|(number, group)| group.iter().map(move |wanted| (number, *wanted)));
-        let results = self.for_each(each.collect(), |(number, wanted)| {
-            (number, wanted, self.ready(wanted))
-        });
-        let mut ready: Vec<Group<'a>> = groups.iter().map(|_| Group::default()).collect();
+        let each: Vec<_> = groups.iter().flatten().copied().collect();
+        let mut results = self.for_each(each, |wanted| (wanted.name, self.ready(wanted)));
         // All at once, so that the kernel's symbols are read once; program by program only to blame the right one.
-        let externs = results.iter().filter_map(|(_, _, result)| result.as_ref().ok());
-        let externs: Vec<_> = externs.flat_map(Ready::externs).collect();
-        let is_complete = self.resolve_externs(&externs).is_ok();
-        for (number, wanted, result) in results {
-            let result = result.and_then(|program| {
-                if !is_complete {
-                    self.resolve_externs(&program.externs().collect::<Vec<_>>())?;
+        let ready = results.iter().filter_map(|(_, result)| result.as_ref().ok());
+        let externs: Vec<_> = ready.flat_map(Ready::externs).collect();
+        if self.resolve_externs(&externs).is_err() {
+            for (_, result) in &mut results {
+                let resolved = match result {
+                    Ok(program) => self.resolve_externs(&program.externs().collect::<Vec<_>>()),
+                    Err(_) => continue,
+                };
+                if let Err(error) = resolved {
+                    *result = Err(error);
                 }
-                Ok(program)
-            });
-            let Some(group) = ready.get_mut(number) else {
-                continue;
-            };
-            match result {
-                Ok(program) => group.candidates.push(program),
-                Err(error) => group.failed.push((wanted.name.to_owned(), error)),
             }
         }
-        let (ready, lost): (Vec<_>, Vec<_>) =
-            ready.into_iter().partition(|group| !group.candidates.is_empty());
-        (
-            ready,
-            lost.into_iter()
-                .filter_map(|group| group.failed.into_iter().next_back())
-                .collect(),
-        )
+        let mut results = results.into_iter();
+        groups
+            .iter()
+            .map(|group| results.by_ref().take(group.len()).collect())
+            .collect()
     }
 
-    fn load_ready(&self, ready: Vec<Group<'a>>, on_failure: OnFailure) -> Result<(Loaded, Failures), Error> {
+    /// Makes the maps and loads of each group what can be loaded; and for each group of which nothing can, why.
+    fn load_ready(
+        &self,
+        groups: Vec<Group<'a>>,
+        on_failure: OnFailure,
+    ) -> Result<(Loaded, Vec<Failures>), Error> {
         self.raise_memlock();
         let made = Made::make(self, |_| true, self.options.pinning)?;
         let stop = Mutex::new(false);
-        let results = self.for_each(ready, |group| {
+        let results = self.for_each(groups, |group| {
             if *stop.lock().unwrap_or_else(PoisonError::into_inner) {
                 return None;
             }
-            let result = group.load(self, &made);
+            let result = self.load_first(group, &made);
             if result.0.is_none() && on_failure == OnFailure::Stop {
                 *stop.lock().unwrap_or_else(PoisonError::into_inner) = true;
             }
             Some(result)
         });
         let (mut programs, mut failed, mut passed_over) = (Vec::new(), Vec::new(), Vec::new());
-        for (program, mut failures) in results.into_iter().flatten() {
+        for (program, failures) in results.into_iter().flatten() {
             match program {
-                Some(program) => programs.push(program),
-                // the last one is that which asks least of the kernel
-                None => failed.extend(failures.pop()),
+                Some(program) => {
+                    programs.push(program);
+                    passed_over.extend(failures);
+                }
+                None => failed.push(failures),
             }
-            passed_over.append(&mut failures);
         }
         if on_failure == OnFailure::GoOn || failed.is_empty() {
             self.finish(&made, &programs, on_failure)?;
@@ -236,6 +200,18 @@ impl<'a> Prepared<'a> {
             passed_over,
         };
         Ok((loaded, failed))
+    }
+
+    /// Tries the programs of a group in turn.
+    fn load_first(&self, group: Group<'a>, made: &Made<'_>) -> (Option<LoadedProgram>, Failures) {
+        let mut failed = Vec::new();
+        for (name, candidate) in group {
+            match candidate.and_then(|candidate| candidate.load(self, made)) {
+                Ok(program) => return (Some(program), failed),
+                Err(error) => failed.push((name.to_owned(), error)),
+            }
+        }
+        (None, failed)
     }
 
     /// What needs both maps and programs: elements that are programs.
@@ -333,6 +309,32 @@ impl<'a> Prepared<'a> {
         done.sort_by_key(|(position, _)| *position);
         done.into_iter().map(|(_, result)| result).collect()
     }
+}
+
+/// Whether nothing of a group can be loaded.
+fn is_lost(group: &Group<'_>) -> bool {
+    group.iter().all(|(_, candidate)| candidate.is_err())
+}
+
+fn failures(group: Group<'_>) -> Failures {
+    let failed = group.into_iter();
+    failed
+        .filter_map(|(name, candidate)| Some((name.to_owned(), candidate.err()?)))
+        .collect()
+}
+
+/// The error for a group of which nothing can be loaded: that of the last, which is to ask least of the kernel.
+fn blame(mut failed: Failures) -> Option<Error> {
+    let (_, error) = failed.pop()?;
+    let others: Vec<String> = failed.iter().map(|(name, _)| format!("'{name}'")).collect();
+    Some(if others.is_empty() {
+        error
+    } else {
+        error.with_hint(format!(
+            "it is the last of several to choose from, before which {} failed; load_partial has all reasons",
+            others.join(", ")
+        ))
+    })
 }
 
 /// A program of the object, if it was loaded.

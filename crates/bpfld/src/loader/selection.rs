@@ -37,6 +37,9 @@ impl Options {
         for name in names.filter(|name| !self.copies.contains_key(*name)) {
             object.program(name).ok_or_else(|| missing(name))?;
         }
+        if self.alternatives.iter().any(Vec::is_empty) {
+            return Err(Error::invalid(Subject::Object, "there is nothing to choose from"));
+        }
         let mut seen = BTreeSet::new();
         for name in self.alternatives.iter().flatten() {
             object.program(name).ok_or_else(|| missing(name))?;
@@ -105,18 +108,21 @@ impl<'a> Prepared<'a> {
         program.autoload
     }
 
+    /// A program of the object, by its own name.
+    pub(crate) fn wanted(&self, index: ProgramIndex) -> Option<Wanted<'a>> {
+        let name = &*self.object.programs().get(index.index())?.name;
+        Some(Wanted {
+            index,
+            name,
+            is_copy: false,
+        })
+    }
+
     /// What is loaded: of each group the first that the kernel takes. Most groups are one program.
     pub(crate) fn groups(&self) -> Vec<Vec<Wanted<'a>>> {
         let (object, options) = (self.object, self.options);
-        let wanted = |index: ProgramIndex| -> Option<Wanted<'a>> {
-            let name = &*object.programs().get(index.index())?.name;
-            Some(Wanted {
-                index,
-                name,
-                is_copy: false,
-            })
-        };
-        let selected: Vec<Wanted<'a>> = self.selected().into_iter().filter_map(wanted).collect();
+        let selected = self.selected().into_iter();
+        let selected: Vec<Wanted<'a>> = selected.filter_map(|index| self.wanted(index)).collect();
         let group_of = |name: &str| {
             options
                 .alternatives

@@ -48,7 +48,7 @@ pub struct Finding {
 pub struct Checked {
     /// Which.
     pub subject: Subject,
-    /// Whether loading the object loads it.
+    /// Whether loading the object loads it. Of [alternatives](crate::Loader::first_of) that is the first that is not refused.
     pub selected: bool,
     /// All that speaks against it; nothing if nothing does.
     pub findings: Vec<Finding>,
@@ -58,7 +58,7 @@ pub struct Checked {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Check {
-    /// The programs, in the order of the object.
+    /// The programs, in the order of the object, then [copies](crate::Loader::copy).
     pub programs: Vec<Checked>,
     /// The maps, in the order of the object.
     pub maps: Vec<Checked>,

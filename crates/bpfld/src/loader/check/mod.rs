@@ -16,7 +16,7 @@ use bpfld_object::{Object, ProgramIndex};
 pub use finding::{Check, Checked, Finding, Fit, Stage};
 pub use kernel::OtherKernel;
 
-use super::object_btf;
+use super::object_btf::{self, ObjectBtf};
 use super::options::Loader;
 use super::prepare::Prepared;
 use crate::adaptation::Measure;
@@ -80,18 +80,7 @@ impl Checker<'_> {
         let prepared = &self.prepared;
         let types = object_btf::foresee(&prepared.btf_request())?;
         let maps = self.maps();
-        let selected = prepared.selected();
-        let programs = prepared.object.programs().iter().enumerate();
-        let programs = programs.map(|(index, program)| {
-            let index = ProgramIndex(index as u32);
-            let checked = Checked {
-                subject: Subject::Program(program.name.to_string()),
-                selected: selected.contains(&index),
-                findings: Vec::new(),
-            };
-            self.program(checked, index, program, &maps, &types)
-        });
-        let programs = programs.collect();
+        let programs = self.programs(&maps, &types);
         let counts = prepared.probes.probe(Feature::MemcgAccounting).is_no();
         if prepared.options.memlock == Memlock::Raise && counts {
             prepared.adaptations.note(Subject::Object, Measure::MemlockRaised);
@@ -101,5 +90,36 @@ impl Checker<'_> {
             maps,
             adaptations: prepared.adaptations.all(),
         })
+    }
+
+    /// All programs in the order of the object, then copies. Of alternatives, the first that is not refused is selected.
+    fn programs(&self, maps: &[Checked], types: &ObjectBtf) -> Vec<Checked> {
+        let prepared = &self.prepared;
+        let mut done = Vec::new();
+        for group in prepared.groups() {
+            let first = done.len();
+            let mut is_chosen = false;
+            for wanted in group {
+                let checked = self.program(wanted, !is_chosen, maps, types);
+                is_chosen |= checked.fit() != Fit::Refused;
+                done.push((wanted, checked));
+            }
+            let group = done.get_mut(first..).unwrap_or_default();
+            let chosen = group.iter().rposition(|(_, checked)| checked.selected);
+            for (position, (_, checked)) in group.iter_mut().enumerate() {
+                checked.selected = Some(position) == chosen;
+            }
+        }
+        let all = (0..prepared.object.programs().len()).map(|index| ProgramIndex(index as u32));
+        for wanted in all.filter_map(|index| prepared.wanted(index)) {
+            if !done
+                .iter()
+                .any(|(known, _)| known.index == wanted.index && !known.is_copy)
+            {
+                done.push((wanted, self.program(wanted, false, maps, types)));
+            }
+        }
+        done.sort_by_key(|(wanted, _)| (wanted.is_copy, wanted.index));
+        done.into_iter().map(|(_, checked)| checked).collect()
     }
 }

@@ -5,16 +5,18 @@ use std::collections::BTreeSet;
 use bpfld_features::{Answer, Evidence, Feature, Release};
 use bpfld_insn::{Helper, Insn, decode, flow::Flow};
 use bpfld_object::poison::Missing;
-use bpfld_object::{AutoAttach, LinkedProgram, Program as ObjectProgram, ProgramIndex, ProgramSpec};
+use bpfld_object::{AutoAttach, LinkedProgram, ProgramIndex, ProgramSpec};
 use bpfld_sys::{AttachType, Command, LinkType, ProgramType};
 
 use super::reach::{Facts, reachable};
 use super::references::References;
 use super::{Checked, Checker, Fit, Stage};
 use crate::adaptation::Measure;
+use crate::error::Subject;
 use crate::loader::form::Form;
 use crate::loader::object_btf::ObjectBtf;
 use crate::loader::options::ProgramOptions;
+use crate::loader::selection::Wanted;
 
 /// Instructions in a program of kernels that have no larger limit.
 const SMALL: usize = 4096;
@@ -22,16 +24,26 @@ const SMALL: usize = 4096;
 impl Checker<'_> {
     pub(super) fn program(
         &self,
-        mut checked: Checked,
-        index: ProgramIndex,
-        program: &ObjectProgram,
+        wanted: Wanted<'_>,
+        selected: bool,
         maps: &[Checked],
         types: &ObjectBtf,
     ) -> Checked {
         let prepared = &self.prepared;
-        let options = &prepared.options_of(program, &program.name);
+        let mut checked = Checked {
+            subject: Subject::Program(wanted.name.to_owned()),
+            selected,
+            findings: Vec::new(),
+        };
+        let index = wanted.index;
+        let Some(program) = prepared.object.programs().get(index.index()) else {
+            checked.refuse("the object has no such program");
+            return checked;
+        };
+        let options = &prepared.options_of(program, wanted.name);
         let spec = program.spec.as_ref().filter(|_| options.program_type.is_none());
-        let Some(kind) = prepared.program_type(program) else {
+        let said = program.spec.as_ref().map(|spec| spec.program_type);
+        let Some(kind) = options.program_type.or(said) else {
             checked.refuse(format!(
                 "section name {:?} does not tell what kind of program it is",
                 program.section
