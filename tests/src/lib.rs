@@ -2,6 +2,7 @@
 //!
 //! - [`fixture`] reads a compiled object.
 //! - [`sandbox`] runs a closure on a thread with a network namespace, a mount namespace and a BPF file system of its own.
+//! - [`alone`] runs a test in a process of its own.
 //! - [`Cgroup`] is a control group that lives as long as the value.
 //! - [`record`] is what a real kernel said it can.
 //! - [`require!`] decides whether a test may be skipped on this kernel.
@@ -15,6 +16,7 @@
 )]
 
 mod alloc;
+mod alone;
 pub mod btf_bytes;
 mod cgroup;
 mod cpu;
@@ -29,6 +31,7 @@ mod records;
 mod sandbox;
 
 pub use alloc::{CountingAllocator, Usage, measure};
+pub use alone::alone;
 pub use cgroup::Cgroup;
 pub use cpu::pin_to_one_cpu;
 pub use expect::expect_file;

@@ -1,13 +1,12 @@
 //! Whatever becomes of a test, nothing of it is left: descriptors, pins, queueing disciplines, probes in tracefs, programs on
 //! interfaces and in cgroups.
 //!
-//! The test runs itself again in a process of its own, where nobody else opens or closes anything.
+//! The test runs in a process of its own, where nobody else opens or closes anything.
 
 use std::{
     collections::BTreeSet,
     fs::{self, File},
     panic::{AssertUnwindSafe, catch_unwind},
-    process::Command,
 };
 
 use bpfld::{
@@ -15,33 +14,17 @@ use bpfld::{
     RawTracepoint, SchedCls, SocketFilter, TcxDirection, Tracepoint, Uprobe, UprobeOptions, Xdp, XdpMode,
     XdpReplace,
 };
-use bpfld_tests::{Cgroup, Need, Room, require, sandbox};
+use bpfld_tests::{Cgroup, Need, Room, alone, require, sandbox};
 
 use crate::{
     counter::{Counter, since},
     kinds::{mount_tracefs, own_events},
 };
 
-const ALONE: &str = "BPFLD_TEST_LEFTOVERS";
-const NAME: &str = "leftovers::nothing_is_left_after_a_panic";
-
 #[test]
 fn nothing_is_left_after_a_panic() {
     require!(Need::Root, Need::Linux(5, 9));
-    if std::env::var_os(ALONE).is_some() {
-        return alone();
-    }
-    let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", NAME, "--test-threads=1", "--nocapture"])
-        .env(ALONE, "1")
-        .output()
-        .unwrap();
-    assert!(
-        output.status.success(),
-        "{}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
+    alone("leftovers::nothing_is_left_after_a_panic", panics);
 }
 
 /// What this process, and the kernel for it, has open.
@@ -87,7 +70,7 @@ fn parent_of_cgroups() -> String {
     cgroup.path().parent().unwrap().display().to_string()
 }
 
-fn alone() {
+fn panics() {
     // What is made once and kept is made now.
     sandbox(|room| try_all(room, || {}));
     let before = State::now();

@@ -2,41 +2,26 @@
 
 use std::{
     fs,
-    process::Command,
     sync::atomic::{AtomicBool, Ordering},
     thread,
     time::{Duration, Instant},
 };
 
 use bpfld::{Interface, XdpMode};
-use bpfld_tests::{Need, require, sandbox};
+use bpfld_tests::{Need, alone, require, sandbox};
 use bpfld_xsk::{Error, Redirect, RingKind, Umem, XskSocket};
 
 use super::{Ends, LONG, expect, number, packet, send, umem};
 
 const NEED: Need = Need::Config("CONFIG_XDP_SOCKETS");
-const ALONE: &str = "BPFLD_TEST_XSK_CLOSE";
-const NAME: &str = "xsk::close::xsk_06_closed_under_load_a_thousand_times";
-
 /// The thread that collected frames went on when a socket was closed, and touched memory that was no more; a second close
 /// failed. Here a value is dropped once, and there is no thread.
 #[test]
 fn xsk_06_closed_under_load_a_thousand_times() {
     require!(Need::Root, NEED);
-    // In a process of its own, where nobody else opens anything.
-    if std::env::var_os(ALONE).is_some() {
-        return closed_under_load();
-    }
-    let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", NAME, "--test-threads=1", "--nocapture"])
-        .env(ALONE, "1")
-        .output()
-        .unwrap();
-    assert!(
-        output.status.success(),
-        "{}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
+    alone(
+        "xsk::close::xsk_06_closed_under_load_a_thousand_times",
+        closed_under_load,
     );
 }
 
