@@ -37,7 +37,7 @@ macro_rules! tunnels {
             ///
             /// # Errors
             ///
-            /// When there is no such interface in this network namespace, there is such a route already (EEXIST), the address has bits
+            /// When there is no such interface in this network namespace, there is such a route already (EEXIST), an IPv4 address has bits
             /// beyond the prefix (EINVAL), or the kernel was built without `CONFIG_LWTUNNEL_BPF` (EOPNOTSUPP).
             pub fn attach(
                 &self,

@@ -48,7 +48,11 @@ pub(super) fn reason(output: &mut Output, points: &Points, reason: &Reason) -> i
 pub(super) fn place(output: &mut Output, observed: &Observed<'_>) -> io::Result<()> {
     let place = observed.place();
     if let Some(source) = &place.source {
-        writeln!(output, "{}:{}: {}", source.file, source.line, source.text.trim())?;
+        write!(output, "{}:{}", source.file, source.line)?;
+        match source.text.trim() {
+            "" => writeln!(output)?,
+            text => writeln!(output, ": {text}")?,
+        }
     }
     instruction(output, observed, observed.slot())
 }
