@@ -5,6 +5,11 @@ use std::process::Command;
 /// Tells the process that it runs the one test.
 const ALONE: &str = "BPFLD_TEST_ALONE";
 
+/// Whether this process runs one test only.
+pub(crate) fn is_alone() -> bool {
+    std::env::var_os(ALONE).is_some()
+}
+
 /// Runs a test in a process of its own: the test program again, with this test only. `name` is the name of the test that calls it.
 #[track_caller]
 pub fn alone(name: &str, test: impl FnOnce()) {

@@ -81,7 +81,7 @@ impl Drop for Back<'_> {
 }
 
 /// The directory of the group this process is in.
-fn own() -> io::Result<PathBuf> {
+pub(crate) fn own() -> io::Result<PathBuf> {
     let missing = |what: &str| io::Error::new(io::ErrorKind::NotFound, what.to_owned());
     let mounts = fs::read_to_string("/proc/self/mounts")?;
     let mount = mounts

@@ -6,6 +6,7 @@
 //! - [`Cgroup`] is a control group that lives as long as the value.
 //! - [`record`] is what a real kernel said it can.
 //! - [`require!`] decides whether a test may be skipped on this kernel.
+//! - [`Leftovers`] fails a test that leaves something behind; `require!` holds it.
 //! - [`fit`] leaves out what of a fixture this kernel is too old for.
 //! - [`expect_file`] compares text with a committed file.
 //! - [`oracle`] says what must hold for any input.
@@ -23,6 +24,7 @@ mod cpu;
 mod expect;
 mod fixtures;
 mod later;
+mod leftovers;
 pub mod mutate;
 mod need;
 mod netlink;
@@ -37,6 +39,7 @@ pub use cpu::pin_to_one_cpu;
 pub use expect::expect_file;
 pub use fixtures::{Fixture, all_fixtures, fixture, fixture_bytes, fixture_of};
 pub use later::{fit, fits};
+pub use leftovers::{Leftovers, mount_tracefs, own_events};
 pub use need::{Need, check_needs, skip};
 pub use records::{record, records};
 pub use sandbox::{Room, sandbox};

@@ -45,6 +45,8 @@ impl From<Feature> for Need {
 /// # attaches_to_a_kernel_function();
 /// ```
 ///
+/// A test that runs must leave nothing behind: see [`Leftovers`](crate::Leftovers).
+///
 /// The needs are looked at in order. Each skipped test says so on standard error, whatever becomes of its output, and adds
 /// a line to the file that `BPFLD_TEST_SKIPS` names.
 ///
@@ -53,14 +55,18 @@ impl From<Feature> for Need {
 /// If something is missing that the kernel should have.
 #[macro_export]
 macro_rules! require {
-    ($($need:expr),+ $(,)?) => {{
-        fn here() {}
-        let needs = [$($crate::Need::from($need)),+];
-        if let ::std::result::Result::Err(reason) = $crate::check_needs(&needs) {
-            $crate::skip(::std::any::type_name_of_val(&here), &reason);
-            return;
-        }
-    }};
+    ($($need:expr),+ $(,)?) => {
+        // Goes when the test does, after all that the test has made.
+        let _leftovers = {
+            fn here() {}
+            let needs = [$($crate::Need::from($need)),+];
+            if let ::std::result::Result::Err(reason) = $crate::check_needs(&needs) {
+                $crate::skip(::std::any::type_name_of_val(&here), &reason);
+                return;
+            }
+            $crate::Leftovers::watch()
+        };
+    };
 }
 
 /// The first reason to skip a test with these needs; used by [`require!`](crate::require).

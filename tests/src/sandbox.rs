@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File},
     io,
-    net::UdpSocket,
+    net::{IpAddr, UdpSocket},
     os::fd::{AsFd, BorrowedFd},
     panic,
     path::{Path, PathBuf},
@@ -11,13 +11,14 @@ use std::{
     thread,
 };
 
+use netlink_packet_route::link::InfoKind;
 use nix::{
     mount::{MsFlags, mount},
     net::if_::if_nametoindex,
     sched::{CloneFlags, unshare},
 };
 
-use crate::netlink;
+use crate::{leftovers, netlink};
 
 /// Runs a test on a thread of its own, in a network namespace with nothing but loopback (which is up) and in a mount
 /// namespace with a BPF file system. Both are gone when the test ends, however it ends; a panic goes on to the caller.
@@ -34,7 +35,10 @@ pub fn sandbox<R: Send>(test: impl FnOnce(&Room) -> R + Send) -> R {
         let thread = thread::Builder::new().name(thread::current().name().unwrap_or("sandbox").to_owned());
         let handle = thread.spawn_scoped(scope, || {
             let room = Room::enter(&directory.0).unwrap();
-            test(&room)
+            let result = test(&room);
+            let left = leftovers::qdiscs();
+            assert!(left.is_empty(), "this test leaves {}", left.join(", "));
+            result
         });
         handle.unwrap().join()
     });
@@ -103,7 +107,7 @@ impl Room {
     ///
     /// If the kernel refuses.
     pub fn veth(&self, name: &str, peer: &str) -> (u32, u32) {
-        self.pair("veth", name, peer)
+        self.pair(InfoKind::Veth, name, peer)
     }
 
     /// As [`veth`](Self::veth), for the other kind of devices that come in pairs: `netkit`.
@@ -111,10 +115,14 @@ impl Room {
     /// # Panics
     ///
     /// If the kernel refuses.
-    pub fn pair(&self, kind: &str, name: &str, peer: &str) -> (u32, u32) {
-        netlink::add_pair(kind, name, peer).unwrap();
-        netlink::add_address(name, [10, 9, 8, 1]).unwrap();
-        netlink::add_address(peer, [10, 9, 8, 2]).unwrap();
+    pub fn netkit(&self, name: &str, peer: &str) -> (u32, u32) {
+        self.pair(InfoKind::Netkit, name, peer)
+    }
+
+    fn pair(&self, kind: InfoKind, name: &str, peer: &str) -> (u32, u32) {
+        netlink::add_pair(kind, name, peer, None).unwrap();
+        self.add_address(name, [10, 9, 8, 1], 24);
+        self.add_address(peer, [10, 9, 8, 2], 24);
         (if_nametoindex(name).unwrap(), if_nametoindex(peer).unwrap())
     }
 
@@ -124,17 +132,17 @@ impl Room {
     ///
     /// If the kernel refuses.
     pub fn veth_with_queues(&self, name: &str, peer: &str, queues: u32) -> (u32, u32) {
-        netlink::add_pair_with("veth", name, peer, Some(queues)).unwrap();
+        netlink::add_pair(InfoKind::Veth, name, peer, Some(queues)).unwrap();
         (if_nametoindex(name).unwrap(), if_nametoindex(peer).unwrap())
     }
 
-    /// Gives a device an IPv4 address in a network of 24 bits.
+    /// Gives a device an address in a network of so many bits.
     ///
     /// # Panics
     ///
     /// If the kernel refuses.
-    pub fn add_address(&self, name: &str, address: [u8; 4]) {
-        netlink::add_address(name, address).unwrap();
+    pub fn add_address(&self, name: &str, address: impl Into<IpAddr>, prefix_len: u8) {
+        netlink::add_address(name, address.into(), prefix_len).unwrap();
     }
 
     /// Changes how long packets of a device may be.
@@ -161,7 +169,8 @@ impl Room {
     ///
     /// If the kernel refuses.
     pub fn has_qdisc(&self, name: &str, kind: &str) -> bool {
-        netlink::has_qdisc(name, kind).unwrap()
+        let index = if_nametoindex(name).unwrap();
+        netlink::qdiscs().unwrap().contains(&(index, kind.to_owned()))
     }
 
     /// Removes a queueing discipline.

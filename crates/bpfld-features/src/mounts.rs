@@ -71,9 +71,9 @@ impl Mounts {
     ///
     /// # Errors
     ///
-    /// `/proc/self/mountinfo` cannot be read.
+    /// `/proc/thread-self/mountinfo` cannot be read.
     pub fn current() -> io::Result<Mounts> {
-        Ok(Mounts::parse(&fs::read("/proc/self/mountinfo")?))
+        Ok(Mounts::parse(&fs::read("/proc/thread-self/mountinfo")?))
     }
 
     /// All mount points of a kind, oldest first.

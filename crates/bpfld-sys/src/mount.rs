@@ -60,7 +60,7 @@ mod tests {
     fn opens_what_the_kernel_has() {
         match detached(c"proc") {
             Ok(root) => {
-                let path = format!("/proc/self/fd/{}/version", root.as_raw_fd());
+                let path = format!("/proc/thread-self/fd/{}/version", root.as_raw_fd());
                 assert!(std::fs::read_to_string(path).unwrap().starts_with("Linux"));
                 assert_eq!(detached(c"no such file system").err(), Some(Errno::ENODEV));
             }

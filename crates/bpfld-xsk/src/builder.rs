@@ -52,7 +52,7 @@ const MOST_PARTS: u32 = 17;
 const DEFAULT_SIZE: u32 = 2048;
 
 /// How long, and how often, a queue is asked for that another socket has. The kernel lets a queue go a moment after its last socket was closed.
-const BUSY_FOR: (u32, Duration) = (100, Duration::from_millis(2));
+const BUSY_FOR: (u32, Duration) = (500, Duration::from_millis(2));
 
 /// Options for an [`XskSocket`].
 #[derive(Debug)]

@@ -21,7 +21,7 @@ pub(crate) enum Kind {
 /// Fails if a descriptor is of another kind. The kernel describes objects of any kind without saying of which, so that numbers of
 /// one would be taken for those of another.
 pub(crate) fn check_kind(fd: BorrowedFd<'_>, expected: Kind, subject: Subject) -> Result<()> {
-    let Ok(target) = std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd())) else {
+    let Ok(target) = std::fs::read_link(format!("/proc/thread-self/fd/{}", fd.as_raw_fd())) else {
         // Without /proc this cannot be told.
         return Ok(());
     };

@@ -8,6 +8,8 @@ use std::{
 
 /// The processes that have descriptors of BPF objects open, as /proc tells.
 ///
+/// What a thread has in a table of descriptors of its own, not shared with its process, is not seen.
+///
 /// ```no_run
 /// use bpfld::{Map, Owners};
 ///

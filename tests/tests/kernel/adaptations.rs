@@ -223,7 +223,7 @@ fn recorded_kernels() {
 fn perf_events_without_links() {
     require!(Need::Root, Feature::Names);
     sandbox(|_room| {
-        crate::kinds::mount_tracefs();
+        bpfld_tests::mount_tracefs();
         let counter = Counter::new(ProgramType::TRACEPOINT, None, 0);
         let program: Tracepoint = (&counter.program).try_into().unwrap();
         let link = program.attach("syscalls", "sys_enter_getppid").unwrap();

@@ -14,7 +14,7 @@ use bpfld::{
     perf::{Attr, Scope},
 };
 use bpfld_sys::{PerfSoftware, PerfType};
-use bpfld_tests::{Cgroup, Need, require, sandbox};
+use bpfld_tests::{Cgroup, Need, alone, mount_tracefs, own_events, require, sandbox};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, setsockopt, socket, sockopt};
 
 use crate::counter::{Counter, since};
@@ -80,7 +80,7 @@ fn reuseport_groups_are_steered() {
 fn netkit_devices() {
     require!(Need::Root, Need::Config("CONFIG_NETKIT"));
     sandbox(|room| {
-        let (primary, _) = room.pair("netkit", "outer", "inner");
+        let (primary, _) = room.netkit("outer", "inner");
         let load = || Counter::new(ProgramType::SCHED_CLS, None, 0);
         let (one, two) = (load(), load());
         let attach = |counter: &Counter, side| {
@@ -229,28 +229,6 @@ extern "C" fn tracefs_target(number: u64) -> u64 {
     std::hint::black_box(number) + 1
 }
 
-/// Mounts tracefs where it belongs, for this thread in its room, unless it is there.
-pub(crate) fn mount_tracefs() {
-    let none: Option<&str> = None;
-    let flags = nix::mount::MsFlags::empty();
-    let mounted = nix::mount::mount(
-        Some("tracefs"),
-        "/sys/kernel/tracing",
-        Some("tracefs"),
-        flags,
-        none,
-    );
-    assert!(matches!(mounted, Ok(()) | Err(nix::Error::EBUSY)), "{mounted:?}");
-}
-
-/// How many probes this process has in tracefs.
-pub(crate) fn own_events() -> usize {
-    let own = format!("bpfld_{}/", std::process::id());
-    let list = |file: &str| fs::read_to_string(format!("/sys/kernel/tracing/{file}"));
-    let kernel = list("kprobe_events").unwrap_or_default();
-    (list("uprobe_events").unwrap() + &kernel).matches(&own).count()
-}
-
 #[test]
 fn probes_made_in_tracefs() {
     require!(
@@ -258,9 +236,11 @@ fn probes_made_in_tracefs() {
         Need::Config("CONFIG_UPROBE_EVENTS"),
         Need::Linux(4, 7)
     );
-    sandbox(|_room| {
-        mount_tracefs();
-        probes_in_tracefs();
+    alone("kinds::probes_made_in_tracefs", || {
+        sandbox(|_room| {
+            mount_tracefs();
+            probes_in_tracefs();
+        });
     });
 }
 
@@ -276,18 +256,18 @@ fn probes_in_tracefs() {
             .attach_with(&exe, "bpfld_tracefs_target", options)
             .unwrap_or_else(|error| panic!("{error:#}"));
         assert_eq!(counter.runs_in(run), 1);
-        assert!(own_events() > 0);
+        assert_eq!(own_events().len(), 1);
         assert_eq!(
             crate::adaptations::of_link(&link),
             crate::adaptations::at_perf_event(&[Measure::ProbeInTracefs])
         );
         link.detach().unwrap();
         assert_eq!(counter.runs_in(run), 0);
-        assert_eq!(own_events(), 0);
+        assert!(own_events().is_empty());
     }
     // What was made for a place that the kernel then refuses goes again.
     program.attach_with(&exe, u64::MAX >> 1, options).unwrap_err();
-    assert_eq!(own_events(), 0);
+    assert!(own_events().is_empty());
     if bpfld_tests::check_needs(&[Need::Config("CONFIG_KPROBE_EVENTS")]).is_ok() {
         let program: bpfld::Kprobe = (&counter.program).try_into().unwrap();
         let options = bpfld::KprobeOptions::new().way(bpfld::ProbeWay::Tracefs);
@@ -298,6 +278,6 @@ fn probes_in_tracefs() {
         );
         assert!(counter.runs_in(|| drop(fs::read("/proc/self/comm"))) > 0);
         drop(link);
-        assert_eq!(own_events(), 0);
+        assert!(own_events().is_empty());
     }
 }

@@ -1,90 +1,148 @@
-//! Whatever becomes of a test, nothing of it is left: descriptors, pins, queueing disciplines, probes in tracefs, programs on
-//! interfaces and in cgroups.
-//!
-//! The test runs in a process of its own, where nobody else opens or closes anything.
+//! Whatever becomes of a test, nothing of it is left: descriptors, mappings, pins, queueing disciplines, probes in tracefs,
+//! control groups. [`Leftovers`] looks after that for every test; here it is looked after itself.
 
 use std::{
-    collections::BTreeSet,
-    fs::{self, File},
+    fs::{self, File, OpenOptions},
+    io::Write as _,
     panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
 };
 
 use bpfld::{
-    AttachFlags, AttachType, CgroupDirection, CgroupSkb, FilterOptions, Interface, Link, ProgramType,
-    RawTracepoint, SchedCls, SocketFilter, TcxDirection, Tracepoint, Uprobe, UprobeOptions, Xdp, XdpMode,
-    XdpReplace,
+    Array, AttachFlags, AttachType, CgroupDirection, CgroupSkb, FilterOptions, Interface, Link, Map,
+    MapFlags, MapType, ProgramType, RawTracepoint, SchedCls, SocketFilter, TcxDirection, Tracepoint, Uprobe,
+    UprobeOptions, Xdp, XdpMode, XdpReplace,
 };
-use bpfld_tests::{Cgroup, Need, Room, alone, require, sandbox};
+use bpfld_tests::{
+    Cgroup, Leftovers, Need, Room, alone, check_needs, mount_tracefs, own_events, require, sandbox, skip,
+};
+use nix::{
+    mount::{MsFlags, mount},
+    sched::{CloneFlags, unshare},
+};
 
-use crate::{
-    counter::{Counter, since},
-    kinds::{mount_tracefs, own_events},
-};
+use crate::counter::{Counter, since};
 
 #[test]
 fn nothing_is_left_after_a_panic() {
     require!(Need::Root, Need::Linux(5, 9));
-    alone("leftovers::nothing_is_left_after_a_panic", panics);
+    // Alone, as others have probes in tracefs, too.
+    alone("leftovers::nothing_is_left_after_a_panic", || sandbox(panics));
 }
 
-/// What this process, and the kernel for it, has open.
-#[derive(Debug, PartialEq, Eq)]
-struct State {
-    descriptors: BTreeSet<String>,
-    cgroups: usize,
-    directories: usize,
+fn panics(room: &Room) {
+    mount_tracefs();
+    let lo = Interface::by_name("lo").unwrap();
+    let result = catch_unwind(AssertUnwindSafe(|| try_all(room, || panic!("on purpose"))));
+    assert_eq!(result.unwrap_err().downcast_ref::<&str>(), Some(&"on purpose"));
+    assert_eq!(lo.xdp_programs().unwrap(), bpfld::XdpPrograms::default());
+    assert!(!room.has_qdisc("lo", "clsact"));
+    assert!(!room.bpffs().join("a").exists(), "a pin stays behind");
+    assert!(own_events().is_empty());
 }
 
-impl State {
-    fn now() -> State {
-        let mine = |directory: &str| {
-            let own = format!("bpfld-test-{}-", std::process::id());
-            let entries = fs::read_dir(directory).into_iter().flatten().flatten();
-            entries
-                .filter(|entry| entry.file_name().to_string_lossy().starts_with(&own))
-                .count()
-        };
-        State {
-            descriptors: descriptors(),
-            cgroups: mine(&parent_of_cgroups()),
-            directories: mine(&std::env::temp_dir().to_string_lossy()),
-        }
+#[test]
+fn what_is_left_is_found() {
+    // Without the guard that this is about.
+    if let Err(reason) = check_needs(&[
+        Need::Root,
+        Need::Config("CONFIG_UPROBE_EVENTS"),
+        Need::Linux(5, 5),
+    ]) {
+        return skip("leftovers::what_is_left_is_found", &reason);
+    }
+    alone("leftovers::what_is_left_is_found", || {
+        // In namespaces of its own, so that what is left is left nowhere.
+        std::thread::spawn(|| {
+            unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWNET).unwrap();
+            let none = None::<&str>;
+            mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).unwrap();
+            mount(Some("bpffs"), "/sys/fs/bpf", Some("bpf"), MsFlags::empty(), none).unwrap();
+            mount_tracefs();
+            each_is_found();
+        })
+        .join()
+        .unwrap();
+    });
+}
+
+/// What is said of a test.
+fn said(test: impl FnOnce()) -> String {
+    let result = catch_unwind(AssertUnwindSafe(|| {
+        let _leftovers = Leftovers::watch();
+        test();
+    }));
+    match result {
+        Ok(()) => String::new(),
+        Err(payload) => match payload.downcast::<String>() {
+            Ok(text) => *text,
+            Err(payload) => (*payload.downcast_ref::<&str>().unwrap()).to_owned(),
+        },
     }
 }
 
-/// What the descriptors of this process are open to; what is read for that is closed again.
-fn descriptors() -> BTreeSet<String> {
-    let entries = fs::read_dir("/proc/self/fd").unwrap();
-    let numbers: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
-    let open = |path: &std::path::PathBuf| {
-        let target = fs::read_link(path).ok()?;
-        Some(format!("{} {}", path.display(), target.display()))
+fn each_is_found() {
+    let array = || {
+        let map = Map::builder(MapType::ARRAY, "left").key_size(4).value_size(8);
+        map.max_entries(1).flags(MapFlags::MMAPABLE).create().unwrap()
     };
-    // Gone meanwhile: the list itself.
-    numbers.iter().filter_map(open).collect()
-}
-
-/// The directory in which tests make their control groups.
-fn parent_of_cgroups() -> String {
-    let cgroup = Cgroup::new().unwrap();
-    cgroup.path().parent().unwrap().display().to_string()
-}
-
-fn panics() {
-    // What is made once and kept is made now.
-    sandbox(|room| try_all(room, || {}));
-    let before = State::now();
-    sandbox(|room| {
-        mount_tracefs();
-        let lo = Interface::by_name("lo").unwrap();
-        let result = catch_unwind(AssertUnwindSafe(|| try_all(room, || panic!("on purpose"))));
-        assert!(result.is_err());
-        assert_eq!(lo.xdp_programs().unwrap(), bpfld::XdpPrograms::default());
-        assert!(!room.has_qdisc("lo", "clsact"));
-        assert!(!room.bpffs().join("a").exists(), "a pin stays behind");
-        assert_eq!(own_events(), 0);
+    let found = |what: &str, test: &dyn Fn()| {
+        let said = said(test);
+        assert!(said.contains(" leaves ") && said.contains(what), "{what}: {said}");
+    };
+    assert_eq!(said(|| drop(array())), "");
+    found("of anon_inode:bpf-map", &|| std::mem::forget(array()));
+    found("of /dev/null", &|| {
+        std::mem::forget(File::open("/dev/null").unwrap())
     });
-    assert_eq!(State::now(), before);
+    found("mapping ", &|| {
+        let array: Array<u64> = array().try_into().unwrap();
+        std::mem::forget(array.mapped().unwrap());
+    });
+    found("of anon_inode:", &|| {
+        let counter = Counter::new(ProgramType::RAW_TRACEPOINT, None, 0);
+        let program: RawTracepoint = (&counter.program).try_into().unwrap();
+        program.attach("sys_enter").unwrap().forget();
+    });
+    found("pin left", &|| array().pin("/sys/fs/bpf/left").unwrap());
+    let directory = std::env::temp_dir().join(format!("bpfld-test-{}-left", std::process::id()));
+    found("directory bpfld-test-", &|| fs::create_dir(&directory).unwrap());
+    fs::remove_dir(directory).unwrap();
+    let group = Cgroup::new()
+        .unwrap()
+        .path()
+        .with_file_name(format!("bpfld-test-{}-left", std::process::id()));
+    found("control group bpfld-test-", &|| fs::create_dir(&group).unwrap());
+    fs::remove_dir(group).unwrap();
+    found("queueing discipline clsact of interface 1", &|| {
+        let counter = Counter::new(ProgramType::SCHED_CLS, None, 0);
+        let program: SchedCls = (&counter.program).try_into().unwrap();
+        let options = FilterOptions::new();
+        program
+            .attach_filter("lo", TcxDirection::Ingress, options)
+            .unwrap()
+            .forget();
+    });
+    let probe = |line: String| {
+        let mut list = OpenOptions::new()
+            .append(true)
+            .open("/sys/kernel/tracing/uprobe_events")
+            .unwrap();
+        list.write_all(line.as_bytes()).unwrap();
+    };
+    let group = format!("bpfld_{}", std::process::id());
+    let exe = fs::canonicalize("/proc/self/exe").unwrap();
+    found("event p:bpfld_", &|| {
+        probe(format!("p:{group}/left {}:0x40\n", exe.display()))
+    });
+    probe(format!("-:{group}/left\n"));
+    assert!(!Path::new("/sys/kernel/tracing/events").join(&group).exists());
+    // A test that has failed says why it failed.
+    let both = said(|| {
+        std::mem::forget(array());
+        panic!("as a failed test does");
+    });
+    assert_eq!(both, "as a failed test does");
 }
 
 #[expect(
@@ -110,7 +168,7 @@ fn try_all(room: &Room, end: impl FnOnce()) {
             .attach_without_link("lo", XdpMode::Generic, XdpReplace::Never)
             .unwrap(),
     );
-    room.pair("veth", "left", "right");
+    room.veth("left", "right");
     links.push(program.attach("left", XdpMode::Driver).unwrap());
     let filter = load(ProgramType::SCHED_CLS, None);
     let filter = SchedCls::try_from(&filter.program).unwrap();
@@ -165,9 +223,6 @@ fn try_all(room: &Room, end: impl FnOnce()) {
     xdp.program.pin(room.bpffs().join("a/b/program")).unwrap();
     let _unpin = Unpin(room.bpffs().join("a/b/program"));
     end();
-    for link in links {
-        link.detach().unwrap();
-    }
 }
 
 /// Removes a pin when dropped.

@@ -4,7 +4,10 @@ use std::{
     fs::File,
     io::{Read, Write},
     net::{TcpListener, TcpStream, UdpSocket},
-    os::unix::net::{UnixDatagram, UnixStream},
+    os::{
+        fd::AsRawFd,
+        unix::net::{UnixDatagram, UnixStream},
+    },
     time::Duration,
 };
 
@@ -120,10 +123,12 @@ fn links_are_updated_pinned_detached_and_kept() {
             .attach("lo", XdpMode::Auto)
             .unwrap();
         let id = link.info().unwrap().id();
+        let forgotten = link.link_fd().unwrap().as_raw_fd();
         link.forget();
         assert_eq!(one.runs_in(send), 1);
         Link::from_id(id).unwrap().detach().unwrap();
         assert_eq!(one.runs_in(send), 0);
+        nix::unistd::close(forgotten).unwrap();
         Link::from_id(u32::MAX).unwrap_err();
     });
 }

@@ -123,7 +123,7 @@ fn inside() {
     let error = Token::of_directory(&place).unwrap_err();
     assert_eq!(error.hint(), Some("the directory must be open for reading"));
 
-    let root = File::open(format!("/proc/self/fd/{}", place.as_raw_fd())).unwrap();
+    let root = File::open(format!("/proc/thread-self/fd/{}", place.as_raw_fd())).unwrap();
     let token = Token::of_directory(&root).unwrap_or_else(|error| panic!("{error:#}"));
     let loaded = load(Loader::new().token(&token)).unwrap_or_else(|error| panic!("{error:#}"));
     let program = loaded.program("xdp_count").unwrap();

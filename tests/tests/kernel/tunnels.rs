@@ -43,7 +43,7 @@ fn send(count: usize) -> bool {
 
 fn room_with_interfaces(room: &Room) {
     room.veth("here", "there");
-    room.add_address("here", [10, 99, 0, 1]);
+    room.add_address("here", [10, 99, 0, 1], 24);
 }
 
 const DESTINATION: (&str, u8) = ("10.77.0.0", 16);

@@ -5,7 +5,7 @@ use bpfld::{
     XdpMode,
 };
 use bpfld_insn::Slot;
-use bpfld_tests::{Need, fixture, require, sandbox};
+use bpfld_tests::{Need, alone, fixture, require, sandbox};
 
 use crate::{Run, bpfld, json_lines};
 
@@ -174,6 +174,11 @@ fn programs_and_maps_are_put_into_maps_by_name() {
 #[test]
 fn lists_tell_who_holds_what() {
     require!(Need::Root, Need::Linux(5, 8));
+    // As the descriptors of a test among others are not those that a process shows.
+    alone("maps::lists_tell_who_holds_what", who_holds_what);
+}
+
+fn who_holds_what() {
     sandbox(|_| {
         let map = Array::<u64>::create("cli_listed", 3).unwrap();
         let program = pass("cli_listed");

@@ -48,7 +48,7 @@ impl Tracefs {
         }
         let root = mount::detached(c"tracefs")
             .map_err(|_| io::Error::new(io::ErrorKind::NotFound, "tracefs is not mounted"))?;
-        let path = PathBuf::from(format!("/proc/self/fd/{}", root.as_raw_fd()));
+        let path = PathBuf::from(format!("/proc/thread-self/fd/{}", root.as_raw_fd()));
         Ok(Tracefs {
             path,
             _root: Some(root),

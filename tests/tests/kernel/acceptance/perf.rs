@@ -7,13 +7,10 @@ use bpfld::{
     perf::{Attr, Scope},
 };
 use bpfld_sys::PerfSoftware;
-use bpfld_tests::{Need, require, sandbox};
+use bpfld_tests::{Need, alone, mount_tracefs, own_events, require, sandbox};
 use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
 
-use crate::{
-    counter::Counter,
-    kinds::{mount_tracefs, own_events},
-};
+use crate::counter::Counter;
 
 #[test]
 fn prf_01_tracepoints_with_only_tracefs() {
@@ -44,6 +41,13 @@ fn prf_01_tracepoints_with_only_tracefs() {
 #[test]
 fn prf_02_kernel_probes_of_one_name() {
     require!(Need::Root, Need::Config("CONFIG_KPROBE_EVENTS"));
+    alone(
+        "acceptance::perf::prf_02_kernel_probes_of_one_name",
+        kernel_probes_of_one_name,
+    );
+}
+
+fn kernel_probes_of_one_name() {
     sandbox(|_room| {
         mount_tracefs();
         let counter = Counter::new(ProgramType::KPROBE, None, 0);
@@ -53,10 +57,10 @@ fn prf_02_kernel_probes_of_one_name() {
         let entry = program.attach_with("vfs_read", options).unwrap();
         let again = program.attach_with("vfs_read", options).unwrap();
         let leave = program.attach_with("vfs_read", options.at_return()).unwrap();
-        assert_eq!(own_events(), 3);
+        assert_eq!(own_events().len(), 3);
         assert!(counter.runs_in(read) >= 3);
         drop((entry, again, leave));
-        assert_eq!(own_events(), 0);
+        assert!(own_events().is_empty());
     });
 }
 
@@ -116,6 +120,13 @@ fn file_offset(address: u64) -> u64 {
 #[test]
 fn prf_04_nothing_is_left_after_detaching() {
     require!(Need::Root, Need::Config("CONFIG_UPROBE_EVENTS"));
+    alone(
+        "acceptance::perf::prf_04_nothing_is_left_after_detaching",
+        nothing_is_left_after_detaching,
+    );
+}
+
+fn nothing_is_left_after_detaching() {
     sandbox(|_room| {
         mount_tracefs();
         let counter = Counter::new(ProgramType::KPROBE, None, 0);
@@ -126,11 +137,11 @@ fn prf_04_nothing_is_left_after_detaching() {
             .attach_with(&exe, "bpfld_acceptance_probe", options)
             .unwrap();
         assert_eq!(
-            (own_events(), counter.runs_in(|| assert_eq!(target(2), 3))),
+            (own_events().len(), counter.runs_in(|| assert_eq!(target(2), 3))),
             (1, 1)
         );
         link.detach().unwrap();
-        assert_eq!(own_events(), 0);
+        assert!(own_events().is_empty());
     });
 }
 

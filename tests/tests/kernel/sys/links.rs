@@ -173,7 +173,9 @@ fn a_raw_tracepoint_has_a_name() {
     assert_eq!(&short, b"sched\0\xff\xff");
 
     let (mut name, fd) = ([0; 32], link.as_raw_fd().cast_unsigned());
-    let told = task_fd_query(std::process::id(), fd, &mut name).unwrap();
+    // The thread, which has descriptors of its own.
+    let thread = nix::unistd::gettid().as_raw().cast_unsigned();
+    let told = task_fd_query(thread, fd, &mut name).unwrap();
     assert_eq!((told.kind, told.name_len), (TaskFdType::RAW_TRACEPOINT, 12));
     assert_eq!(told.program_id, prog_info(&program).unwrap().id);
     assert_eq!(&name[..13], b"sched_switch\0");

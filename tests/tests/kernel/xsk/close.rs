@@ -26,7 +26,7 @@ fn xsk_06_closed_under_load_a_thousand_times() {
 }
 
 fn descriptors() -> usize {
-    fs::read_dir("/proc/self/fd").unwrap().count()
+    fs::read_dir("/proc/thread-self/fd").unwrap().count()
 }
 
 /// Mappings of this process, and its locked and resident memory in KiB.

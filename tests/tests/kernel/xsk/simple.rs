@@ -63,7 +63,7 @@ fn xsk_03_answers_to_the_kernel() {
     require!(Need::Root, NEED);
     sandbox(|room| {
         room.veth_with_queues("left", "right", 1);
-        room.add_address("left", [10, 9, 8, 1]);
+        room.add_address("left", [10, 9, 8, 1], 24);
         let umem = umem(64);
         let mut socket = XskSocket::builder(&umem)
             .ring_size(RingKind::Fill, 32)
