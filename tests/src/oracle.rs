@@ -5,4 +5,4 @@ mod insn;
 mod machine;
 
 pub use insn::{assembly, instructions};
-pub use machine::machine;
+pub use machine::{machine, machine_as};

@@ -9,7 +9,7 @@ use bpfld_insn::{Insn, Slot};
 use bpfld_object::SourceLine;
 use bpfld_sys::ProgramType;
 
-use crate::code::{Do, Step};
+use crate::code::{Do, Effect, Step};
 use crate::fault::{Place, SourceRef};
 
 /// A program, ready to be run.
@@ -21,6 +21,8 @@ pub(crate) struct Code {
     pub(crate) exception_callback: Option<u32>,
     pub(crate) slots: Vec<Slot>,
     pub(crate) steps: Vec<Step>,
+    /// What each slot does with registers.
+    pub(crate) effects: Vec<Effect>,
     /// Where each function begins, in order.
     pub(crate) functions: Vec<(u32, Arc<str>)>,
     /// Where each line of the source begins, in order.

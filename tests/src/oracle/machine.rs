@@ -1,7 +1,9 @@
 //! Any bytes as a program in the userspace machine: it ends, and nothing it does is felt outside.
 
-use bpfld_insn::{Endian, Slot, slots_from_bytes};
-use bpfld_vm::{MapSpec, MapType, ProgramType, Skb, Vm, Xdp};
+use std::sync::OnceLock;
+
+use bpfld_insn::{Address, Endian, Helper, Insn, Slot, decode, encode, slots_from_bytes};
+use bpfld_vm::{Bytes, MapSpec, MapType, ProgramType, Skb, Vm, Xdp};
 
 /// Kernel functions that calls are made to lead to.
 const KFUNCS: &[&str] = &[
@@ -36,49 +38,119 @@ fn packet(protocol: u8, version: u8) -> [u8; 60] {
     packet
 }
 
-/// Runs the bytes as a program, on all kinds of contexts, with some maps at hand.
-pub fn machine(bytes: &[u8]) {
-    for endian in [Endian::Little, Endian::Big] {
-        let (slots, _) = slots_from_bytes(bytes, endian);
-        let mut slots: Vec<Slot> = slots.collect();
-        // 64-bit loads that a linker would complete are of the few maps that there are
-        for slot in slots.iter_mut().filter(|slot| slot.is_ldimm64() && slot.imm == 0) {
-            *slot = slot.with_src(1).with_imm(i32::from(slot.dst()) % 4);
-        }
+/// Maps at hand: kind, sizes of key and value, entries.
+const MAPS: &[(MapType, u32, u32, u32)] = &[
+    (MapType::HASH, 4, 8, 4),
+    (MapType::ARRAY, 4, 16, 4),
+    (MapType::RINGBUF, 0, 0, 1024),
+    (MapType::USER_RINGBUF, 0, 0, 1024),
+];
+
+/// A machine with functions and maps, and no program yet. Made once: a copy is cheaper.
+fn empty(endian: Endian) -> Vm {
+    static LITTLE: OnceLock<Vm> = OnceLock::new();
+    static BIG: OnceLock<Vm> = OnceLock::new();
+    let made = match endian {
+        Endian::Little => &LITTLE,
+        Endian::Big => &BIG,
+    };
+    let make = || {
         let mut vm = Vm::builder().budget(2000).memory_limit(4096).empty(endian);
         for (number, name) in KFUNCS.iter().enumerate() {
             assert_eq!(vm.kfunc_number(name), number);
         }
-        for slot in slots.iter_mut().filter(|slot| slot.is_kfunc_call()) {
-            *slot = slot
-                .with_imm(slot.imm.rem_euclid(KFUNCS.len() as i32))
-                .with_offset(0);
-        }
-        let kinds = [
-            (MapType::HASH, 4, 8, 4),
-            (MapType::ARRAY, 4, 16, 4),
-            (MapType::RINGBUF, 0, 0, 1024),
-            (MapType::USER_RINGBUF, 0, 0, 1024),
-        ];
-        for (kind, key, value, entries) in kinds {
-            vm.add_map(MapSpec::new("map", kind, key, value, entries))
+        for (kind, key, value, entries) in MAPS {
+            vm.add_map(MapSpec::new("map", *kind, *key, *value, *entries))
                 .unwrap();
         }
-        let mut program = match vm.add_program("bytes", ProgramType::SCHED_CLS, &slots) {
-            Ok(program) => program,
-            Err(error) => {
-                let _ = error.to_string();
-                continue;
-            }
-        };
-        let results = [
-            program.run_on(&mut Xdp::new(&[7; 60])),
-            program.run_on(&mut Skb::new(&packet(0x08, 0x45))),
-            program.run_on(&mut Skb::new(&packet(0x86, 0x60))),
-            program.run_on(&mut bpfld_vm::Bytes::new([7; 64])),
-        ];
-        for fault in results.into_iter().filter_map(Result::err) {
-            let _ = format!("{fault} {fault:#} {fault:?}");
+        vm
+    };
+    made.get_or_init(make).clone()
+}
+
+/// The same slots, with maps in loads that a linker would complete, and kernel functions that there are.
+fn completed(slots: &[Slot]) -> Vec<Slot> {
+    let complete = |slot: &Slot| match *slot {
+        slot if slot.is_ldimm64() && slot.imm == 0 => slot
+            .with_src(1)
+            .with_imm(i32::from(slot.dst()) % MAPS.len() as i32),
+        slot if slot.is_kfunc_call() => slot
+            .with_imm(slot.imm.rem_euclid(KFUNCS.len() as i32))
+            .with_offset(0),
+        slot => slot,
+    };
+    slots.iter().map(complete).collect()
+}
+
+/// Those of the slots that are instructions, leading to each other and calling what there is.
+fn mended(slots: &[Slot]) -> Vec<Slot> {
+    /// A little more than there are helpers.
+    const HELPERS: u32 = 220;
+    let slots = completed(slots);
+    let insns: Vec<Insn> = decode(&slots).filter_map(|(_, insn)| insn.ok()).collect();
+    let starts: Vec<usize> = insns
+        .iter()
+        .scan(0, |next, insn| {
+            Some(std::mem::replace(next, *next + insn.width()))
+        })
+        .collect();
+    let mend = |(insn, start): (&Insn, &usize)| match *insn {
+        Insn::CallHelper { helper } => Insn::CallHelper {
+            helper: Helper(helper.0 % HELPERS),
+        },
+        Insn::LoadAddr {
+            dst,
+            address: Address::Map { fd },
+        } => Insn::LoadAddr {
+            dst,
+            address: Address::Map {
+                fd: fd.rem_euclid(MAPS.len() as i32),
+            },
+        },
+        insn => {
+            let to = insn.distance().unwrap_or(0).rem_euclid(starts.len() as i32);
+            insn.with_distance(starts[to as usize] as i64 - *start as i64 - 1)
+                .unwrap_or(insn)
         }
+    };
+    encode(insns.iter().zip(&starts).map(mend))
+}
+
+/// Runs bytes as a program, with some maps at hand: in both orders and on all kinds of contexts.
+pub fn machine(bytes: &[u8]) {
+    (0..8).for_each(|how| machine_as(bytes, how));
+}
+
+/// The same in one order and on one context: for those who have no time to lose. Of `how`, the last bit is the order, the two
+/// before are the context; the fourth says that it is to become a program, whatever it is.
+pub fn machine_as(code: &[u8], how: u8) {
+    let endian = match how & 1 {
+        0 => Endian::Little,
+        _ => Endian::Big,
+    };
+    let slots: Vec<Slot> = slots_from_bytes(code, endian).0.collect();
+    let slots = match how & 8 {
+        0 => completed(&slots),
+        _ => mended(&slots),
+    };
+    if decode(&slots).any(|(_, insn)| insn.is_err()) {
+        return;
+    }
+    let mut vm = empty(endian);
+    let mut program = match vm.add_program("bytes", ProgramType::SCHED_CLS, &slots) {
+        Ok(program) => program,
+        Err(error) => {
+            let _ = error.to_string();
+            return;
+        }
+    };
+    let result = match how >> 1 & 3 {
+        0 => program.run_on(&mut Xdp::new(&[7; 60])),
+        1 => program.run_on(&mut Skb::new(&packet(0x08, 0x45))),
+        2 => program.run_on(&mut Skb::new(&packet(0x86, 0x60))),
+        _ => program.run_on(&mut Bytes::new([7; 64])),
+    };
+    if let Err(fault) = result {
+        let _ = format!("{fault} {fault:#} {fault:?}");
     }
 }

@@ -8,7 +8,7 @@ mod translate;
 
 pub use translate::{CodeError, CodeProblem};
 
-pub(crate) use registers::{ARGUMENTS, AT_START, RESULT, Set, after_call, effect, is_doubtful};
+pub(crate) use registers::{ARGUMENTS, AT_START, Effect, RESULT, Set, after_call, effects, is_doubtful};
 pub(crate) use step::{Do, Step};
 pub(crate) use table::operations;
 pub(crate) use translate::{Names, translate};

@@ -30,6 +30,8 @@ pub(crate) struct Effect {
     pub(crate) writes: Set,
     /// What means nothing afterwards.
     clobbers: Set,
+    /// Whether it ends a function.
+    pub(crate) ends: bool,
 }
 
 impl Effect {
@@ -46,7 +48,7 @@ pub(crate) const fn after_call(caller: Set, callee: Set) -> Set {
 
 /// What an instruction does. Calls read what the called function asks for, which is not known here; of `exit` it depends on who
 /// called whether the result is of interest.
-pub(crate) fn effect(insn: Insn) -> Effect {
+fn effect(insn: Insn) -> Effect {
     let source = |operand: Operand| match operand {
         Operand::Reg(reg) => bit(reg),
         Operand::Imm(_) => 0,
@@ -54,7 +56,7 @@ pub(crate) fn effect(insn: Insn) -> Effect {
     let does = |reads: Set, writes: Set| Effect {
         reads,
         writes,
-        clobbers: 0,
+        ..Effect::default()
     };
     match insn {
         Insn::Alu {
@@ -74,11 +76,13 @@ pub(crate) fn effect(insn: Insn) -> Effect {
             reads: bit(Reg::R6),
             writes: RESULT,
             clobbers: CLOBBERED,
+            ends: false,
         },
         Insn::LoadInd { index, .. } => Effect {
             reads: bit(Reg::R6) | bit(index),
             writes: RESULT,
             clobbers: CLOBBERED,
+            ends: false,
         },
         Insn::Load { dst, base, .. }
         | Insn::LoadSx { dst, base, .. }
@@ -94,16 +98,31 @@ pub(crate) fn effect(insn: Insn) -> Effect {
         | Insn::Jump { .. }
         | Insn::JumpLong { .. }
         | Insn::MayGoto { .. }
-        | Insn::CallSubprog { .. }
-        | Insn::Exit => Effect::default(),
+        | Insn::CallSubprog { .. } => Effect::default(),
+        Insn::Exit => Effect {
+            ends: true,
+            ..Effect::default()
+        },
         Insn::JumpIndirect { dst } | Insn::CallReg { dst } => does(bit(dst), 0),
         Insn::JumpIf { dst, src, .. } => does(bit(dst) | source(src), 0),
         Insn::CallHelper { .. } | Insn::CallKfunc { .. } => Effect {
             reads: 0,
             writes: RESULT,
             clobbers: CLOBBERED,
+            ends: false,
         },
     }
+}
+
+/// What each slot of a program does.
+pub(crate) fn effects(slots: &[Slot]) -> Vec<Effect> {
+    let mut effects = vec![Effect::default(); slots.len()];
+    for (at, insn) in decode(slots) {
+        if let (Ok(insn), Some(place)) = (insn, effects.get_mut(at)) {
+            *place = effect(insn);
+        }
+    }
+    effects
 }
 
 /// Whether some way through a program may read a register that was not written on it. Most programs have none, and run

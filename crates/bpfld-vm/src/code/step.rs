@@ -86,12 +86,30 @@ operations! { define! {
     Invalid,
 } }
 
+/// The number of a register. There are sixteen of them, whatever a program says, which saves a look at each use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+#[rustfmt::skip]
+enum Register { R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, R10, R11, R12, R13, R14, R15 }
+
+impl Register {
+    #[rustfmt::skip]
+    const ALL: [Self; 16] = [
+        Self::R0, Self::R1, Self::R2, Self::R3, Self::R4, Self::R5, Self::R6, Self::R7,
+        Self::R8, Self::R9, Self::R10, Self::R11, Self::R12, Self::R13, Self::R14, Self::R15,
+    ];
+
+    const fn of(number: u8) -> Self {
+        Self::ALL[(number & 15) as usize]
+    }
+}
+
 /// An instruction slot, ready to be run: 16 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Step {
     pub(crate) what: Do,
-    /// The first operand's register in the lower half, the second's in the upper.
-    pub(super) registers: u8,
+    dst: Register,
+    src: Register,
     /// Displacement of an access, or the slot that a jump or call leads to.
     pub(crate) offset: i32,
     /// The constant, extended as the operation needs it.
@@ -104,7 +122,8 @@ impl Step {
     pub(crate) const fn new(what: Do) -> Self {
         Self {
             what,
-            registers: 0,
+            dst: Register::R0,
+            src: Register::R0,
             offset: 0,
             imm: 0,
         }
@@ -113,7 +132,7 @@ impl Step {
     /// The same with this register as first operand.
     pub(crate) const fn with_dst(self, register: u8) -> Self {
         Self {
-            registers: self.registers & 0xf0 | register & 15,
+            dst: Register::of(register),
             ..self
         }
     }
@@ -121,21 +140,31 @@ impl Step {
     /// The same with this register as second operand.
     pub(crate) const fn with_src(self, register: u8) -> Self {
         Self {
-            registers: self.registers & 15 | register << 4,
+            src: Register::of(register),
             ..self
         }
     }
 
-    /// The register of the first operand: below 16, whatever it is.
+    /// The same with another displacement or target.
+    pub(crate) const fn with_offset(self, offset: i32) -> Self {
+        Self { offset, ..self }
+    }
+
+    /// The same with another constant.
+    pub(crate) const fn with_imm(self, imm: u64) -> Self {
+        Self { imm, ..self }
+    }
+
+    /// The register of the first operand.
     #[inline(always)]
     pub(crate) const fn dst(&self) -> usize {
-        (self.registers & 15) as usize
+        self.dst as usize
     }
 
     /// The register of the second operand.
     #[inline(always)]
     pub(crate) const fn src(&self) -> usize {
-        (self.registers >> 4) as usize
+        self.src as usize
     }
 
     /// The slot that a jump or call leads to.

@@ -160,13 +160,7 @@ fn step(at: usize, insn: Insn, names: &impl Names) -> Result<Step, CodeProblem> 
     }
     Ok(match insn {
         Insn::Alu { width, op, dst, src } => with(to(Do::alu(width, op, src), dst), src),
-        Insn::Neg { width, dst } => to(
-            match width {
-                Width::W64 => Do::Neg64,
-                Width::W32 => Do::Neg32,
-            },
-            dst,
-        ),
+        Insn::Neg { width, dst } => to(negate(width), dst),
         Insn::Swap { op, size, dst } => to(swap(op, size), dst),
         Insn::MovSx {
             width,
@@ -176,45 +170,34 @@ fn step(at: usize, insn: Insn, names: &impl Names) -> Result<Step, CodeProblem> 
         } => to(move_extended(width, size), dst).with_src(src.number()),
         Insn::CastAddrSpace {
             dst, src, to: space, ..
-        } => Step {
-            imm: names.arena(),
-            ..to(
-                match space {
-                    0 => Do::CastToProgram,
-                    _ => Do::CastToUser,
-                },
-                dst,
-            )
-            .with_src(src.number())
-        },
+        } => {
+            let what = match space {
+                0 => Do::CastToProgram,
+                _ => Do::CastToUser,
+            };
+            to(what, dst).with_src(src.number()).with_imm(names.arena())
+        }
         Insn::PercpuAddr { .. } => made(Do::Invalid),
-        Insn::LoadImm64 { dst, value } => Step {
-            imm: value,
-            ..to(Do::Const, dst)
-        },
-        Insn::LoadAddr { dst, address } => Step {
-            imm: resolve(address, at, names)?,
-            ..to(Do::Const, dst)
-        },
-        Insn::LoadAbs { size, offset } => Step {
-            offset,
-            ..made(match size {
+        Insn::LoadImm64 { dst, value } => to(Do::Const, dst).with_imm(value),
+        Insn::LoadAddr { dst, address } => to(Do::Const, dst).with_imm(resolve(address, at, names)?),
+        Insn::LoadAbs { size, offset } => {
+            let what = match size {
                 Size::B => Do::LoadAbs8,
                 Size::H => Do::LoadAbs16,
                 Size::W => Do::LoadAbs32,
                 Size::Dw => Do::Invalid,
-            })
-        },
-        Insn::LoadInd { size, index, offset } => Step {
-            offset,
-            ..made(match size {
+            };
+            made(what).with_offset(offset)
+        }
+        Insn::LoadInd { size, index, offset } => {
+            let what = match size {
                 Size::B => Do::LoadInd8,
                 Size::H => Do::LoadInd16,
                 Size::W => Do::LoadInd32,
                 Size::Dw => Do::Invalid,
-            })
-            .with_src(index.number())
-        },
+            };
+            made(what).with_src(index.number()).with_offset(offset)
+        }
         // one thread of execution: there is nothing to be ordered against
         Insn::Load {
             size,
@@ -227,76 +210,51 @@ fn step(at: usize, insn: Insn, names: &impl Names) -> Result<Step, CodeProblem> 
             dst,
             base,
             offset,
-        } => Step {
-            offset: offset.into(),
-            ..to(
-                match size {
-                    Size::B => Do::Load8,
-                    Size::H => Do::Load16,
-                    Size::W => Do::Load32,
-                    Size::Dw => Do::Load64,
-                },
-                dst,
-            )
+        } => to(load(size), dst)
             .with_src(base.number())
-        },
+            .with_offset(offset.into()),
         Insn::LoadSx {
             size,
             dst,
             base,
             offset,
-        } => Step {
-            offset: offset.into(),
-            ..to(
-                match size {
-                    Size::B => Do::LoadSx8,
-                    Size::H => Do::LoadSx16,
-                    Size::W => Do::LoadSx32,
-                    Size::Dw => Do::Invalid,
-                },
-                dst,
-            )
+        } => to(load_extended(size), dst)
             .with_src(base.number())
-        },
+            .with_offset(offset.into()),
         Insn::Store {
             size,
             base,
             offset,
             src,
-        } => store(size, base, offset, src),
+        } => with(to(store(size, src), base).with_offset(offset.into()), src),
         Insn::StoreRelease {
             size,
             base,
             offset,
             src,
-        } => store(size, base, offset, Operand::Reg(src)),
+        } => {
+            let src = Operand::Reg(src);
+            with(to(store(size, src), base).with_offset(offset.into()), src)
+        }
         Insn::Atomic {
             width,
             op,
             base,
             offset,
             src,
-        } => Step {
-            offset: offset.into(),
-            imm: op.code() as u64,
-            ..to(
-                match width {
-                    Width::W32 => Do::Atomic32,
-                    Width::W64 => Do::Atomic64,
-                },
-                base,
-            )
-            .with_src(src.number())
-        },
+        } => {
+            let what = match width {
+                Width::W32 => Do::Atomic32,
+                Width::W64 => Do::Atomic64,
+            };
+            to(what, base)
+                .with_src(src.number())
+                .with_offset(offset.into())
+                .with_imm(op.code() as u64)
+        }
         Insn::SpeculationBarrier => made(Do::Nothing),
-        Insn::Jump { offset } => Step {
-            offset: target(offset.into())?,
-            ..made(Do::Jump)
-        },
-        Insn::JumpLong { offset } => Step {
-            offset: target(offset)?,
-            ..made(Do::Jump)
-        },
+        Insn::Jump { offset } => made(Do::Jump).with_offset(target(offset.into())?),
+        Insn::JumpLong { offset } => made(Do::Jump).with_offset(target(offset)?),
         Insn::JumpIndirect { dst } => to(Do::JumpIndirect, dst),
         Insn::JumpIf {
             width,
@@ -304,29 +262,17 @@ fn step(at: usize, insn: Insn, names: &impl Names) -> Result<Step, CodeProblem> 
             dst,
             src,
             offset,
-        } => Step {
-            offset: target(offset.into())?,
-            ..with(to(Do::jump(width, op, src), dst), src)
-        },
-        Insn::MayGoto { offset } => Step {
-            offset: target(offset.into())?,
-            ..made(Do::MayGoto)
-        },
-        Insn::CallHelper { helper } => Step {
-            imm: helper.0.into(),
-            ..made(match Missing::from_helper(helper.0 as i32) {
+        } => with(to(Do::jump(width, op, src), dst), src).with_offset(target(offset.into())?),
+        Insn::MayGoto { offset } => made(Do::MayGoto).with_offset(target(offset.into())?),
+        Insn::CallHelper { helper } => {
+            let what = match Missing::from_helper(helper.0 as i32) {
                 Some(_) => Do::Missing,
                 None => Do::CallHelper,
-            })
-        },
-        Insn::CallSubprog { offset } => Step {
-            offset: target(offset)?,
-            ..made(Do::CallFunction)
-        },
-        Insn::CallKfunc { btf_id, .. } => Step {
-            imm: btf_id.into(),
-            ..made(Do::CallKfunc)
-        },
+            };
+            made(what).with_imm(helper.0.into())
+        }
+        Insn::CallSubprog { offset } => made(Do::CallFunction).with_offset(target(offset)?),
+        Insn::CallKfunc { btf_id, .. } => made(Do::CallKfunc).with_imm(btf_id.into()),
         Insn::CallReg { dst } => to(Do::CallReg, dst),
         Insn::Exit => made(Do::Exit),
     })
@@ -336,15 +282,37 @@ fn step(at: usize, insn: Insn, names: &impl Names) -> Result<Step, CodeProblem> 
 fn with(step: Step, src: Operand) -> Step {
     match src {
         Operand::Reg(reg) => step.with_src(reg.number()),
-        Operand::Imm(imm) => Step {
-            imm: i64::from(imm) as u64,
-            ..step
-        },
+        Operand::Imm(imm) => step.with_imm(i64::from(imm) as u64),
     }
 }
 
-fn store(size: Size, base: Reg, offset: i16, src: Operand) -> Step {
-    let what = match (size, src) {
+fn negate(width: Width) -> Do {
+    match width {
+        Width::W64 => Do::Neg64,
+        Width::W32 => Do::Neg32,
+    }
+}
+
+fn load(size: Size) -> Do {
+    match size {
+        Size::B => Do::Load8,
+        Size::H => Do::Load16,
+        Size::W => Do::Load32,
+        Size::Dw => Do::Load64,
+    }
+}
+
+fn load_extended(size: Size) -> Do {
+    match size {
+        Size::B => Do::LoadSx8,
+        Size::H => Do::LoadSx16,
+        Size::W => Do::LoadSx32,
+        Size::Dw => Do::Invalid,
+    }
+}
+
+fn store(size: Size, src: Operand) -> Do {
+    match (size, src) {
         (Size::B, Operand::Imm(_)) => Do::StoreImm8,
         (Size::H, Operand::Imm(_)) => Do::StoreImm16,
         (Size::W, Operand::Imm(_)) => Do::StoreImm32,
@@ -353,12 +321,7 @@ fn store(size: Size, base: Reg, offset: i16, src: Operand) -> Step {
         (Size::H, Operand::Reg(_)) => Do::StoreReg16,
         (Size::W, Operand::Reg(_)) => Do::StoreReg32,
         (Size::Dw, Operand::Reg(_)) => Do::StoreReg64,
-    };
-    let step = Step {
-        offset: offset.into(),
-        ..Step::new(what).with_dst(base.number())
-    };
-    with(step, src)
+    }
 }
 
 fn swap(op: SwapOp, size: Size) -> Do {

@@ -1,14 +1,13 @@
 //! What is done before each instruction where somebody looks: at registers that hold nothing, or for an observer.
 
-use bpfld_insn::Insn;
-
 use super::Run;
-use crate::code::{RESULT, Set, effect};
+use crate::code::{RESULT, Set};
 use crate::fault::{FaultKind, Trap};
 use crate::observe::{Control, Observed};
 
 impl Run<'_> {
     /// Which registers hold something after an instruction, given those that do before it.
+    #[inline]
     pub(super) fn look_at_registers(
         &self,
         program: usize,
@@ -17,14 +16,14 @@ impl Run<'_> {
         known: Set,
     ) -> Result<Set, Trap> {
         let code = self.image.programs.get(program);
-        let Some(insn) = code.and_then(|code| code.insn(slot as u32)) else {
+        let Some(effect) = code.and_then(|code| code.effects.get(slot)) else {
             return Ok(known);
         };
-        let effect = effect(insn);
-        let mut reads = effect.reads;
-        if insn == Insn::Exit && self.state.depth == base + 1 {
-            reads |= RESULT;
-        }
+        // what a program returns is read by whoever runs it
+        let reads = match effect.ends {
+            true if self.state.depth == base + 1 => RESULT,
+            _ => effect.reads,
+        };
         match (reads & !known).trailing_zeros() {
             Set::BITS => Ok(effect.after(known)),
             number => Err(FaultKind::Register { number: number as u8 }.into()),

@@ -2,7 +2,9 @@
 
 mod atomic;
 mod careful;
+mod frames;
 mod load_packet;
+mod plain;
 mod run;
 mod slow;
 mod unwind;

@@ -40,23 +40,29 @@ pub(crate) fn bytes_of<const N: usize, const BIG: bool>(value: u64) -> Bytes<N> 
 }
 
 impl Memory {
-    /// Loads from plain memory; `None` where a closer look is needed.
+    /// Whether alignment does not stand against an access.
+    #[inline]
+    pub(crate) fn may_access<const N: usize>(&self, address: u64) -> bool {
+        !self.aligned || address.is_multiple_of(N as u64)
+    }
+
+    /// Loads from plain memory; `None` where a closer look is needed. Does not look at alignment.
     #[inline(always)]
     pub(crate) fn load<const N: usize, const BIG: bool>(&self, address: u64) -> Option<u64> {
         let address = GuestAddr(address);
         let region = self.regions.get(address.region().index())?;
         let offset = address.offset() as usize;
-        if offset < region.start || offset + N > region.read_end || offset & self.alignment & (N - 1) != 0 {
+        if offset < region.start || offset + N > region.read_end {
             return None;
         }
-        let bytes = region.bytes.get(offset..)?.first_chunk::<N>()?;
+        let bytes = region.bytes.get(offset..offset + N)?.first_chunk::<N>()?;
         if !region.is_written::<N>(offset) {
             return None;
         }
         Some(value_of::<N, BIG>(*bytes))
     }
 
-    /// Stores to plain memory; false where a closer look is needed, and then nothing was done.
+    /// Stores to plain memory; false where a closer look is needed, and then nothing was done. Does not look at alignment.
     #[inline(always)]
     pub(crate) fn store<const N: usize, const BIG: bool>(&mut self, address: u64, value: u64) -> bool {
         let address = GuestAddr(address);
@@ -64,10 +70,10 @@ impl Memory {
             return false;
         };
         let offset = address.offset() as usize;
-        if offset < region.start || offset + N > region.write_end || offset & self.alignment & (N - 1) != 0 {
+        if offset < region.start || offset + N > region.write_end {
             return false;
         }
-        let place = region.bytes.get_mut(offset..);
+        let place = region.bytes.get_mut(offset..offset + N);
         let Some(place) = place.and_then(|rest| rest.first_chunk_mut::<N>()) else {
             return false;
         };

@@ -174,17 +174,6 @@ impl Region {
         region
     }
 
-    /// What cannot be accessed.
-    pub(crate) fn opaque(name: &str) -> Self {
-        Self::new(
-            RegionKind::Opaque,
-            name.into(),
-            Rights::None,
-            Shape::Opaque,
-            Vec::new(),
-        )
-    }
-
     /// Says which bytes of a plain region can be accessed.
     pub(crate) fn set_window(&mut self, start: usize, end: usize) {
         if self.shape != Shape::Plain {

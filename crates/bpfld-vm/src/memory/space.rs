@@ -8,25 +8,35 @@ use super::{MAX_FRAMES, Region, RegionInfo, RegionKind, Rights, Shape};
 use crate::address::{GuestAddr, RegionId};
 use crate::fault::{Access, AccessFault, FaultKind, Problem, Trap};
 
+/// The name of regions that nobody has.
+const NOTHING: &str = "nothing";
+
 /// All memory of a machine.
 #[derive(Clone, Debug)]
 pub(crate) struct Memory {
     pub(crate) regions: Vec<Region>,
-    /// All ones where accesses must be aligned.
-    pub(crate) alignment: usize,
+    /// Whether all accesses must be aligned.
+    pub(crate) aligned: bool,
     /// Whether reads of stack that was not written are faults.
     pub(crate) tracks_written: bool,
 }
 
 impl Memory {
     pub(crate) fn new() -> Self {
+        let nothing: Arc<str> = NOTHING.into();
+        let (stack, key): (Arc<str>, Arc<str>) = ("stack".into(), "key".into());
+        let opaque =
+            |name: Arc<str>| Region::new(RegionKind::Opaque, name, Rights::None, Shape::Opaque, Vec::new());
+        let plain = |kind, name: Arc<str>, rights| Region::new(kind, name, rights, Shape::Plain, Vec::new());
         let mut regions: Vec<Region> = Vec::with_capacity(RegionId::FIRST_FREE as usize + 8);
         for number in 0..RegionId::FIRST_FREE {
-            let region = match RegionId(number) {
-                RegionId(0) => Region::opaque("null"),
-                RegionId::CODE => Region::opaque("code"),
-                RegionId::MAPS => Region::opaque("a map itself"),
-                RegionId::OBJECTS => Region::opaque("an object of the kernel"),
+            let frame = number.wrapping_sub(RegionId::STACK.0);
+            let depth = number.wrapping_sub(RegionId::KEYS.0);
+            regions.push(match RegionId(number) {
+                RegionId(0) => opaque("null".into()),
+                RegionId::CODE => opaque("code".into()),
+                RegionId::MAPS => opaque("a map itself".into()),
+                RegionId::OBJECTS => opaque("an object of the kernel".into()),
                 RegionId::SOCKET => Region::new(
                     RegionKind::Host,
                     "socket".into(),
@@ -34,39 +44,20 @@ impl Memory {
                     Shape::Fields,
                     Vec::new(),
                 ),
-                RegionId::CONTEXT => Region::new(
-                    RegionKind::Context,
-                    "context".into(),
-                    Rights::None,
-                    Shape::Plain,
-                    Vec::new(),
-                ),
-                RegionId::PACKET | RegionId::FRAGMENTS => Region::new(
-                    RegionKind::Packet,
-                    "packet".into(),
-                    Rights::ReadWrite,
-                    Shape::Plain,
-                    Vec::new(),
-                ),
-                RegionId(number) if (number as usize).wrapping_sub(RegionId::STACK.index()) < MAX_FRAMES => {
-                    Self::stack_region(number as usize - RegionId::STACK.index())
+                RegionId::CONTEXT => plain(RegionKind::Context, "context".into(), Rights::None),
+                RegionId::PACKET | RegionId::FRAGMENTS => {
+                    plain(RegionKind::Packet, "packet".into(), Rights::ReadWrite)
                 }
-                RegionId(number) if number.wrapping_sub(RegionId::KEYS.0) <= MAX_FRAMES as u32 => {
-                    Region::new(
-                        RegionKind::Host,
-                        "key".into(),
-                        Rights::Read,
-                        Shape::Plain,
-                        Vec::new(),
-                    )
+                _ if (frame as usize) < MAX_FRAMES => {
+                    plain(RegionKind::Stack { frame }, Arc::clone(&stack), Rights::ReadWrite)
                 }
-                _ => Region::opaque("nothing"),
-            };
-            regions.push(region);
+                _ if depth as usize <= MAX_FRAMES => plain(RegionKind::Host, Arc::clone(&key), Rights::Read),
+                _ => opaque(Arc::clone(&nothing)),
+            });
         }
         Self {
             regions,
-            alignment: 0,
+            aligned: false,
             tracks_written: true,
         }
     }
@@ -112,7 +103,7 @@ impl Memory {
         if !needed {
             return Err(fault(Problem::Rights));
         }
-        let aligns = self.alignment != 0 || access == Access::Atomic;
+        let aligns = self.aligned || access == Access::Atomic;
         if aligns && matches!(size, 2 | 4 | 8) && !offset.is_multiple_of(size) {
             return Err(fault(Problem::Misaligned));
         }
@@ -216,7 +207,7 @@ impl Memory {
     ) -> FaultKind {
         let region = self.region(address.region()).filter(|_| problem != Problem::Null);
         let info = region
-            .filter(|region| region.name.as_ref() != "nothing")
+            .filter(|region| region.name.as_ref() != NOTHING)
             .map(|region| {
                 let offset = address.offset();
                 let bounds = match region.shape {

@@ -1,9 +1,6 @@
 //! Stacks: one region for each function that is being run.
 
-use alloc::format;
-use alloc::vec::Vec;
-
-use super::{Memory, Region, RegionKind, Rights, Shape};
+use super::{Memory, Region};
 use crate::address::{GuestAddr, RegionId};
 
 /// Bytes of the stack of a function, as the kernel has it.
@@ -14,12 +11,6 @@ pub(crate) const MAX_CALLS: u32 = 8;
 pub(crate) const MAX_FRAMES: usize = 48;
 
 impl Memory {
-    pub(super) fn stack_region(frame: usize) -> Region {
-        let kind = RegionKind::Stack { frame: frame as u32 };
-        let name = format!("stack {frame}").as_str().into();
-        Region::new(kind, name, Rights::ReadWrite, Shape::Plain, Vec::new())
-    }
-
     fn stack(&mut self, frame: usize) -> Option<&mut Region> {
         self.regions.get_mut(RegionId::STACK.index() + frame)
     }
@@ -29,10 +20,10 @@ impl Memory {
     pub(crate) fn enter_frame(&mut self, frame: usize) -> u64 {
         let tracks = self.tracks_written;
         if let Some(region) = self.stack(frame) {
-            if region.bytes.is_empty() {
+            if region.bytes.len() != STACK_BYTES {
                 region.bytes.resize(STACK_BYTES, 0);
             }
-            region.set_window(0, STACK_BYTES);
+            (region.start, region.read_end, region.write_end) = (0, STACK_BYTES, STACK_BYTES);
             if tracks {
                 region.written.clear();
                 region.written.resize(STACK_BYTES / 8 + 1, 0);
@@ -45,7 +36,7 @@ impl Memory {
     #[inline]
     pub(crate) fn leave_frame(&mut self, frame: usize) {
         if let Some(region) = self.stack(frame) {
-            region.set_window(0, 0);
+            (region.start, region.read_end, region.write_end) = (0, 0, 0);
         }
     }
 }

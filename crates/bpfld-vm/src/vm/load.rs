@@ -13,7 +13,7 @@ use bpfld_sys::{MapType, ProgramType};
 
 use super::bind::{Addresses, Externs, add_memory, bind};
 use super::{Builder, Error, Vm, kconfig};
-use crate::code::{is_doubtful, translate};
+use crate::code::{effects, is_doubtful, translate};
 use crate::map::{Contents, MapSpec, PAGE, number_key};
 use crate::memory::Rights;
 use crate::program::Code;
@@ -269,6 +269,7 @@ fn load_program(
             .unwrap_or(ProgramType::UNSPEC),
         exception_callback: linked.exception_callback,
         functions: functions.collect(),
+        effects: effects(&linked.insns),
         slots: linked.insns,
         steps,
         lines: linked.line_info,

@@ -13,7 +13,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 use super::bind::{Addresses, add_memory};
 use super::{Builder, Error, Map, Program, Uninitialised};
 use crate::address::GuestAddr;
-use crate::code::{is_doubtful, translate};
+use crate::code::{effects, is_doubtful, translate};
 use crate::exec::{Entry, Run};
 use crate::fault::{Fault, Trap};
 use crate::helper::{Call, Function, HELPERS, builtin_kfunc};
@@ -57,7 +57,7 @@ impl Vm {
     pub(super) fn new(builder: &Builder, endian: Endian) -> Self {
         let mut state = State::new(builder.budget);
         state.memory.tracks_written = builder.uninitialised == Uninitialised::Fault;
-        state.memory.alignment = if builder.aligned { usize::MAX } else { 0 };
+        state.memory.aligned = builder.aligned;
         let most = HELPERS.iter().map(|(helper, _)| helper.0).max().unwrap_or(0) as usize;
         let mut helpers = Vec::new();
         helpers.resize(most + 1, None);
@@ -223,6 +223,7 @@ impl Vm {
             exception_callback: None,
             slots: slots.to_vec(),
             steps,
+            effects: effects(slots),
             functions: Vec::new(),
             lines: Vec::new(),
             btf: None,
