@@ -322,6 +322,17 @@ impl Btf {
         }
     }
 
+    /// Whether the string at an offset is empty, or beyond the section.
+    pub(crate) fn starts_with_zero(&self, offset: u32) -> bool {
+        match offset.checked_sub(self.first_string) {
+            Some(own) => self
+                .string_data()
+                .get(own as usize)
+                .is_none_or(|first| *first == 0),
+            None => self.string_bytes(offset).map_or(true, <[u8]>::is_empty),
+        }
+    }
+
     /// Whether there is a string at this offset: the section ends in a zero, so that there is if it is in bounds.
     pub(crate) fn check_string(&self, offset: u32) -> Result<(), Error> {
         if offset < self.string_end() {

@@ -111,7 +111,7 @@ impl<'a> Type<'a> {
 
     /// Whether the type has no name.
     pub fn is_anonymous(&self) -> bool {
-        self.name_bytes().map_or(true, <[u8]>::is_empty)
+        self.name == 0 || self.btf.starts_with_zero(self.name)
     }
 
     /// The name; empty if there is none.

@@ -1,11 +1,11 @@
 //! Single declarations: C's inside-out syntax, bodies of structs, enumerations.
 
-use alloc::{format, string::String};
+use alloc::{borrow::Cow, format, string::String};
 use core::fmt::Write;
 
 use super::{
     DeclareError,
-    layout::{Layout, tabs},
+    layout::{Alignments, Layout, tabs},
     names::{Names, identifier},
     spelling,
 };
@@ -19,7 +19,8 @@ const MAX_DEPTH: usize = 48;
 /// Prints declarations of the types of one BTF.
 pub(super) struct Printer<'a> {
     btf: &'a Btf,
-    names: Names,
+    names: Names<'a>,
+    alignments: Alignments,
     depth: usize,
     /// How many more members, values and parameters may be printed.
     budget: usize,
@@ -65,11 +66,14 @@ impl Qualifiers {
     }
 
     /// After the star of a pointer.
-    fn suffix(&self) -> String {
+    fn suffix(&self) -> Cow<'static, str> {
+        if !self.is_restrict && self.attributes.is_empty() {
+            return self.prefix().into();
+        }
         let restrict = if self.is_restrict { "restrict " } else { "" };
         let attributes = self.attributes.trim_start();
         let space = if attributes.is_empty() { "" } else { " " };
-        format!("{}{restrict}{attributes}{space}", self.prefix())
+        format!("{}{restrict}{attributes}{space}", self.prefix()).into()
     }
 }
 
@@ -84,6 +88,7 @@ impl<'a> Printer<'a> {
         Self {
             btf,
             names: Names::default(),
+            alignments: Alignments::default(),
             depth: 0,
             budget,
         }
@@ -95,21 +100,24 @@ impl<'a> Printer<'a> {
     }
 
     /// `struct name`, `union name`, `enum name`; without a name where there is none.
-    pub(super) fn tag(&mut self, ty: Type<'_>) -> Result<String, DeclareError> {
+    pub(super) fn tag(&mut self, out: &mut String, ty: Type<'a>) -> Result<(), DeclareError> {
         let keyword = match ty.forward_kind().unwrap_or(ty.kind()) {
             Kind::STRUCT => "struct",
             Kind::UNION => "union",
             _ => "enum",
         };
+        out.push_str(keyword);
         let name = ty.name()?;
         if name.is_empty() {
-            return Ok(keyword.into());
+            return Ok(());
         }
         let name = match ty.forward_kind() {
             Some(kind) => self.names.of_forward(ty.id(), kind, name),
             None => self.names.of_type(ty.id(), ty.kind(), name),
         };
-        Ok(format!("{keyword} {name}"))
+        out.push(' ');
+        out.push_str(name);
+        Ok(())
     }
 
     /// A whole definition, with an empty line after it.
@@ -156,21 +164,27 @@ impl<'a> Printer<'a> {
         name: &str,
         indent: usize,
     ) -> Result<(), DeclareError> {
-        let mut declarator = String::from(name);
+        // There is room for what most declarators need besides.
+        let mut declarator = String::with_capacity(name.len() + 8);
+        declarator.push_str(name);
         let mut qualifiers = Qualifiers::default();
         let mut is_pointer = false;
         let mut at = id;
         for _ in 0..MAX_CHAIN {
             let ty = self.btf.ty(at)?;
             if is_pointer && matches!(ty.kind(), Kind::ARRAY | Kind::FUNC_PROTO) {
-                declarator = format!("({declarator})");
+                declarator.insert(0, '(');
+                declarator.push(')');
             }
             match ty.kind() {
                 kind if kind.is_modifier() => qualifiers.add(&ty)?,
                 Kind::PTR => {
                     let suffix = core::mem::take(&mut qualifiers).suffix();
-                    let space = if suffix.is_empty() { "" } else { " " };
-                    declarator = format!("*{space}{suffix}{declarator}");
+                    if !suffix.is_empty() {
+                        declarator.insert_str(0, &suffix);
+                        declarator.insert(0, ' ');
+                    }
+                    declarator.insert(0, '*');
                     is_pointer = true;
                 }
                 Kind::ARRAY => {
@@ -202,14 +216,14 @@ impl<'a> Printer<'a> {
     }
 
     /// What stands leftmost in a declaration.
-    fn base(&mut self, out: &mut String, ty: Type<'_>, indent: usize) -> Result<(), DeclareError> {
+    fn base(&mut self, out: &mut String, ty: Type<'a>, indent: usize) -> Result<(), DeclareError> {
         match ty.kind() {
             Kind::VOID => out.push_str("void"),
             Kind::INT | Kind::FLOAT => out.push_str(&spelling::number(&ty)),
             Kind::STRUCT | Kind::UNION if ty.is_anonymous() => self.composite(out, ty, indent)?,
             Kind::ENUM | Kind::ENUM64 if ty.is_anonymous() => self.enumeration(out, ty, indent)?,
             Kind::STRUCT | Kind::UNION | Kind::ENUM | Kind::ENUM64 | Kind::FWD => {
-                out.push_str(&self.tag(ty)?)
+                self.tag(out, ty)?;
             }
             Kind::TYPEDEF => out.push_str(self.names.of_type(ty.id(), Kind::TYPEDEF, ty.name()?)),
             kind => {
@@ -224,7 +238,7 @@ impl<'a> Printer<'a> {
         Ok(())
     }
 
-    fn parameters(&mut self, out: &mut String, prototype: Type<'_>) -> Result<(), DeclareError> {
+    fn parameters(&mut self, out: &mut String, prototype: Type<'a>) -> Result<(), DeclareError> {
         if prototype.vlen() == 0 {
             out.push_str("void");
         }
@@ -243,27 +257,26 @@ impl<'a> Printer<'a> {
         Ok(())
     }
 
-    fn composite(&mut self, out: &mut String, ty: Type<'_>, indent: usize) -> Result<(), DeclareError> {
-        out.push_str(&self.tag(ty)?);
+    fn composite(&mut self, out: &mut String, ty: Type<'a>, indent: usize) -> Result<(), DeclareError> {
+        self.tag(out, ty)?;
         out.push_str(" {");
-        let mut layout = Layout::new(self.btf, &ty)?;
-        let mut body = String::new();
-        let mut used = 0;
+        let brace = out.len();
+        out.push('\n');
+        let mut layout = Layout::new(self.btf, &mut self.alignments, &ty)?;
         for member in ty.members() {
             self.spend()?;
-            layout.member(&mut body, indent + 1, &member)?;
-            used = used.max(u64::from(self.btf.resolve_size(member.type_id)?) * 8);
-            tabs(&mut body, indent + 1);
-            self.declare_at(&mut body, member.type_id, &identifier(member.name()?), indent + 1)?;
+            layout.member(out, indent + 1, &mut self.alignments, &member)?;
+            tabs(out, indent + 1);
+            self.declare_at(out, member.type_id, &identifier(member.name()?), indent + 1)?;
             if member.bitfield_size != 0 {
-                let _ = write!(body, ": {}", member.bitfield_size);
+                let _ = write!(out, ": {}", member.bitfield_size);
             }
-            body.push_str(";\n");
+            out.push_str(";\n");
         }
-        layout.end(&mut body, indent + 1, ty.size_bytes().unwrap_or(0), used);
-        if !body.is_empty() {
-            out.push('\n');
-            out.push_str(&body);
+        layout.end(out, indent + 1, ty.size_bytes().unwrap_or(0));
+        if out.len() == brace + 1 {
+            out.truncate(brace);
+        } else {
             tabs(out, indent);
         }
         out.push('}');
@@ -273,8 +286,8 @@ impl<'a> Printer<'a> {
         Ok(())
     }
 
-    fn enumeration(&mut self, out: &mut String, ty: Type<'_>, indent: usize) -> Result<(), DeclareError> {
-        out.push_str(&self.tag(ty)?);
+    fn enumeration(&mut self, out: &mut String, ty: Type<'a>, indent: usize) -> Result<(), DeclareError> {
+        self.tag(out, ty)?;
         if ty.vlen() == 0 {
             // C has no empty enumerations.
             return Ok(());

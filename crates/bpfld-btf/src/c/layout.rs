@@ -1,13 +1,37 @@
 //! Where a C compiler would put members, and what must be written so that it puts them elsewhere.
 
-use alloc::string::String;
+use alloc::{string::String, vec, vec::Vec};
 use core::fmt::Write;
 
-use crate::{Btf, Error, Kind, Member, Type};
+use crate::{Btf, Error, Kind, Member, Type, TypeId};
 
 /// Gaps longer than this, in bits, are filled with one named array instead of unnamed bit fields, which clang leaves
 /// out of the BTF it writes.
 const MAX_UNNAMED: u64 = 4096 * 8;
+
+/// The alignments of types, each computed once: many structs are members of many others.
+#[derive(Default)]
+pub(super) struct Alignments {
+    /// By type id, in bytes; zero where not asked for yet.
+    known: Vec<u32>,
+}
+
+impl Alignments {
+    fn of(&mut self, btf: &Btf, id: TypeId) -> Result<u32, Error> {
+        if self.known.is_empty() {
+            self.known = vec![0; btf.len() as usize];
+        }
+        let known = self.known.get_mut(id.0 as usize);
+        if let Some(align) = known.as_deref().filter(|align| **align != 0) {
+            return Ok(*align);
+        }
+        let align = btf.align_of(id)?;
+        if let Some(known) = known {
+            *known = align;
+        }
+        Ok(align)
+    }
+}
 
 /// Lays out the members of one struct or union, as a compiler would.
 pub(super) struct Layout<'a> {
@@ -18,28 +42,24 @@ pub(super) struct Layout<'a> {
     at: u64,
     /// The largest alignment so far, in bits.
     align: u64,
+    /// The size of the largest member so far, in bits.
+    largest: u64,
     /// How many named gaps there are.
     gaps: u32,
 }
 
 impl<'a> Layout<'a> {
-    pub(super) fn new(btf: &'a Btf, ty: &Type<'_>) -> Result<Self, Error> {
-        let is_packed = is_packed(btf, ty)?;
+    pub(super) fn new(btf: &'a Btf, alignments: &mut Alignments, ty: &Type<'_>) -> Result<Self, Error> {
+        let is_packed = is_packed(btf, alignments, ty)?;
         Ok(Self {
             btf,
             is_union: ty.kind() == Kind::UNION,
             is_packed,
             at: 0,
             align: 8,
+            largest: 0,
             gaps: 0,
         })
-    }
-
-    fn align_of(&self, member: &Member<'_>) -> Result<u64, Error> {
-        if self.is_packed {
-            return Ok(if member.bitfield_size == 0 { 8 } else { 1 });
-        }
-        Ok(u64::from(self.btf.align_of(member.type_id)?) * 8)
     }
 
     /// Writes what must stand before a member, and moves behind the member.
@@ -47,13 +67,18 @@ impl<'a> Layout<'a> {
         &mut self,
         out: &mut String,
         indent: usize,
+        alignments: &mut Alignments,
         member: &Member<'_>,
     ) -> Result<(), Error> {
         if self.is_union {
             self.at = 0;
         }
         let (start, width) = (u64::from(member.bit_offset), u64::from(member.bitfield_size));
-        let align = self.align_of(member)?;
+        let align = match (self.is_packed, width) {
+            (true, 0) => 8,
+            (true, _) => 1,
+            (false, _) => u64::from(alignments.of(self.btf, member.type_id)?) * 8,
+        };
         let size = u64::from(self.btf.resolve_size(member.type_id)?) * 8;
         let fits = |at: u64| at.checked_div(size) == (at + width).saturating_sub(1).checked_div(size);
         let natural = match width {
@@ -66,14 +91,15 @@ impl<'a> Layout<'a> {
         }
         self.at = start + if width == 0 { size } else { width };
         self.align = self.align.max(align);
+        self.largest = self.largest.max(size);
         Ok(())
     }
 
     /// Writes what must stand before the closing brace.
-    pub(super) fn end(&mut self, out: &mut String, indent: usize, size: u32, used: u64) {
+    pub(super) fn end(&mut self, out: &mut String, indent: usize, size: u32) {
         let size = u64::from(size) * 8;
         if self.is_union {
-            self.at = used;
+            self.at = self.largest;
         }
         let natural = if self.is_packed {
             self.at.next_multiple_of(8)
@@ -123,10 +149,10 @@ pub(super) fn tabs(out: &mut String, indent: usize) {
 }
 
 /// Whether members lie where they would not without the attribute `packed`.
-fn is_packed(btf: &Btf, ty: &Type<'_>) -> Result<bool, Error> {
+fn is_packed(btf: &Btf, alignments: &mut Alignments, ty: &Type<'_>) -> Result<bool, Error> {
     let mut largest = 1;
     for member in ty.members() {
-        let align = btf.align_of(member.type_id)?;
+        let align = alignments.of(btf, member.type_id)?;
         largest = largest.max(align);
         let start = u64::from(member.bit_offset);
         let is_out_of_place = match u64::from(member.bitfield_size) {

@@ -164,10 +164,10 @@ const EPILOGUE: &str = "\
 #endif /* __VMLINUX_H__ */
 ";
 
-fn write_steps(
-    btf: &Btf,
+fn write_steps<'a>(
+    btf: &'a Btf,
     steps: Vec<Step>,
-    printer: &mut Printer<'_>,
+    printer: &mut Printer<'a>,
     out: &mut impl Write,
 ) -> Result<(), DeclareError> {
     let mut text = String::new();
@@ -175,7 +175,7 @@ fn write_steps(
         text.clear();
         match step {
             Step::Forward(id) => {
-                text.push_str(&printer.tag(btf.ty(id)?)?);
+                printer.tag(&mut text, btf.ty(id)?)?;
                 text.push_str(";\n\n");
             }
             Step::Define(id) => printer.define(&mut text, id)?,

@@ -1,8 +1,8 @@
 //! Names that are C's, and that no two declarations share.
 
-use alloc::{format, string::String};
+use alloc::{borrow::Cow, format, string::String};
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, hash_map::Entry};
 
 use crate::{Kind, TypeId};
 
@@ -15,9 +15,9 @@ enum Space {
 
 /// Which names are taken, and which type has which.
 #[derive(Debug, Default)]
-pub(super) struct Names {
-    given: HashMap<TypeId, String>,
-    taken: HashMap<(Space, String), Taken>,
+pub(super) struct Names<'a> {
+    given: HashMap<TypeId, Cow<'a, str>>,
+    taken: HashMap<(Space, Cow<'a, str>), Taken>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -28,9 +28,9 @@ struct Taken {
     next: u32,
 }
 
-impl Names {
+impl<'a> Names<'a> {
     /// The name of a type: the same whenever it is asked for.
-    pub(super) fn of_type(&mut self, id: TypeId, kind: Kind, name: &str) -> &str {
+    pub(super) fn of_type(&mut self, id: TypeId, kind: Kind, name: &'a str) -> &str {
         let Self { given, taken } = self;
         given.entry(id).or_insert_with(|| {
             let space = if kind == Kind::TYPEDEF {
@@ -38,67 +38,54 @@ impl Names {
             } else {
                 Space::Tags
             };
-            claim(taken, space, kind, &identifier(name), true)
+            claim(taken, space, kind, identifier(name), true)
         })
     }
 
     /// The name of a struct or union that is declared only. It may be that of one that is defined.
-    pub(super) fn of_forward(&mut self, id: TypeId, kind: Kind, name: &str) -> &str {
+    pub(super) fn of_forward(&mut self, id: TypeId, kind: Kind, name: &'a str) -> &str {
         let Self { given, taken } = self;
         given
             .entry(id)
-            .or_insert_with(|| claim(taken, Space::Tags, kind, &identifier(name), false))
+            .or_insert_with(|| claim(taken, Space::Tags, kind, identifier(name), false))
     }
 
     /// The name of a value of an enumeration.
-    pub(super) fn of_value(&mut self, name: &str) -> String {
-        claim(
-            &mut self.taken,
-            Space::Others,
-            Kind::VOID,
-            &identifier(name),
-            true,
-        )
+    pub(super) fn of_value(&mut self, name: &'a str) -> Cow<'a, str> {
+        claim(&mut self.taken, Space::Others, Kind::VOID, identifier(name), true)
     }
 }
 
 /// Takes the name, or the name with the first suffix that is free.
-fn claim(
-    taken: &mut HashMap<(Space, String), Taken>,
+fn claim<'a>(
+    taken: &mut HashMap<(Space, Cow<'a, str>), Taken>,
     space: Space,
     kind: Kind,
-    name: &str,
+    name: Cow<'a, str>,
     defines: bool,
-) -> String {
-    let Some(first) = taken.get_mut(&(space, String::from(name))) else {
-        taken.insert(
-            (space, name.into()),
-            Taken {
-                kind,
-                is_defined: defines,
-                next: 2,
-            },
-        );
-        return name.into();
+) -> Cow<'a, str> {
+    let new = Taken {
+        kind,
+        is_defined: defines,
+        next: 2,
+    };
+    let first = match taken.entry((space, name.clone())) {
+        Entry::Vacant(free) => {
+            free.insert(new);
+            return name;
+        }
+        Entry::Occupied(first) => first.into_mut(),
     };
     if first.kind == kind && (!defines || !first.is_defined) {
         first.is_defined |= defines;
-        return name.into();
+        return name;
     }
     let mut suffix = first.next;
     first.next += 1;
     loop {
-        let candidate = format!("{name}___{suffix}");
-        let key = (space, candidate.clone());
-        if !taken.contains_key(&key) {
-            taken.insert(
-                key,
-                Taken {
-                    kind,
-                    is_defined: defines,
-                    next: 2,
-                },
-            );
+        let candidate: Cow<str> = format!("{name}___{suffix}").into();
+        if let Entry::Vacant(free) = taken.entry((space, candidate.clone())) {
+            free.insert(new);
             return candidate;
         }
         suffix += 1;
@@ -106,12 +93,22 @@ fn claim(
 }
 
 /// The name with everything replaced that C does not allow in one.
-pub(crate) fn identifier(name: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+pub(crate) fn identifier(name: &str) -> Cow<'_, str> {
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
     let starts_with_digit = name.starts_with(|c: char| c.is_ascii_digit());
-    let name = name.chars().map(|c| if is_plain(c) { c } else { '_' });
+    if name.as_bytes().iter().all(is_plain) && !starts_with_digit {
+        return Cow::Borrowed(name);
+    }
+    let plain = |c: char| match u8::try_from(c) {
+        Ok(byte) if is_plain(&byte) => c,
+        _ => '_',
+    };
     let underscore = starts_with_digit.then_some('_');
-    underscore.into_iter().chain(name).collect()
+    underscore
+        .into_iter()
+        .chain(name.chars().map(plain))
+        .collect::<String>()
+        .into()
 }
 
 #[cfg(test)]

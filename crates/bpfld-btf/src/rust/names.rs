@@ -30,9 +30,9 @@ pub(super) fn valid(name: &str) -> String {
         return format!("r#{name}");
     }
     if NEVER.contains(&&*name) || name.is_empty() || name == "_" {
-        return name + "_";
+        return name.into_owned() + "_";
     }
-    name
+    name.into_owned()
 }
 
 /// Names that are taken in one scope.
