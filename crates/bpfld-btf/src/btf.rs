@@ -1,7 +1,7 @@
 //! BTF as it lies in memory: sections, the offset of every type, strings.
 
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
-use core::{ffi::CStr, fmt};
+use core::fmt;
 
 use crate::{
     Bytes, Endian, Error, ErrorKind, Kind, Type, TypeId,
@@ -316,10 +316,8 @@ impl Btf {
             }
         };
         let tail = btf.string_data().get(own..).unwrap_or_default();
-        match CStr::from_bytes_until_nul(tail) {
-            Ok(string) => Ok(string.to_bytes()),
-            Err(_) => Err(Error::new(ErrorKind::StringOffset(offset), 0)),
-        }
+        let end = memchr::memchr(0, tail).and_then(|len| tail.get(..len));
+        end.ok_or(Error::new(ErrorKind::StringOffset(offset), 0))
     }
 
     /// Whether the string at an offset is empty, or beyond the section.
