@@ -27,7 +27,8 @@ use crate::{
 ///         }
 ///     }
 /// }
-/// Ok(minimal.build()?.to_bytes())
+/// // Where bit fields lie depends on the byte order, which is that of the kernel's machine.
+/// Ok(minimal.build()?.to_bytes_in(targets.vmlinux().endian()))
 /// # }
 /// ```
 #[derive(Debug)]

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use bpfld_btf::{Btf, Endian};
 use bpfld_tests::{Need, expect_file, require};
 
 use crate::{bpfld, json_lines};
@@ -149,22 +150,20 @@ fn minimal_types_answer_like_all() {
     let directory = tempfile::tempdir().unwrap();
     let minimal = directory.path().join("minimal.btf");
     let minimal = minimal.to_str().unwrap();
-    for object in ["core_types.el.o", "core_fields.el.o"] {
-        let run = bpfld([
-            "btf",
-            "min",
-            object,
-            "--btf",
-            "made_up_kernel.el.o",
-            "-o",
-            minimal,
-        ]);
+    let objects = [
+        "core_types.el.o",
+        "core_fields.el.o",
+        "core_types.eb.o",
+        "core_fields.eb.o",
+    ];
+    for object in objects {
+        let order = &object[object.find('.').unwrap()..];
+        let kernel = &format!("made_up_kernel{order}");
+        let run = bpfld(["btf", "min", object, "--btf", kernel, "-o", minimal]);
         assert_eq!((run.status, &*run.stderr), (0, ""), "{object}");
-        let full = fs::metadata(crate::fixtures().join("made_up_kernel.el.o"))
-            .unwrap()
-            .len();
+        let full = fs::metadata(crate::fixtures().join(kernel)).unwrap().len();
         assert!(fs::metadata(minimal).unwrap().len() < full);
-        let answers = |btf| {
+        let answers = |btf: &str| {
             let run = bpfld([
                 "core",
                 object,
@@ -191,7 +190,7 @@ fn minimal_types_answer_like_all() {
                 .filter(|(.., is_id)| !is_id)
                 .collect::<Vec<_>>()
         };
-        assert_eq!(answers(minimal), answers("made_up_kernel.el.o"), "{object}");
+        assert_eq!(answers(minimal), answers(kernel), "{object}");
     }
 }
 
@@ -209,6 +208,17 @@ fn types_of_several_files_are_merged() {
             .count()
     };
     assert_eq!((structs(&once), structs(&twice)), (1, 1));
+    // Types of another machine stay in its byte order, and do not mix with those of this one.
+    output(&["dedup", "maps.eb.o", "-o", &once]);
+    let btf = Btf::parse(fs::read(&once).unwrap()).unwrap();
+    assert_eq!(btf.endian(), Endian::Big);
+    let run = bpfld(["btf", "dedup", "maps.eb.o", "maps.el.o", "-o", &once]);
+    assert_eq!(run.status, 2, "{}", run.stderr);
+    assert!(
+        run.stderr.contains("maps.el.o has another byte order"),
+        "{}",
+        run.stderr
+    );
 }
 
 #[test]

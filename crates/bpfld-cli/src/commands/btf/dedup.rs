@@ -6,13 +6,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use bpfld_btf::Builder;
+use bpfld_btf::{Builder, Endian};
 
 use super::source::Source;
-use crate::exit::ExitStatus;
+use crate::exit::{ExitStatus, Usage};
 use crate::output::Output;
 
 /// Put the types of several files together and leave each only once
+///
+/// The result has the byte order of the base or of the first file; it must be that of all of them.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Files with types
@@ -33,13 +35,18 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<ExitStatus> {
         Some(base) => Builder::split(Arc::clone(base)),
         None => Builder::new(),
     };
+    let mut endian = base.as_ref().map(|base| base.endian());
     for source in &args.sources {
         let btf = source.read(base.clone())?;
+        if *endian.get_or_insert(btf.endian()) != btf.endian() {
+            let message = format!("{source} has another byte order than the types before it");
+            return Err(Usage(message).into());
+        }
         builder.append(&btf).with_context(|| source.to_string())?;
     }
     let merged = builder.dedup()?.builder;
     let count = |builder: &Builder| builder.len() - builder.first_id().0;
-    let bytes = merged.to_bytes();
+    let bytes = merged.to_bytes_in(endian.unwrap_or(Endian::NATIVE));
     fs::write(&args.output, &bytes).with_context(|| args.output.display().to_string())?;
     writeln!(
         output,

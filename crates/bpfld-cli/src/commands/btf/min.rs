@@ -14,8 +14,8 @@ use crate::output::Output;
 
 /// Write the part of a kernel's types that the CO-RE relocations of objects need
 ///
-/// Objects relocate against the result as against all of the kernel's types, but for the numbers of types. Exit status 1
-/// if a relocation has no answer on this kernel; the result is written all the same.
+/// Objects relocate against the result as against all of the kernel's types, but for the numbers of types; the byte order is the
+/// same, too. Exit status 1 if a relocation has no answer on this kernel; the result is written all the same.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Compiled BPF objects
@@ -52,7 +52,7 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<ExitStatus> {
             }
         }
     }
-    let bytes = minimal.build()?.to_bytes();
+    let bytes = minimal.build()?.to_bytes_in(targets.vmlinux().endian());
     let types = bpfld_btf::Btf::parse(bytes.clone())?.len() - 1;
     fs::write(&args.output, &bytes).with_context(|| args.output.display().to_string())?;
     writeln!(
