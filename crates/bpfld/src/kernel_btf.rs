@@ -1,5 +1,6 @@
 //! The running kernel's type information: read once per process, shared by everything that needs it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
 use std::io;
@@ -33,7 +34,7 @@ const VMLINUX: &str = "vmlinux";
 pub struct KernelBtf {
     vmlinux: Arc<Btf>,
     modules: Mutex<Vec<Arc<ModuleBtf>>>,
-    /// Whether it is the kernel that runs, and its modules can be read.
+    /// Whether it is the kernel that runs, and its modules can be read as they come and go.
     runs: bool,
 }
 
@@ -75,11 +76,19 @@ impl KernelBtf {
         Ok(kernel)
     }
 
-    /// The types of a kernel that is not here, without its modules.
-    pub(crate) fn elsewhere(vmlinux: Arc<Btf>) -> Self {
+    /// The types of a kernel that is not here, and of these modules of it.
+    pub(crate) fn elsewhere(vmlinux: Arc<Btf>, modules: &BTreeMap<String, Arc<Btf>>) -> Self {
+        let modules = modules.iter().map(|(name, btf)| {
+            Arc::new(ModuleBtf {
+                name: name.clone(),
+                btf: Arc::clone(btf),
+                inode: 0,
+                fd: OnceLock::new(),
+            })
+        });
         Self {
             vmlinux,
-            modules: Mutex::default(),
+            modules: Mutex::new(modules.collect()),
             runs: false,
         }
     }
@@ -97,7 +106,8 @@ impl KernelBtf {
     /// The directory or one of its files cannot be read.
     pub fn modules(&self) -> Result<Vec<Arc<ModuleBtf>>, Error> {
         if !self.runs {
-            return Ok(Vec::new());
+            let modules = self.modules.lock().unwrap_or_else(PoisonError::into_inner);
+            return Ok(modules.clone());
         }
         let failed = |error| Error::io(Subject::File(DIRECTORY.into()), "list modules", error);
         let mut entries = Vec::new();

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use bpfld::{Check, Checked, Fit, Loader, OtherKernel, Subject};
@@ -17,8 +18,8 @@ use crate::output::{Format, Output};
 
 /// Tell whether objects would load on another kernel, from a record of what it can do; nothing is loaded
 ///
-/// A record is what `bpfld features --output json` prints there. With the kernel's types (its /sys/kernel/btf/vmlinux), CO-RE
-/// relocations, kernel functions and what programs attach to are looked up too. Code that constants make unreachable needs
+/// A record is what `bpfld features --output json` prints there. With the kernel's types (its /sys/kernel/btf/vmlinux, and the files
+/// beside it for modules), CO-RE relocations, kernel functions and what programs attach to are looked up too. Code that constants make unreachable needs
 /// nothing. What only the verifier can tell is not known: "fits" says that nothing is missing.
 ///
 /// Exit status 1 if an object would be refused.
@@ -30,9 +31,9 @@ pub(crate) struct Args {
     /// The record of a kernel; several for several kernels
     #[arg(long, required = true, num_args = 1.., value_name = "RECORD")]
     kernel: Vec<PathBuf>,
-    /// The types of that kernel (one kernel only)
-    #[arg(long, value_name = "SOURCE")]
-    btf: Option<Source>,
+    /// The types of that kernel, then those of its modules that count, by the names of their files (one kernel only)
+    #[arg(long, num_args = 1.., value_name = "SOURCE")]
+    btf: Vec<Source>,
     /// Its configuration, for programs that ask for values of it; what the record has of it if not given (one kernel only)
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -43,7 +44,7 @@ pub(crate) struct Args {
 
 /// Hold everything against everything and tell how that went.
 pub(crate) fn run(args: &Args, output: &mut Output) -> Result<ExitStatus> {
-    if args.kernel.len() > 1 && (args.btf.is_some() || args.config.is_some()) {
+    if args.kernel.len() > 1 && (!args.btf.is_empty() || args.config.is_some()) {
         let message = "types and configuration are those of one kernel";
         return Err(crate::exit::Usage(message.to_owned()).into());
     }
@@ -86,8 +87,13 @@ fn kernel(path: &Path, args: &Args) -> Result<(String, OtherKernel)> {
     if let Some(config) = config {
         kernel = kernel.config(config);
     }
-    if let Some(source) = &args.btf {
-        kernel = kernel.btf(source.read(None)?);
+    if let Some((vmlinux, modules)) = args.btf.split_first() {
+        let vmlinux = vmlinux.read(None)?;
+        for module in modules {
+            let btf = module.read(Some(Arc::clone(&vmlinux)))?;
+            kernel = kernel.module(module.module_name(), btf);
+        }
+        kernel = kernel.btf(vmlinux);
     }
     let name = record
         .kernel

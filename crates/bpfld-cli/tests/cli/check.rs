@@ -1,5 +1,9 @@
 //! `bpfld check`: needs records of kernels, but no kernel.
 
+use std::fs;
+use std::sync::Arc;
+
+use bpfld_btf::{Builder, Linkage, TypeId};
 use bpfld_tests::expect_file;
 
 use crate::{bpfld, fixture, json_lines};
@@ -30,6 +34,48 @@ fn types_tell_more() {
     let run = check(&["--btf", &fixture("made_up_kernel")]);
     assert_eq!((run.status, &*run.stderr), (1, ""));
     assert!(run.stdout.contains("surely_no_such_field"), "{}", run.stdout);
+}
+
+/// What vmlinux lacks is looked for in the modules that are named, and in no others.
+#[test]
+fn types_of_modules_count_too() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    let mut vmlinux = Builder::new();
+    let nothing = vmlinux.prototype(TypeId::VOID, &[]).unwrap();
+    let kernel = Arc::new(vmlinux.finish().unwrap());
+    let mut module = Builder::split(kernel);
+    module.function("of_a_driver", Linkage::GLOBAL, nothing).unwrap();
+    fs::write(path("vmlinux"), vmlinux.to_bytes()).unwrap();
+    fs::write(path("some-driver.btf"), module.to_bytes()).unwrap();
+    fs::write(
+        path("program.s"),
+        ".section fentry/of_a_driver\nany:\n r0 = 0\n exit\n\
+        .section fentry/some_driver:of_a_driver\nits:\n r0 = 0\n exit\n\
+        .section fentry/other:of_a_driver\nothers:\n r0 = 0\n exit\n",
+    )
+    .unwrap();
+    let fits = |types: &[&str]| {
+        let types = types.iter().map(|name| path(name));
+        let args = [
+            "check",
+            &path("program.s"),
+            "--kernel",
+            NEW,
+            "--output",
+            "json",
+            "--btf",
+        ];
+        let run = bpfld(args.into_iter().map(str::to_owned).chain(types));
+        assert_eq!((run.status, &*run.stderr), (1, ""));
+        let lines = json_lines(&run.stdout);
+        lines[..3]
+            .iter()
+            .map(|line| line["fit"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(fits(&["vmlinux"]), ["refused"; 3]);
+    assert_eq!(fits(&["vmlinux", "some-driver.btf"]), ["fits", "fits", "refused"]);
 }
 
 #[test]

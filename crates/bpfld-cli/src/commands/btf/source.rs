@@ -82,6 +82,16 @@ impl Source {
         })
     }
 
+    /// The name of the module whose types these are: that of the file, up to the first dot, spelt as the kernel spells it.
+    pub(crate) fn module_name(&self) -> String {
+        let Source::File(path) = self else {
+            return self.to_string();
+        };
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let name = name.split('.').next().unwrap_or_default();
+        name.replace('-', "_")
+    }
+
     /// Reads the types of this source, on those of another.
     pub(crate) fn read_on(&self, base: Option<&Source>) -> Result<Arc<Btf>> {
         let base = base.map(|base| base.read(None)).transpose()?;

@@ -1,5 +1,6 @@
 //! A kernel that is not here, as far as it is known.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bpfld_btf::Btf;
@@ -20,6 +21,7 @@ pub struct OtherKernel {
     pub(super) release: Option<Release>,
     pub(super) config: Option<Config>,
     pub(super) btf: Option<Arc<Btf>>,
+    pub(super) modules: BTreeMap<String, Arc<Btf>>,
     pub(super) kfuncs: Option<Kfuncs>,
 }
 
@@ -32,6 +34,7 @@ impl OtherKernel {
             release: None,
             config: None,
             btf: None,
+            modules: BTreeMap::new(),
             kfuncs: None,
         }
     }
@@ -55,6 +58,14 @@ impl OtherKernel {
     #[must_use]
     pub fn btf(mut self, btf: Arc<Btf>) -> Self {
         self.btf = Some(btf);
+        self
+    }
+
+    /// The types of one of its modules, whose base are those of the kernel; they count only beside [`btf`](Self::btf). What no
+    /// module given here has counts as missing.
+    #[must_use]
+    pub fn module(mut self, name: impl Into<String>, btf: Arc<Btf>) -> Self {
+        self.modules.insert(name.into(), btf);
         self
     }
 

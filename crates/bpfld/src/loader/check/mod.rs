@@ -57,7 +57,8 @@ impl Loader {
         let mut prepared = self.prepare(object)?;
         prepared.probes = kernel.probes.clone();
         if let Some(btf) = &kernel.btf {
-            prepared.assume(Arc::new(KernelBtf::elsewhere(Arc::clone(btf))));
+            let types = KernelBtf::elsewhere(Arc::clone(btf), &kernel.modules);
+            prepared.assume(Arc::new(types));
         }
         let checker = Checker {
             constants: Constants::new(&prepared, kernel),
