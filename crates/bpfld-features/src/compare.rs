@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use bpfld_sys::{AttachType, Errno, LinkType, MapType, ProgramType};
+use bpfld_insn::Op;
+use bpfld_sys::{AttachType, Errno, LinkType, MapFlags, MapType, ProgramType};
 
 use crate::{Answer, Config, Feature, Group, Lockdown, Probes, Release};
 
@@ -22,6 +23,9 @@ pub struct Difference {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reason {
+    /// It is there though the release is older: its stable releases are known to have taken it over from a later one. Says what was
+    /// found.
+    CarriedBack(&'static str),
     /// It is there though the release is older: carried back by the distribution, or the number in the table is wrong.
     Earlier,
     /// The kernel is built without this option.
@@ -32,9 +36,17 @@ pub enum Reason {
     Unexplained,
 }
 
+/// What stable releases of older lines are known to have: found by probes, and tried.
+const CARRIED_BACK: [(Feature, Release, &str); 1] = [(
+    Feature::Instruction(Op::JumpLong),
+    Release::new(6, 1),
+    "6.1.192 jumps long, and has none of what else came with it in 6.6",
+)];
+
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Reason::CarriedBack(what) => write!(f, "carried back to this release: {what}"),
             Reason::Earlier => f.write_str("carried back to this release, or the table is wrong"),
             Reason::Configuration(option) => write!(f, "built without {option}"),
             Reason::Refused(Some(lockdown)) => {
@@ -60,7 +72,9 @@ pub fn compare(
     let differs = pairs.filter_map(|(feature, answer)| {
         let due = feature.since().is_some_and(|since| since <= line(release));
         let reason = match &answer {
-            Answer::Yes if !due => Reason::Earlier,
+            Answer::Yes if !due => feature
+                .carried_back(release)
+                .map_or(Reason::Earlier, Reason::CarriedBack),
             Answer::No(_) if due && feature.group() == Group::Helpers => return None,
             Answer::No(evidence) if due => missing(feature, evidence.errno, config, lockdown),
             _ => return None,
@@ -94,6 +108,12 @@ fn missing(
 }
 
 impl Feature {
+    /// What was found in a release that is too old for it and whose stable line is known to have taken it over.
+    pub fn carried_back(self, release: Release) -> Option<&'static str> {
+        let is_known = |(feature, to, _): &&(Feature, Release, _)| *feature == self && *to == line(release);
+        CARRIED_BACK.iter().find(is_known).map(|(.., what)| *what)
+    }
+
     /// The options that a kernel must be built with to have it, beyond those that BPF needs in any case (`CONFIG_BPF_SYSCALL`).
     pub fn options(self) -> &'static [&'static str] {
         match self {
@@ -110,6 +130,8 @@ impl Feature {
                 MapType::STRUCT_OPS => &["CONFIG_BPF_JIT"],
                 _ => &[],
             },
+            Feature::MapFlag(MapFlags::LINK | MapFlags::VTYPE_BTF_OBJ_FD)
+            | Feature::Instruction(Op::CallKfunc) => &["CONFIG_BPF_JIT"],
             Feature::ProgramType(program) => match program {
                 ProgramType::LSM => &["CONFIG_BPF_LSM"],
                 ProgramType::LIRC_MODE2 => &["CONFIG_BPF_LIRC_MODE2"],
@@ -128,6 +150,7 @@ impl Feature {
                 | AttachType::TRACE_FEXIT_MULTI
                 | AttachType::TRACE_FSESSION_MULTI => Feature::Fentry.options(),
                 AttachType::LSM_MAC | AttachType::LSM_CGROUP => &["CONFIG_BPF_LSM"],
+                AttachType::STRUCT_OPS => &["CONFIG_BPF_JIT"],
                 AttachType::NETFILTER => &["CONFIG_NETFILTER_BPF_LINK"],
                 AttachType::TRACE_KPROBE_MULTI | AttachType::TRACE_KPROBE_SESSION => &["CONFIG_FPROBE"],
                 AttachType::TRACE_UPROBE_MULTI | AttachType::TRACE_UPROBE_SESSION => &["CONFIG_UPROBES"],
@@ -141,6 +164,7 @@ impl Feature {
                 LinkType::TCX => &["CONFIG_NET_XGRESS"],
                 LinkType::NETKIT => &["CONFIG_NETKIT"],
                 LinkType::TRACING_MULTI => Feature::Fentry.options(),
+                LinkType::STRUCT_OPS => &["CONFIG_BPF_JIT"],
                 LinkType::SOCKMAP => &["CONFIG_BPF_STREAM_PARSER"],
                 LinkType::CGROUP => &["CONFIG_CGROUP_BPF"],
                 _ => &[],
@@ -154,6 +178,19 @@ impl Feature {
 mod tests {
     use super::*;
     use crate::Evidence;
+
+    #[test]
+    fn what_is_known_to_be_carried_back() {
+        let jump = Feature::Instruction(Op::JumpLong);
+        let probes = Probes::recorded([(jump, Answer::Yes)]);
+        let reason = |release: &str| {
+            let found = compare(&probes, release.parse().unwrap(), None, None);
+            found.into_iter().map(|difference| difference.reason).next()
+        };
+        assert!(matches!(reason("6.1.192"), Some(Reason::CarriedBack(_))));
+        assert_eq!(reason("6.2.1"), Some(Reason::Earlier));
+        assert_eq!(reason("6.6.1"), None);
+    }
 
     #[test]
     fn each_reason() {

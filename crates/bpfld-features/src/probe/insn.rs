@@ -1,7 +1,7 @@
 //! Which instructions the kernel takes: each alone in a program around it, made from the table of operations.
 
 use bpfld_insn::op::{Field, Support};
-use bpfld_insn::{AddressKind, AluOp, Cpu, JmpOp, Op, Slot, Source, Width};
+use bpfld_insn::{AddressKind, AluOp, Cpu, JmpOp, Op, Size, Slot, Source, Width};
 use bpfld_sys::{Errno, ProgramType};
 
 use super::code::{CLEAR_STACK, EXIT, jump_if_not, mov_imm};
@@ -28,7 +28,8 @@ pub(crate) fn representative(level: Cpu) -> Option<Op> {
         Cpu::V1 => Op::Neg(Width::W64),
         Cpu::V2 => Op::JumpIf(Width::W64, JmpOp::Lt, Source::Imm),
         Cpu::V3 => Op::JumpIf(Width::W32, JmpOp::Lt, Source::Imm),
-        Cpu::V4 => Op::JumpLong,
+        // Not the long jump, which some older kernels have alone.
+        Cpu::V4 => Op::LoadSx(Size::B),
     })
 }
 

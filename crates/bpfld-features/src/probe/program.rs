@@ -12,8 +12,8 @@ use super::code::{
 use super::kernel::{self, Load};
 use super::map::with_array;
 use super::verdict::{judge, refused, refused_program};
-use crate::Answer;
 use crate::probe::btf;
+use crate::{Answer, Config, Feature};
 
 /// Programs that get a verdict only with a target are asked for with an impossible one: the complaint about the target
 /// shows that the kernel knows the type.
@@ -166,8 +166,14 @@ pub(crate) fn call(kind: ProgramType, helper: Helper) -> Answer {
     }
 }
 
+/// Kernels without trampolines know such programs, too, and cannot attach them.
 pub(crate) fn fentry() -> Answer {
-    traces(AttachType::TRACE_FENTRY)
+    let config = Config::current();
+    let is_off = |option: &&&str| config.is_some_and(|config| !config.is_on(option));
+    match Feature::Fentry.options().iter().find(is_off) {
+        Some(option) => Answer::no(format!("the kernel is built without {option}")),
+        None => traces(AttachType::TRACE_FENTRY),
+    }
 }
 
 /// More than the 4096 instructions that were the limit before.
