@@ -23,7 +23,11 @@ const PROGRAMS: &[(&str, &[&str], &[Need])] = &[
         &["call"],
         &[Need::Linux(6, 2), Need::Config("CONFIG_BPF_JIT")],
     ),
-    ("map_values", &["start_timer"], &[Need::Linux(5, 15)]),
+    (
+        "map_values",
+        &["start_timer"],
+        &[Need::Linux(5, 15), Need::Config("CONFIG_BPF_JIT")],
+    ),
     ("map_values", &["storage"], &[Need::Linux(5, 19)]),
     ("maps", &["touches"], &[Need::Linux(5, 16)]),
     // All ask for the cookie of their link.

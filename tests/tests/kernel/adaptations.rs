@@ -3,6 +3,7 @@
 use bpfld::features::{Capabilities, Capability, Feature, Probes, Release};
 use bpfld::{Error, Link, Loaded, Loader, Measure, Object, ProgramType, Subject, Tracepoint};
 use bpfld_btf::BtfFeature;
+use bpfld_insn::Helper;
 use bpfld_tests::{Need, fixture, require, sandbox};
 
 use crate::counter::Counter;
@@ -42,6 +43,12 @@ fn run(loaded: &Loaded, program: &str) -> u32 {
     program.test_run().data(&[0; 64]).run().unwrap().return_value
 }
 
+/// Whether this kernel still has the helper of old ones. Where an address may mean two places, one of users and one of the kernel,
+/// it went when there was one for each (5.5): on s390x.
+fn has_probe_read() -> bool {
+    Probes::live().has(Feature::Helper(ProgramType::TRACEPOINT, Helper::PROBE_READ))
+}
+
 #[test]
 fn nothing_is_done_where_nothing_is_missing() {
     require!(
@@ -75,7 +82,9 @@ fn each_missing_feature_has_its_measure() {
     check(Feature::ArrayMmap, ".bss", Measure::NotMapped);
     check(Feature::ArgCtx, "pass", Measure::ContextByType);
     check(Feature::ExpectedAttachType, "pass", Measure::AttachTypeOmitted);
-    check(Feature::ProbeReadKernel, "enter", Measure::ProbeRead);
+    if has_probe_read() {
+        check(Feature::ProbeReadKernel, "enter", Measure::ProbeRead);
+    }
     check(Feature::BtfFloat, "", Measure::TypesRewritten(BtfFeature::Float));
     check(
         Feature::BtfEnum64,
@@ -131,11 +140,13 @@ fn all_together_on_a_very_old_kernel() {
     assert_eq!(measures(&partial.loaded, ".bss"), [Measure::GlobalDataOmitted]);
     let mut told = measures(&partial.loaded, "enter");
     told.sort_by_key(|measure| measure.words());
-    assert_eq!(
-        told,
-        [Measure::RecordsOmitted, Measure::NameOmitted, Measure::ProbeRead]
-    );
-    assert_eq!(partial.failed.len(), 1, "{:?}", partial.failed);
+    let failed: Vec<&str> = partial.failed.iter().map(|(name, _)| name.as_str()).collect();
+    if has_probe_read() {
+        let all = [Measure::RecordsOmitted, Measure::NameOmitted, Measure::ProbeRead];
+        assert_eq!((&*told, &*failed), (&all[..], &["pass"][..]));
+    } else {
+        assert_eq!((&*told, &*failed), (&[][..], &["pass", "enter"][..]));
+    }
     // Every line names the feature and its release.
     for adaptation in partial.loaded.adaptations() {
         let text = adaptation.to_string();

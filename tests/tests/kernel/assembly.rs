@@ -45,6 +45,7 @@ fn data_subprograms_callbacks_and_kernel_functions() {
         Need::Root,
         Feature::GlobalData,
         Need::Linux(6, 2),
+        Need::Config("CONFIG_BPF_JIT"),
         Need::Config("CONFIG_DEBUG_INFO_BTF")
     );
     let object = assembled(

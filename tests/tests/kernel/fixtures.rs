@@ -214,7 +214,7 @@ fn kernel_symbols() {
 
 #[test]
 fn kernel_functions_of_any_flavour() {
-    require!(Need::Root, Need::Linux(6, 2));
+    require!(Need::Root, Need::Linux(6, 2), Need::Config("CONFIG_BPF_JIT"));
     let mut loader = Loader::new();
     let own = std::process::id();
     loader.autoload("flavour", true).global("wanted", &own);

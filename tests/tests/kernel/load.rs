@@ -134,7 +134,9 @@ fn maps_are_made_as_declared() {
         Feature::MapType(MapType::USER_RINGBUF),
         Feature::MapType(MapType::CGRP_STORAGE)
     );
-    let loaded = load("maps");
+    let mut loader = Loader::new();
+    fit(&mut loader, "maps");
+    let loaded = loader.load(&object("maps")).unwrap();
     let spec = |name: &str| {
         let info = loaded.map(name).unwrap().info().unwrap();
         (

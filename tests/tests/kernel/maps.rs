@@ -432,7 +432,8 @@ fn buckets_larger_than_a_batch() {
     let mut count = 0;
     let mut entries = map.entries();
     while let Some((key, value)) = entries.lend().unwrap() {
-        assert_eq!(value, vec![key[0]; 16 << 10]);
+        let key = u32::from_ne_bytes(key.try_into().unwrap());
+        assert_eq!(value, vec![key as u8; 16 << 10]);
         count += 1;
     }
     assert_eq!(count, 64);

@@ -217,11 +217,7 @@ fn copied_records() {
         .unwrap();
     assert_eq!(program.test_run().data(&[0; 14]).run().unwrap().return_value, 0);
     let record = ring.read().unwrap().unwrap();
-    assert_eq!(
-        (record.as_ref(), format!("{record:?}").as_str()),
-        (
-            &[7u8, 0, 0, 0, 0, 0, 0, 0][..],
-            "RingRecord([7, 0, 0, 0, 0, 0, 0, 0])"
-        )
-    );
+    let seven = 7u64.to_ne_bytes();
+    assert_eq!(record.as_ref(), seven);
+    assert_eq!(format!("{record:?}"), format!("RingRecord({seven:?})"));
 }

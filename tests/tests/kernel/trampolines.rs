@@ -55,7 +55,7 @@ fn hits_of<const N: usize>(loaded: &Loaded, program: &str, work: impl Fn()) -> [
 
 #[test]
 fn entry_and_return_of_functions() {
-    require!(Need::Root, Need::Config("CONFIG_BPF_JIT"), Feature::Fentry);
+    require!(Need::Root, Feature::Fentry);
     let _turn = turn();
     let programs = ["entry", "leave", "change", "entry_sleepable"];
     let programs: Vec<&str> = programs
@@ -78,12 +78,7 @@ fn entry_and_return_of_functions() {
 
 #[test]
 fn what_links_of_trampolines_say() {
-    require!(
-        Need::Root,
-        Need::Config("CONFIG_BPF_JIT"),
-        Feature::Fentry,
-        Need::Linux(5, 19)
-    );
+    require!(Need::Root, Feature::Fentry, Need::Linux(5, 19));
     let loaded = load("trampolines", &["entry"]);
     let entry: Fentry = loaded.program("entry").unwrap().try_into().unwrap();
     let link = entry.attach_with_cookie(0x1234).unwrap();
@@ -105,12 +100,7 @@ fn hooks_are_called() -> bool {
 
 #[test]
 fn security_hooks() {
-    require!(
-        Need::Root,
-        Need::Config("CONFIG_BPF_JIT"),
-        Feature::Fentry,
-        Need::Config("CONFIG_BPF_LSM")
-    );
+    require!(Need::Root, Feature::Fentry, Need::Config("CONFIG_BPF_LSM"));
     let loaded = load("trampolines", &["file_open", "exec"]);
     // They are called only where the kernel was started with them.
     if !hooks_are_called() {
@@ -167,12 +157,7 @@ fn security_hooks_of_a_cgroup() {
 
 #[test]
 fn functions_of_programs_are_replaced() {
-    require!(
-        Need::Root,
-        Need::Config("CONFIG_BPF_JIT"),
-        Feature::Fentry,
-        Need::Linux(5, 10)
-    );
+    require!(Need::Root, Feature::Fentry, Need::Linux(5, 10));
     let target = Loader::new()
         .load(&Object::open(fixture("replaceable")).unwrap())
         .unwrap();
@@ -194,12 +179,7 @@ fn functions_of_programs_are_replaced() {
 /// The kernel calls nine functions whose names match, once each; sessions see each twice. Programs that sleep may trace the first.
 #[test]
 fn many_functions_through_trampolines() {
-    require!(
-        Need::Root,
-        Need::Config("CONFIG_BPF_JIT"),
-        Feature::Fentry,
-        Need::Linux(7, 2)
-    );
+    require!(Need::Root, Feature::Fentry, Need::Linux(7, 2));
     let _turn = turn();
     let helper = load("tracing_multi", &["trigger"]);
     let work = || trigger(helper.program("trigger").unwrap());

@@ -377,17 +377,23 @@ fn programs_are_shown_as_they_run() {
         "{text}"
     );
     let text = ok(&["prog", "dump", "cli_dumped", "--dialect", "llvm", "--raw"]);
-    assert!(
-        text.contains("b7 00 00 00 02 00 00 00") && text.contains("r0 = 2"),
-        "{text}"
-    );
+    let [a, b, c, d] = 2i32.to_ne_bytes();
+    let bytes = format!("b7 00 00 00 {a:02x} {b:02x} {c:02x} {d:02x}");
+    assert!(text.contains(&bytes) && text.contains("r0 = 2"), "{text}");
     assert_eq!(
         ok(&["prog", "dump", &id, "--dialect", "llvm"]),
         ok(&["disasm", &id])
     );
+}
+
+#[test]
+fn machine_code_is_shown() {
+    require!(Need::Root, Need::Config("CONFIG_BPF_JIT"));
+    let program = pass("cli_jited");
+    let id = program.info().unwrap().id().to_string();
     let code = program.machine_code().unwrap();
     let text = ok(&["prog", "dump", &id, "--jited"]);
-    assert!(text.starts_with("cli_dumped at 0x"), "{text}");
+    assert!(text.starts_with("cli_jited at 0x"), "{text}");
     let bytes = text.lines().skip(1).map(|line| line.split_once(": ").unwrap().1);
     let bytes: Vec<u8> = bytes
         .flat_map(str::split_whitespace)

@@ -9,8 +9,8 @@ use bpfld::{
     ProgArray, ProgramType, Queue, ResizableHash, ReuseportArray, RingBuf, SkStorage, SockHash, SockMap,
     Stack, StackTraces, TaskStorage, UserRingBuf, XskMap,
 };
-use bpfld_features::{Feature, Release};
-use bpfld_tests::{Need, fixture, require, sandbox};
+use bpfld_features::Feature;
+use bpfld_tests::{Need, check_needs, fixture, require, sandbox};
 use bpfld_xsk::{Umem, XskSocket};
 
 use crate::{
@@ -100,8 +100,7 @@ fn map_01_every_type_has_a_view() {
         .collect();
     assert_eq!(without, [MapType::STRUCT_OPS]);
     for (map_type, accepts) in VIEWS {
-        let release = Feature::MapType(*map_type).since();
-        if release.is_some_and(|release| Release::current().is_some_and(|now| now < release)) {
+        if check_needs(&[Feature::MapType(*map_type).into()]).is_err() {
             continue;
         }
         let found = loaded.maps().find(|map| map.map_type() == *map_type);

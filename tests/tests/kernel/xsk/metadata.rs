@@ -50,7 +50,7 @@ fn checksums_and_times_of_sent_packets() {
                 break frame;
             }
         };
-        assert!(frame[..] == wanted[..], "the kernel puts the checksum there");
+        assert_eq!(frame[..], wanted[..], "the kernel puts the checksum there");
         drop(frame);
         // A packet that asks for nothing, and one whose time is read.
         let mut plain = left.frame().unwrap();
@@ -91,7 +91,8 @@ fn what_the_driver_knows_of_received_packets() {
         Need::Root,
         NEED,
         Need::Linux(6, 3),
-        Need::Config("CONFIG_DEBUG_INFO_BTF")
+        Need::Config("CONFIG_DEBUG_INFO_BTF"),
+        Need::Config("CONFIG_BPF_JIT")
     );
     sandbox(|room| {
         room.veth_with_queues("left", "right", 1);
