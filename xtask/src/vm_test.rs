@@ -42,7 +42,7 @@ pub(crate) struct Args {
     #[arg(long)]
     record_features: bool,
     /// Write the matrix into docs/
-    #[arg(long)]
+    #[arg(long, conflicts_with = "filter")]
     publish: bool,
     /// A kernel image of your own, besides those named
     #[arg(long, value_name = "FILE")]
@@ -150,8 +150,9 @@ fn finish(args: &Args, matrix: &Matrix, start: Instant) -> Result<()> {
     );
     if args.publish {
         let docs = shell::root().join("docs");
-        write(&docs, "kernels.html", &page::html(matrix))?;
-        write(&docs, "kernels.md", &page::markdown(matrix))?;
+        let name = page::name(matrix.arch);
+        write(&docs, &format!("{name}.html"), &page::html(matrix))?;
+        write(&docs, &format!("{name}.md"), &page::markdown(matrix))?;
         println!("published in {}", docs.display());
     }
     let failed = matrix.failures();

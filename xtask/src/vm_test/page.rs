@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use bpfld_guest::Arch;
+
 use super::matrix::{Column, Count, Matrix, Test, Verdict};
 
 const STYLE: &str = "
@@ -31,7 +33,7 @@ pub(super) fn html(matrix: &Matrix) -> String {
     page += "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>bpfld on kernels</title>\n";
     page += &format!("<style>{STYLE}</style>\n<h1>bpfld on kernels</h1>\n");
     page += &format!(
-        "<p>The tests that need a kernel, as root in a virtual machine for each: {}, written by <code>cargo xtask vm-test \
+        "<p>The tests that need a kernel, as root in a virtual machine for each ({}); written by <code>cargo xtask vm-test \
         --publish</code>. A test is skipped only where its kernel is older than what it needs, or built without it.</p>\n",
         escape(matrix.arch)
     );
@@ -168,13 +170,36 @@ fn escape(text: &str) -> String {
         .replace('"', "&quot;")
 }
 
+/// What the pages of an architecture are called, but for the ending.
+pub(super) fn name(arch: &str) -> String {
+    if arch == Arch::X86_64.name() {
+        "kernels".to_owned()
+    } else {
+        format!("kernels-{arch}")
+    }
+}
+
 /// The counts, and each test that is not passed everywhere.
 pub(super) fn markdown(matrix: &Matrix) -> String {
+    let arch = matrix.arch;
+    let own = name(arch);
+    let option = if arch == Arch::X86_64.name() {
+        String::new()
+    } else {
+        format!(" --arch {arch}")
+    };
     let mut page = format!(
-        "# Kernels\n\nWhat the tests that need a kernel say on a row of kernels ({}), as root in a virtual machine for each. \
-        Written by `cargo xtask vm-test --publish`; [kernels.html](kernels.html) has every test.\n\n",
-        matrix.arch
+        "# Kernels\n\nWhat the tests that need a kernel say on kernels for {arch}, as root in a virtual machine for each. \
+        Written by `cargo xtask vm-test{option} --publish`; [{own}.html]({own}.html) has every test.\n\n",
     );
+    let others = Arch::ALL
+        .map(Arch::name)
+        .into_iter()
+        .filter(|other| *other != arch);
+    let links: Vec<String> = others
+        .map(|other| format!("[{other}]({}.md)", name(other)))
+        .collect();
+    page += &format!("Other machines: {}.\n\n", links.join(", "));
     page += "| kernel | passed | failed | skipped | release |\n| --- | --: | --: | --: | --- |\n";
     for column in &matrix.kernels {
         let Count { passed, skipped, .. } = column.count();
@@ -234,7 +259,7 @@ mod tests {
             ]),
         };
         let matrix = Matrix::new(
-            bpfld_guest::Arch::X86_64,
+            Arch::X86_64,
             vec![column],
             vec![("5.4".to_owned(), "gone".to_owned())],
         );
@@ -249,7 +274,14 @@ mod tests {
         ] {
             assert!(page.contains(part), "{part} is not in {page}");
         }
-        assert!(markdown(&matrix).contains("| 6.1 | 1 | 1 | 1 | 6.1.0-56 |"));
+        let text = markdown(&matrix);
+        for part in [
+            "| 6.1 | 1 | 1 | 1 | 6.1.0-56 |",
+            "(kernels.html)",
+            "[s390x](kernels-s390x.md)",
+        ] {
+            assert!(text.contains(part), "{part} is not in {text}");
+        }
         assert!(
             matrix
                 .text()
