@@ -39,7 +39,7 @@ fn functions(object: &Object, program: &str) -> String {
 
 /// ELF-05.
 #[test]
-fn subprograms_follow_in_the_order_of_first_use() {
+fn elf_05_subprograms_follow_in_the_order_of_first_use() {
     check("subprograms", |object| {
         assert_eq!(functions(object, "calls_static"), "calls_static add");
         assert_eq!(functions(object, "calls_global"), "calls_global clamp");
@@ -69,7 +69,7 @@ fn subprograms_follow_in_the_order_of_first_use() {
 
 /// ELF-05.
 #[test]
-fn calls_and_callbacks_lead_to_their_functions() {
+fn elf_05_calls_and_callbacks_lead_to_their_functions() {
     check("subprograms", |object| {
         for program in object.programs() {
             let linked = object.link(program).unwrap();
@@ -93,7 +93,7 @@ fn calls_and_callbacks_lead_to_their_functions() {
 
 /// ELF-06: each program has records of its own.
 #[test]
-fn types_and_lines_move_with_the_functions() {
+fn elf_06_types_and_lines_move_with_the_functions() {
     check("subprograms", |object| {
         let btf = object.btf().unwrap();
         let linked = object.link(object.program("calls_all").unwrap()).unwrap();
@@ -171,7 +171,7 @@ fn global_data() {
 
 /// ELF-04: static and global symbols.
 #[test]
-fn references_to_global_data_tell_the_variable() {
+fn elf_04_references_to_global_data_tell_the_variable() {
     check("globals", |object| {
         let linked = object.link(object.program("numbers").unwrap()).unwrap();
         let named = |name: &str| {
@@ -224,7 +224,7 @@ fn maps_of_maps_and_program_arrays_begin_filled() {
 
 /// ELF-02: maps defined by types.
 #[test]
-fn attributes_of_maps() {
+fn elf_02_attributes_of_maps() {
     check("pinned", |object| {
         assert_eq!(object.map("kept").unwrap().pinning, Pinning::ByName);
         assert_eq!(object.map("private").unwrap().pinning, Pinning::None);
@@ -251,7 +251,7 @@ fn attributes_of_maps() {
 
 /// ELF-02: records of any size.
 #[test]
-fn legacy_maps() {
+fn elf_02_legacy_maps() {
     check("legacy_maps", |object| {
         let map = object.map("by_address").unwrap();
         assert_eq!(
@@ -398,7 +398,7 @@ fn refused(options: OpenOptions, bytes: Vec<u8>, kind: ErrorKind, expected: &str
 
 /// ELF-01: what is no object is refused.
 #[test]
-fn refusals_name_the_culprit() {
+fn elf_01_refusals_name_the_culprit() {
     for order in ["el", "eb"] {
         refused(
             Object::options(),

@@ -40,3 +40,15 @@ pub(crate) fn check_kind(fd: BorrowedFd<'_>, expected: Kind, subject: Subject) -
     }
     Err(Error::invalid(subject, format!("is '{found}', not {name}")))
 }
+
+/// Fails for a name that the kernel does not take for an object, and for none. Of a longer one it keeps 15 bytes.
+pub(crate) fn check_name(subject: Subject, name: &str) -> Result<()> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'.';
+    if !name.is_empty() && name.bytes().all(is_plain) {
+        return Ok(());
+    }
+    Err(Error::invalid(
+        subject,
+        "a name has letters, digits, '_' and '.', and at least one of them",
+    ))
+}

@@ -67,7 +67,7 @@ fn describe(object: &Object) -> String {
 
 /// ELF-01: objects of the other byte order are read.
 #[test]
-fn byte_orders_agree() {
+fn elf_01_byte_orders_agree() {
     for fixture in all_fixtures().iter().filter(|fixture| !fixture.big_endian) {
         let open = |big_endian| {
             let bytes = std::fs::read(fixture_of(&fixture.name, big_endian)).unwrap();

@@ -145,7 +145,7 @@ fn pinned_maps_are_found_again() {
 
 /// ELF-04: each kind of relocation, by what it computes.
 #[test]
-fn global_data() {
+fn elf_04_global_data() {
     require!(Need::Root, Feature::GlobalData);
     let mut loader = Loader::new();
     loader.global("unset_limit", &77u32);
@@ -257,7 +257,7 @@ fn relocated_types() {
 
 /// ELF-06: several programs in one section.
 #[test]
-fn maps_in_maps_and_tail_calls() {
+fn elf_06_maps_in_maps_and_tail_calls() {
     require!(Need::Root);
     let loaded = load("map_of_maps");
     assert_eq!(run(&loaded, "entry"), 33);
@@ -267,7 +267,7 @@ fn maps_in_maps_and_tail_calls() {
 
 /// ELF-05: each kind of call, by what it computes.
 #[test]
-fn subprograms() {
+fn elf_05_subprograms() {
     require!(Need::Root);
     let loaded = load("subprograms");
     assert_eq!(run(&loaded, "calls_static"), 2);

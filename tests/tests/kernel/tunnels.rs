@@ -1,9 +1,15 @@
 //! Programs on routes.
 
-use std::net::{IpAddr, UdpSocket};
+use std::{
+    net::{IpAddr, Ipv6Addr, UdpSocket},
+    time::Duration,
+};
 
-use bpfld::{Array, Errno, Link, Loaded, Loader, LwtIn, LwtOut, LwtXmit, Object};
+use bpfld::{Array, Errno, Link, Loaded, Loader, LwtIn, LwtOut, LwtSeg6local, LwtXmit, Object};
 use bpfld_tests::{Need, Room, require, sandbox};
+use bpfld_xsk::{Umem, XskSocket};
+
+use crate::counter::eventually;
 
 fn load(section: &str) -> Loaded {
     let text = format!(
@@ -107,5 +113,59 @@ fn packets_that_come_in_and_other_families() {
         let link = program.attach("10.77.0.0".parse().unwrap(), 16, "here").unwrap();
         room.remove("here");
         link.detach().unwrap();
+    });
+}
+
+/// A packet to the first of two segments, with an Ethernet header to all.
+fn through_segments(first: Ipv6Addr, last: Ipv6Addr) -> Vec<u8> {
+    let mut packet = vec![0xff; 6];
+    packet.extend([2, 0, 0, 0, 0, 1, 0x86, 0xdd]);
+    // IPv6: 40 bytes follow, a routing header; hop limit
+    packet.extend([0x60, 0, 0, 0, 0, 40, 43, 64]);
+    packet.extend("fd00:1::1".parse::<Ipv6Addr>().unwrap().octets());
+    packet.extend(first.octets());
+    // nothing follows; 32 bytes more; of segment routing; one segment left, of those up to number 1; flags and tag
+    packet.extend([59, 4, 4, 1, 1, 0, 0, 0]);
+    packet.extend(last.octets());
+    packet.extend(first.octets());
+    packet
+}
+
+#[test]
+fn endpoints_of_segment_routing() {
+    require!(
+        Need::Root,
+        Need::Config("CONFIG_IPV6_SEG6_BPF"),
+        Need::Config("CONFIG_XDP_SOCKETS")
+    );
+    sandbox(|room| {
+        room_with_interfaces(room);
+        let (loaded, other) = (load("lwt_seg6local"), load("lwt_seg6local"));
+        let program: LwtSeg6local = loaded.program("count").unwrap().try_into().unwrap();
+        let segment: Ipv6Addr = "fd00:77::".parse().unwrap();
+        let packet = through_segments("fd00:77::1".parse().unwrap(), "fd00:99::1".parse().unwrap());
+        let umem = Umem::builder().frames(16).frame_size(2048).build().unwrap();
+        let mut socket = XskSocket::builder(&umem).bind("there", 0).unwrap();
+        let mut send = || {
+            for _ in 0..3 {
+                assert!(socket.send_within(&packet, Duration::from_secs(10)).unwrap());
+            }
+        };
+        let link = program.attach(segment, 64, "here").unwrap();
+        send();
+        eventually(|| hits(&loaded) == 3);
+        let id = loaded.program("count").unwrap().info().unwrap().id();
+        assert_eq!(link.info().unwrap().program_id(), id);
+        let second: LwtSeg6local = other.program("count").unwrap().try_into().unwrap();
+        let error = second.attach(segment, 64, "here").unwrap_err();
+        assert_eq!(error.errno(), Some(Errno::EEXIST), "{error}");
+        link.detach().unwrap();
+        // What comes after the others has passed the place where they would have been counted.
+        send();
+        let link = second.attach(segment, 64, "here").unwrap();
+        send();
+        eventually(|| hits(&other) >= 3);
+        drop(link);
+        assert_eq!(hits(&loaded), 3);
     });
 }

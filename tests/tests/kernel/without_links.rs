@@ -1,4 +1,4 @@
-//! Attachments that are no links to the kernel: XDP and traffic control by netlink, cgroups, socket maps and the flow
+//! Attachments that are no links to the kernel: XDP by netlink, cgroups, socket maps and the flow
 //! dissector by command. For the user they are links.
 
 use std::{
@@ -10,9 +10,9 @@ use std::{
 };
 
 use bpfld::{
-    AttachFlags, AttachType, CgroupDirection, CgroupSkb, ElemFlags, Errno, FilterOptions, FlowDissector,
-    Interface, LinkDetails, LinkType, Map, MapType, Measure, ProgramKind, ProgramType, SchedCls, SkMsg,
-    SkSkb, TcxDirection, Xdp, XdpMode, XdpReplace,
+    AttachFlags, AttachType, CgroupDirection, CgroupSkb, ElemFlags, Errno, FlowDissector, Interface,
+    LinkDetails, LinkType, Map, MapType, Measure, ProgramKind, ProgramType, SkMsg, SkSkb, Xdp, XdpMode,
+    XdpReplace,
 };
 use bpfld_features::{Feature, Probes};
 use bpfld_tests::{Cgroup, Need, require, sandbox};
@@ -20,8 +20,6 @@ use bpfld_tests::{Cgroup, Need, require, sandbox};
 use crate::counter::{Counter, since};
 
 const PASS: i32 = 2;
-/// Traffic control goes on with the next filter.
-const NEXT: i32 = -1;
 
 fn id(counter: &Counter) -> u32 {
     counter.program.info().unwrap().id()
@@ -127,95 +125,6 @@ fn prg_07_xdp_of_interfaces_that_go() {
             link.detach().unwrap();
         }
         Interface::from(left).xdp_programs().unwrap_err();
-    });
-}
-
-#[test]
-fn filters_of_traffic_control() {
-    require!(
-        Need::Root,
-        Need::Config("CONFIG_NET_CLS_BPF"),
-        Need::Config("CONFIG_NET_SCH_INGRESS")
-    );
-    sandbox(|room| {
-        let load = |verdict| {
-            let counter = Counter::new(ProgramType::SCHED_CLS, None, verdict);
-            (SchedCls::try_from(&counter.program).unwrap(), counter)
-        };
-        let ((one, first), (two, second), (three, third)) = (load(NEXT), load(NEXT), load(0));
-        let send = || room.send(9, 2, 100);
-        let attach =
-            |program: &SchedCls, options| program.attach_filter("lo", TcxDirection::Ingress, options);
-        assert!(!room.has_qdisc("lo", "clsact"));
-
-        let link = attach(&one, FilterOptions::new().priority(20)).unwrap();
-        assert!(room.has_qdisc("lo", "clsact"));
-        assert!(!link.is_kernel_link());
-        assert_eq!(first.runs_in(send), 2);
-        let (priority, handle) = link.filter_place().unwrap();
-        assert_eq!((priority, handle), (20, 1));
-        let info = link.info().unwrap();
-        assert_eq!(
-            (info.id(), info.link_type(), info.program_id()),
-            (0, LinkType::TCX, id(&first))
-        );
-        assert!(
-            matches!(info.details(), LinkDetails::Tcx(filter) if filter.attach_type == AttachType::TCX_INGRESS)
-        );
-
-        // Lower priorities first; a verdict stops the row.
-        let before = attach(&three, FilterOptions::new().priority(10).handle(7)).unwrap();
-        assert_eq!(before.filter_place(), Some((10, 7)));
-        let (a, b) = (first.runs(), third.runs());
-        send();
-        assert_eq!((first.runs(), third.runs()), (a, b + 2));
-        let error = attach(&two, FilterOptions::new().priority(10).handle(7)).unwrap_err();
-        assert_eq!(error.errno(), Some(Errno::EEXIST), "{error}");
-        assert!(error.hint().is_some());
-
-        // Replaced by us, by update; and by others, whose filter then is not ours to remove.
-        let error = before.update_if(&first.program, &second.program).unwrap_err();
-        assert_eq!(error.errno(), Some(Errno::EPERM), "{error}");
-        before.update(&second.program).unwrap();
-        let (a, b, c) = (first.runs(), second.runs(), third.runs());
-        send();
-        assert_eq!((first.runs(), second.runs(), third.runs()), (a + 2, b + 2, c));
-        let other = attach(&three, FilterOptions::new().priority(10).handle(7).replace()).unwrap();
-        before.detach().unwrap();
-        assert_eq!(third.runs_in(send), 2);
-        drop(other);
-
-        // The queueing discipline goes with the link that made it, but not while others use it.
-        let egress = two
-            .attach_filter("lo", TcxDirection::Egress, FilterOptions::new())
-            .unwrap();
-        assert_eq!(second.runs_in(send), 2);
-        link.detach().unwrap();
-        assert!(room.has_qdisc("lo", "clsact"));
-        drop(egress);
-        assert_eq!((first.runs_in(send), second.runs_in(send)), (0, 0));
-        room.remove_qdisc("lo", "clsact");
-        let link = attach(&one, FilterOptions::new()).unwrap();
-        assert!(room.has_qdisc("lo", "clsact"));
-        drop(link);
-        assert!(!room.has_qdisc("lo", "clsact"));
-
-        // Gone with the interface.
-        room.veth("left", "right");
-        let link = one
-            .attach_filter("left", TcxDirection::Egress, FilterOptions::new())
-            .unwrap();
-        room.remove("left");
-        link.detach().unwrap();
-        let error = one
-            .attach_filter("nosuch", TcxDirection::Egress, FilterOptions::new())
-            .unwrap_err();
-        assert!(error.to_string().contains("interface nosuch"), "{error}");
-        // Whatever the kernel has.
-        let link = one.attach("lo", TcxDirection::Ingress).unwrap();
-        assert_eq!(first.runs_in(send), 2);
-        drop(link);
-        assert_eq!(first.runs_in(send), 0);
     });
 }
 

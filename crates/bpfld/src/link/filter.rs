@@ -6,14 +6,14 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use bpfld_sys::Errno;
+use bpfld_sys::{Errno, ProgramType};
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_DUMP, NLM_F_ECHO, NLM_F_EXCL, NLM_F_REPLACE};
 use netlink_packet_route::{
     RouteNetlinkMessage,
     tc::{TcAttribute, TcBpfFlags, TcFilterBpfOption, TcHandle, TcMessage, TcOption},
 };
 
-use super::route::RouteSocket;
+use super::{action, route::RouteSocket};
 use crate::{Program, TcxDirection};
 
 /// All protocols, in the byte order of the network.
@@ -128,13 +128,7 @@ impl FilterHold {
         let mut message = self.message(self.place);
         message.attributes = vec![
             TcAttribute::Kind("bpf".into()),
-            TcAttribute::Options(vec![
-                TcOption::Bpf(TcFilterBpfOption::ProgFd(
-                    program.as_fd().as_raw_fd().unsigned_abs(),
-                )),
-                TcOption::Bpf(TcFilterBpfOption::ProgName(program.name().to_owned())),
-                TcOption::Bpf(TcFilterBpfOption::Flags(TcBpfFlags::DirectAction)),
-            ]),
+            TcAttribute::Options(options(program)),
         ];
         let request = RouteNetlinkMessage::NewTrafficFilter(message);
         let flags = match if_taken {
@@ -241,6 +235,20 @@ fn filters(socket: &RouteSocket, ifindex: u32, direction: TcxDirection) -> io::R
     Ok(answers.into_iter().filter_map(filter).collect())
 }
 
+/// A filter that the program is, or whose action it is.
+fn options(program: &Program) -> Vec<TcOption> {
+    if program.program_type() == ProgramType::SCHED_ACT {
+        return action::options(program);
+    }
+    [
+        TcFilterBpfOption::ProgFd(program.as_fd().as_raw_fd().unsigned_abs()),
+        TcFilterBpfOption::ProgName(program.name().to_owned()),
+        TcFilterBpfOption::Flags(TcBpfFlags::DirectAction),
+    ]
+    .map(TcOption::Bpf)
+    .into()
+}
+
 fn place_of(message: &TcMessage) -> Place {
     Place {
         priority: (message.header.info >> 16) as u16,
@@ -253,10 +261,11 @@ fn program_of(message: &TcMessage) -> Option<u32> {
         TcAttribute::Options(options) => Some(options),
         _ => None,
     })?;
-    options.iter().find_map(|option| match option {
+    let own = options.iter().find_map(|option| match option {
         TcOption::Bpf(TcFilterBpfOption::ProgId(id)) => Some(*id),
         _ => None,
-    })
+    });
+    own.or_else(|| action::program_of(options))
 }
 
 /// The interface is gone, or what hung on it.

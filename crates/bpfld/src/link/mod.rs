@@ -1,5 +1,6 @@
 //! Links: what holds a program to the place where it runs.
 
+mod action;
 mod command;
 pub(crate) mod create;
 pub(crate) mod filter;

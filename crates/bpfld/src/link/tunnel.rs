@@ -22,6 +22,10 @@ use crate::Program;
 /// Parts of `LWT_BPF_IN` and its like (include/uapi/linux/lwtunnel.h).
 const PROG_FD: u16 = 1;
 const PROG_NAME: u16 = 2;
+/// Parts of a segment-routing endpoint (include/uapi/linux/seg6_local.h), and the action that is a program.
+const SEG6_ACTION: u16 = 1;
+const SEG6_BPF: u16 = 8;
+const SEG6_END_BPF: u32 = 15;
 
 /// A route with a program on it.
 #[derive(Debug)]
@@ -81,6 +85,7 @@ fn message(program: &Program, destination: IpAddr, prefix_len: u8, ifindex: u32)
             RouteAddress::Inet6(address),
         ),
     };
+    let (encap_type, parts) = tunnel(program);
     let mut message = RouteMessage::default();
     message.header = RouteHeader {
         address_family: family,
@@ -94,19 +99,31 @@ fn message(program: &Program, destination: IpAddr, prefix_len: u8, ifindex: u32)
     message.attributes = vec![
         RouteAttribute::Destination(address),
         RouteAttribute::Oif(ifindex),
-        RouteAttribute::EncapType(RouteLwEnCapType::Bpf),
-        RouteAttribute::Encap(vec![RouteLwTunnelEncap::Other(hook(program))]),
+        RouteAttribute::EncapType(encap_type),
+        RouteAttribute::Encap(parts.into_iter().map(RouteLwTunnelEncap::Other).collect()),
     ];
     message
 }
 
-/// The program at the hook that it is for.
-fn hook(program: &Program) -> DefaultNla {
+/// What kind of tunnel a program is for, and the program in its place there.
+fn tunnel(program: &Program) -> (RouteLwEnCapType, Vec<DefaultNla>) {
     let hook = match program.program_type() {
+        ProgramType::LWT_SEG6LOCAL => {
+            let action = DefaultNla::new(SEG6_ACTION, SEG6_END_BPF.to_ne_bytes().to_vec());
+            return (
+                RouteLwEnCapType::Seg6Local,
+                vec![action, nested(SEG6_BPF, program)],
+            );
+        }
         ProgramType::LWT_IN => 1,
         ProgramType::LWT_OUT => 2,
         _ => 3,
     };
+    (RouteLwEnCapType::Bpf, vec![nested(hook, program)])
+}
+
+/// Descriptor and name of a program; both kinds of tunnels have the same numbers for them.
+fn nested(kind: u16, program: &Program) -> DefaultNla {
     let mut name = program.name().as_bytes().to_vec();
     name.push(0);
     let parts = [
@@ -115,5 +132,5 @@ fn hook(program: &Program) -> DefaultNla {
     ];
     let mut bytes = vec![0; parts.as_slice().buffer_len()];
     parts.as_slice().emit(&mut bytes);
-    DefaultNla::new(hook, bytes)
+    DefaultNla::new(kind, bytes)
 }

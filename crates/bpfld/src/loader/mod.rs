@@ -26,3 +26,4 @@ pub use load::Alone;
 pub use loaded::{Loaded, PartiallyLoaded};
 pub use options::{Loader, LogLevel, MapOptions, ProgramOptions};
 pub use prepare::Prepared;
+pub(crate) use verifier::load_program;

@@ -308,12 +308,29 @@ impl Ready<'_> {
                 _ => None,
             },
         };
+        let program = Program::from_parts(fd, meta);
+        self.bind_constants(&program, prepared, made);
         Ok(LoadedProgram {
             index: self.wanted.index,
             is_copy: self.wanted.is_copy,
-            program: Program::from_parts(fd, meta),
+            program,
             log,
         })
+    }
+
+    /// Ties the object's constants to the program also where it does not refer to them: in them it may say things of itself, to those who look at
+    /// it (`bpftool prog` prints what is named `bpf_metadata_…`).
+    fn bind_constants(&self, program: &Program, prepared: &Prepared<'_>, made: &Made<'_>) {
+        for (index, plan) in prepared.maps.iter().enumerate() {
+            let index = MapIndex(index as u32);
+            if plan.def.kind != MapKind::Rodata || self.maps().any(|used| used == index) {
+                continue;
+            }
+            if let Some(map) = made.map(index) {
+                // The program runs without it, and kernels before 5.10 do not know this.
+                let _ = program.bind_map(map);
+            }
+        }
     }
 
     /// Loads with everything; if the kernel refuses the form of the request, without what it does not know.

@@ -72,16 +72,7 @@ pub(crate) fn load_btf(bytes: &[u8], token: Option<BorrowedFd<'_>>) -> Result<Ow
     let load = |log: Option<&mut sys::Log<'_>>| sys::btf_load(&request, log);
     match retry(|| load(None)).or_else(|_| with_log(LogLevel::BASIC, load).map(|(fd, _)| fd)) {
         Ok(fd) => Ok(fd),
-        Err(Refusal { error, log }) if log.is_empty() => {
-            Err(Error::kernel(Subject::ObjectBtf, "load it", error))
-        }
-        Err(Refusal { error, log }) => Err(Error::new(
-            Subject::ObjectBtf,
-            ErrorKind::Rejected {
-                errno: error.errno(),
-                log,
-            },
-        )),
+        Err(refusal) => Err(refusal.told(Subject::ObjectBtf, "load it")),
     }
 }
 
@@ -113,6 +104,16 @@ fn with_log(
 }
 
 impl Refusal {
+    /// The error for users: with the log, if there is one.
+    pub(crate) fn told(self, subject: Subject, doing: &'static str) -> Error {
+        let Self { error, log } = self;
+        if log.is_empty() {
+            return Error::kernel(subject, doing, error);
+        }
+        let errno = error.errno();
+        Error::new(subject, ErrorKind::Rejected { errno, log })
+    }
+
     /// Where only the log's length was complained about: what was wrong before there was a log.
     fn or_full(self, before: sys::Error) -> Self {
         if self.error.errno() == Errno::ENOSPC {
@@ -135,5 +136,33 @@ fn retry<T>(mut load: impl FnMut() -> Result<T, sys::Error>) -> Result<T, sys::E
             Err(error) if error.errno() == Errno::EAGAIN && attempts > 0 => {}
             result => return result,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn again() -> Result<u32, sys::Error> {
+        Err(sys::Error::new(sys::Command::PROG_LOAD, Errno::EAGAIN))
+    }
+
+    #[test]
+    fn prg_04_e_interrupted_loads_are_tried_five_times() {
+        let mut calls = 0;
+        let result = retry(|| {
+            calls += 1;
+            if calls < 5 { again() } else { Ok(calls) }
+        });
+        assert_eq!(result.ok(), Some(5));
+        calls = 0;
+        let result = retry(|| {
+            calls += 1;
+            again()
+        });
+        assert_eq!(
+            (result.err().map(|error| error.errno()), calls),
+            (Some(Errno::EAGAIN), 5)
+        );
     }
 }

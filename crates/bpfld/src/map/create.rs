@@ -4,6 +4,7 @@ use bpfld_features::why_not_permitted;
 use bpfld_sys::{self as sys, Errno, MapCreate, MapFlags, MapType};
 
 use super::{Map, MapSpec, contradiction};
+use crate::info::check_name;
 use crate::memlock::{self, Memlock};
 use crate::{Error, Result, Subject};
 
@@ -100,7 +101,8 @@ impl<'a> MapBuilder<'a> {
     ///
     /// # Errors
     ///
-    /// EINVAL when sizes or flags do not fit to the type, or the kernel does not know it; EPERM without CAP_BPF.
+    /// EINVAL when sizes or flags do not fit to the type, or the kernel does not know it; EPERM without CAP_BPF. When the name is empty, or has
+    /// anything but letters, digits, `_` and `.`; of a longer one the kernel keeps 15 bytes.
     #[doc(alias = "BPF_MAP_CREATE")]
     pub fn create(self) -> Result<Map> {
         let MapBuilder {
@@ -120,6 +122,7 @@ impl<'a> MapBuilder<'a> {
             flags,
             map_extra,
         } = &wanted;
+        check_name(Subject::Map(name.to_owned()), name)?;
         let mut create = MapCreate::new(*map_type, *key_size, *value_size, *max_entries);
         create.name = name;
         create.flags = *flags;

@@ -3,15 +3,14 @@
 use std::ffi::CString;
 
 use bpfld_insn::Slot;
-use bpfld_sys::{self as sys, AttachType, Errno, Log, ProgFlags, ProgramType};
+use bpfld_sys::{self as sys, AttachType, ProgFlags, ProgramType};
 use zerocopy::IntoBytes;
 
 use super::{Program, ProgramMeta};
-use crate::memlock::{self, Memlock};
-use crate::{Error, ErrorKind, Result, Subject, VerifierLog};
-
-/// Bytes of the verifier's log of a program that is refused.
-const LOG_BYTES: usize = 1 << 20;
+use crate::info::check_name;
+use crate::loader::{LogLevel, load_program};
+use crate::memlock::Memlock;
+use crate::{Error, Result, Subject};
 
 /// A program put together in memory. Made by [`Program::builder`].
 ///
@@ -87,9 +86,11 @@ impl<'a> ProgramBuilder<'a> {
     ///
     /// # Errors
     ///
-    /// When the verifier or the kernel refuses it; the error has the verifier's log, if there is one.
+    /// When the verifier or the kernel refuses it; the error has the verifier's log, if there is one. When the name is empty, or has anything but
+    /// letters, digits, `_` and `.`; of a longer one the kernel keeps 15 bytes.
     pub fn load(self) -> Result<Program> {
         let subject = Subject::Program(self.name.to_owned());
+        check_name(subject.clone(), self.name)?;
         let license = CString::new(self.license)
             .map_err(|_| Error::invalid(subject.clone(), "a licence cannot have a NUL byte"))?;
         let mut wanted = sys::ProgLoad::new(self.program_type, self.insns.as_bytes(), &license);
@@ -98,34 +99,16 @@ impl<'a> ProgramBuilder<'a> {
         wanted.attach_btf_id = self.attach_btf_id;
         wanted.flags = self.flags;
         wanted.ifindex = self.ifindex;
-        match memlock::within(Memlock::Raise, || sys::prog_load(&wanted, None)) {
-            Ok(fd) => Ok(Program::from_parts(
-                fd,
-                ProgramMeta {
-                    name: self.name.to_owned(),
-                    program_type: self.program_type,
-                    attach_type: self.attach_type,
-                    section: None,
-                    usdt: None,
-                    module: None,
-                },
-            )),
-            Err(error) => Err(explain(subject, &wanted, error)),
-        }
+        let (fd, _) = load_program(&wanted, LogLevel::empty(), Memlock::Raise)
+            .map_err(|refusal| refusal.told(subject, "load"))?;
+        let meta = ProgramMeta {
+            name: self.name.to_owned(),
+            program_type: self.program_type,
+            attach_type: self.attach_type,
+            section: None,
+            usdt: None,
+            module: None,
+        };
+        Ok(Program::from_parts(fd, meta))
     }
-}
-
-/// Loads the program again with a log, for what the verifier has to say.
-fn explain(subject: Subject, wanted: &sys::ProgLoad<'_>, first: sys::Error) -> Error {
-    let mut buffer = vec![0; LOG_BYTES];
-    let mut log = Log::new(1, &mut buffer);
-    let errno = match sys::prog_load(wanted, Some(&mut log)) {
-        Err(error) if error.errno() != Errno::ENOSPC => error.errno(),
-        _ => first.errno(),
-    };
-    if log.text().is_empty() {
-        return Error::kernel(subject, "load", first);
-    }
-    let log = VerifierLog::new(String::from_utf8_lossy(log.text()));
-    Error::new(subject, ErrorKind::Rejected { errno, log })
 }

@@ -1,8 +1,8 @@
 //! Attaching as a filter of traffic control, with a priority, as kernels before 6.6 want it.
 
-use super::{ProgramKind, SchedCls, TcxDirection, interface::ToInterface};
+use super::{ProgramKind, SchedAct, SchedCls, TcxDirection, interface::ToInterface};
 use crate::{
-    Link, Result,
+    Link, Program, Result,
     link::{
         create::by_netlink,
         filter::{FilterHold, IfTaken, Place},
@@ -90,15 +90,48 @@ impl SchedCls {
         direction: TcxDirection,
         options: FilterOptions,
     ) -> Result<Link> {
-        let interface = interface.interface()?;
-        let FilterOptions { place, if_taken } = options;
-        by_netlink(
-            self.program(),
-            format!("{direction} filters of {interface}"),
-            || {
-                FilterHold::attach(self.program(), interface.index(), direction, place, if_taken)
-                    .map(Hold::Filter)
-            },
-        )
+        attach_filter(self.program(), interface, direction, options)
     }
+}
+
+impl SchedAct {
+    /// Attaches to an interface, given by name or index, as the action of a filter of traffic control that takes every packet (4.1):
+    /// what it returns is what becomes of the packet; with `TC_ACT_UNSPEC` (-1) the next filter decides.
+    ///
+    /// There is as much of it as of [`SchedCls::attach_filter`], and it goes like that. What a `SchedAct` does a [`SchedCls`] can do with less;
+    /// this is for programs that others have written.
+    ///
+    /// ```no_run
+    /// use bpfld::{FilterOptions, SchedAct, TcxDirection};
+    ///
+    /// # fn example(mark: SchedAct) -> Result<(), bpfld::Error> {
+    /// let link = mark.attach("eth0", TcxDirection::Ingress, FilterOptions::new())?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As those of [`SchedCls::attach_filter`]; ENOENT on a kernel that is built without `CONFIG_NET_ACT_BPF`.
+    pub fn attach(
+        &self,
+        interface: impl ToInterface,
+        direction: TcxDirection,
+        options: FilterOptions,
+    ) -> Result<Link> {
+        attach_filter(self.program(), interface, direction, options)
+    }
+}
+
+fn attach_filter(
+    program: &Program,
+    interface: impl ToInterface,
+    direction: TcxDirection,
+    options: FilterOptions,
+) -> Result<Link> {
+    let interface = interface.interface()?;
+    let FilterOptions { place, if_taken } = options;
+    by_netlink(program, format!("{direction} filters of {interface}"), || {
+        FilterHold::attach(program, interface.index(), direction, place, if_taken).map(Hold::Filter)
+    })
 }

@@ -12,7 +12,7 @@ use bpfld_sys::{self as sys, AttachType, ProgramType};
 
 use super::{ProgramBuilder, ProgramInfo, Translated, UsdtTable, auto};
 use crate::{
-    Error, Link, ModuleBtf, Result, Subject,
+    Error, Link, Map, ModuleBtf, Result, Subject,
     info::{Kind, check_kind},
     test_run::TestRun,
 };
@@ -180,6 +180,30 @@ impl Program {
     #[must_use]
     pub fn attaches_itself(&self) -> bool {
         auto::says_where(self)
+    }
+
+    /// Ties a map to the program, which keeps it for as long as it is loaded although no instruction refers to it (5.10). Those who look at the
+    /// program find the map among [its own](ProgramInfo::map_ids); a map that it refers to is there already.
+    ///
+    /// The loader does this with the constants of an object, in which programs may say things of themselves.
+    ///
+    /// ```no_run
+    /// # fn example(program: bpfld::Program) -> Result<(), bpfld::Error> {
+    /// use bpfld::Array;
+    ///
+    /// let notes = Array::<[u8; 64]>::create("notes", 1)?;
+    /// program.bind_map(notes.map())?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// EINVAL on kernels before 5.10.
+    #[doc(alias = "BPF_PROG_BIND_MAP")]
+    pub fn bind_map(&self, map: &Map) -> Result<()> {
+        sys::prog_bind_map(self, map)
+            .map_err(|source| self.failed(format!("tie map '{}' to it", map.name()), source))
     }
 
     /// Runs the program on made-up input, without attaching it (4.12): say what it gets, then

@@ -244,7 +244,7 @@ mod tests {
 
     /// ELF-07.
     #[test]
-    fn sections_say_where_to_attach() {
+    fn elf_07_sections_say_where_to_attach() {
         check(
             "kprobe/do_exit",
             Ok(Place::Kprobe {

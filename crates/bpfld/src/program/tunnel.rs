@@ -1,8 +1,8 @@
 //! Attaching to routes, as light-weight tunnels.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
-use super::{LwtIn, LwtOut, LwtXmit, ProgramKind, interface::ToInterface};
+use super::{LwtIn, LwtOut, LwtSeg6local, LwtXmit, ProgramKind, interface::ToInterface};
 use crate::{
     Error, Link, Result,
     link::{create::by_netlink, handle::Hold, tunnel::TunnelHold},
@@ -68,4 +68,29 @@ tunnels! {
     LwtOut
     /// Looks at packets as they are sent to a destination, by a route through an interface (4.10). It may put headers before them.
     LwtXmit
+}
+
+impl LwtSeg6local {
+    /// Makes the program an endpoint of segment routing (`End.BPF`, 4.18): it sees the packets that come in for a segment and have others before
+    /// them, after the kernel has made the next one their destination.
+    ///
+    /// The segment is a route of the main table through an interface, and removed with the link.
+    ///
+    /// ```no_run
+    /// # fn example(loaded: &bpfld::Loaded) -> Result<(), Box<dyn std::error::Error>> {
+    /// use bpfld::LwtSeg6local;
+    ///
+    /// let endpoint: LwtSeg6local = loaded.program("endpoint")?.try_into()?;
+    /// let link = endpoint.attach("2001:db8:1::".parse()?, 64, "eth0")?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When there is no such interface in this network namespace, there is such a route already (EEXIST), or the kernel was built without
+    /// `CONFIG_IPV6_SEG6_BPF` (EINVAL, EOPNOTSUPP).
+    pub fn attach(&self, segment: Ipv6Addr, prefix_len: u8, interface: impl ToInterface) -> Result<Link> {
+        attach(self, segment.into(), prefix_len, interface)
+    }
 }

@@ -64,6 +64,15 @@ fn pin_c_a_pinned_map_of_another_form_is_refused() {
         let error = loader.load(&object).unwrap_err();
         // The map that is there is another one: each difference has a name.
         assert!(error.to_string().contains(&name), "{error}");
+        let open = || Map::open_pinned(&path).unwrap();
+        let error = Array::<u32>::try_from(open()).unwrap_err().to_string();
+        assert!(error.contains('8') && error.contains('4'), "{error}");
+        let again: Array<u64> = open().try_into().unwrap();
+        again.set(0, &7).unwrap();
+        assert_eq!(
+            Array::<u64>::try_from(numbers.clone()).unwrap().get(0).unwrap(),
+            Some(7)
+        );
         assert_eq!(
             Map::open_pinned(&path).unwrap().info().unwrap().id(),
             numbers.info().unwrap().id()

@@ -1,12 +1,12 @@
 //! Programs (PRG). PRG-06 and PRG-07 stand with what is attached without links.
 
-use std::{net::UdpSocket, time::Duration};
+use std::{collections::BTreeSet, net::UdpSocket, time::Duration};
 
 use bpfld::{
-    AttachType, Errno, Interface, Loader, LogLevel, Object, Program, ProgramKind, ProgramType, SocketFilter,
-    Tracepoint, Uprobe, Xdp, XdpMode, XdpReplace, remove_pin,
+    Array, AttachType, Errno, Fit, Interface, Loader, LogLevel, Object, OtherKernel, Program, ProgramKind,
+    ProgramType, SocketFilter, Tracepoint, Uprobe, Xdp, XdpMode, XdpReplace, remove_pin,
 };
-use bpfld_tests::{Need, fixture, require, sandbox};
+use bpfld_tests::{Need, fixture, record, require, sandbox};
 
 use crate::counter::{Counter, call, eventually, exit, mov, mov_reg, since};
 
@@ -55,6 +55,12 @@ fn prg_03_names() {
     assert_eq!(sixteen.name(), "sixteen__letters");
     assert_eq!(sixteen.info().unwrap().name(), "sixteen__letter");
     assert!(sixteen.info().unwrap().raw().name.ends_with(&[0]));
+    for name in ["bad name", "bad-name", ""] {
+        let error = load(name).unwrap_err().to_string();
+        assert!(error.contains("a name has letters"), "{name}: {error}");
+        let error = Array::<u64>::create(name, 1).unwrap_err().to_string();
+        assert!(error.contains("a name has letters"), "{name}: {error}");
+    }
 }
 
 #[test]
@@ -93,6 +99,74 @@ fn prg_04_loading() {
         })
         .collect();
     assert_eq!(tags[0], tags[1]);
+    // (e) stands with what loads: that a signal may interrupt it cannot be arranged here.
+}
+
+/// Of a kernel that is not here, so that no system call can be asked.
+#[test]
+fn prg_04_f_a_type_that_a_kernel_does_not_have() {
+    let object = Object::open(fixture("programs")).unwrap();
+    let record = record("5.10");
+    let kernel = OtherKernel::new(record.probes()).release(record.release().unwrap());
+    let check = Loader::new().check(&object, &kernel).unwrap();
+    let hook = check.program("hook").unwrap();
+    assert_eq!(hook.fit(), Fit::Refused);
+    let told: Vec<String> = hook
+        .findings
+        .iter()
+        .map(|finding| format!("{finding:?}"))
+        .collect();
+    assert!(
+        told.iter()
+            .any(|told| told.contains("netfilter") && told.contains("6.4")),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn prg_04_g_lines_are_those_of_the_source() {
+    require!(Need::Root, Need::Linux(5, 0));
+    let object = Object::open(fixture("network")).unwrap();
+    let mut loader = Loader::new();
+    loader.only(["xdp_count"]);
+    let loaded = loader.load(&object).unwrap();
+    let program = loaded.program("xdp_count").unwrap();
+    let info = program.info().unwrap();
+    let mut lines = vec![[0; 4]; info.raw().nr_line_info as usize];
+    let mut buffers = bpfld_sys::ProgBuffers::default();
+    buffers.line_info = &mut lines;
+    bpfld_sys::prog_info_with(program, &mut buffers).unwrap();
+    assert!(lines.len() > 5, "{lines:?}");
+    let types = bpfld::KernelBtf::by_id(info.btf_id().unwrap()).unwrap();
+    let string = |offset| types.string(offset).unwrap();
+    let (mut slots, mut found) = (Vec::new(), BTreeSet::new());
+    for [slot, file, _, place] in lines {
+        slots.push(slot);
+        // Some are of the header that it includes.
+        if string(file).ends_with("network.bpf.c") {
+            found.insert(place >> 10);
+        }
+    }
+    assert!(slots[0] == 0 && slots.is_sorted(), "{slots:?}");
+    // What the source has there: the function that counts, which is put into the program, and the program.
+    let source = std::fs::read_to_string(fixture("network").with_file_name("network.bpf.c")).unwrap();
+    let line = |text: &str| source.lines().position(|line| line.contains(text)).unwrap() as u32 + 1;
+    let (program, count) = (line("int xdp_count("), line("void hit("));
+    assert_eq!(found.last(), Some(&program));
+    for text in [
+        "map_lookup_elem(&hits",
+        "__sync_fetch_and_add(value",
+        "map_lookup_elem(&cpu_hits",
+        "*value += 1;",
+    ] {
+        assert!(found.contains(&line(text)), "{text}: {found:?}");
+    }
+    assert!(
+        found
+            .iter()
+            .all(|found| (count..count + 9).contains(found) || *found == program),
+        "{found:?}"
+    );
 }
 
 #[test]
@@ -285,8 +359,12 @@ fn prg_13_pins_of_programs() {
 #[test]
 fn prg_14_and_15_programs_of_the_system() {
     require!(Need::Root, Need::Linux(4, 15));
+    let descriptors = || std::fs::read_dir("/proc/thread-self/fd").unwrap().count();
     let one = Counter::new(ProgramType::XDP, None, PASS);
     let two = Counter::new(ProgramType::SOCKET_FILTER, None, 0);
+    let before = descriptors();
+    assert!(Program::all().map(Result::unwrap).count() >= 2);
+    assert_eq!(descriptors(), before);
     for counter in [&one, &two] {
         let info = counter.program.info().unwrap();
         let listed = Program::all()
