@@ -2,22 +2,24 @@
 
 use std::{
     fs::{self, File},
+    io::Write as _,
     net::{SocketAddr, UdpSocket},
     os::fd::{AsRawFd, OwnedFd},
     time::Duration,
 };
 
 use bpfld::{
-    AttachType, CgroupSockopt, CgroupSysctl, ElemFlags, LinkDetails, LinkType, Map, MapType, Measure,
-    NetkitSide, Order, PerfEvent, ProgramType, SchedCls, SkReuseport, SkSkb, SocketFilter, Uprobe,
-    UprobeOptions,
+    AttachType, CgroupSockopt, CgroupSysctl, ElemFlags, FlowDissector, LinkDetails, LinkType, LircMode2, Map,
+    MapType, Measure, NetkitSide, Order, PerfEvent, ProgramType, RawTracepoint, SchedCls, SkReuseport, SkSkb,
+    SocketFilter, TcxDirection, Uprobe, UprobeOptions,
     perf::{Attr, Scope},
 };
+use bpfld_insn::Slot;
 use bpfld_sys::{PerfSoftware, PerfType};
 use bpfld_tests::{Cgroup, Need, alone, mount_tracefs, own_events, require, sandbox};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, setsockopt, socket, sockopt};
 
-use crate::counter::{Counter, since};
+use crate::counter::{Counter, call, eventually, mov_reg, since};
 
 /// A socket of a reuseport group.
 fn member(address: SocketAddr) -> UdpSocket {
@@ -174,6 +176,60 @@ fn settings_and_options_of_a_cgroup() {
     cgroup.run(|| set().unwrap());
 }
 
+#[test]
+fn keys_of_flows() {
+    require!(Need::Root, Need::Linux(5, 7));
+    sandbox(|room| {
+        let counter = Counter::new(ProgramType::FLOW_DISSECTOR, Some(AttachType::FLOW_DISSECTOR), 0);
+        let program: FlowDissector = (&counter.program).try_into().unwrap();
+        let link = program.attach_here().unwrap();
+        // bpf_set_hash_invalid, bpf_get_hash_recalc: a hash is made of the keys.
+        let hash = [mov_reg(1, 6), call(41), mov_reg(1, 6), call(34)];
+        let packets = Counter::with(ProgramType::SCHED_CLS, None, 0, &hash);
+        let packets: SchedCls = (&packets.program).try_into().unwrap();
+        let _packets = packets.attach("lo", TcxDirection::Ingress).unwrap();
+        assert_eq!(counter.runs_in(|| room.send(9, 3, 100)), 3);
+        drop(link);
+        assert_eq!(counter.runs_in(|| room.send(9, 3, 100)), 0);
+    });
+}
+
+#[test]
+fn tracepoints_that_can_be_written_to() {
+    require!(Need::Root, Need::Linux(5, 2));
+    // Reads the number that the tracepoint lets it change, and puts it back: others run tests, too.
+    let write = [
+        Slot::new(0x79, 7, 6, 0, 0),
+        Slot::new(0x61, 8, 7, 0, 0),
+        Slot::new(0x63, 7, 8, 0, 0),
+    ];
+    let counter = Counter::with(ProgramType::RAW_TRACEPOINT_WRITABLE, None, 0, &write);
+    let program: RawTracepoint = (&counter.program).try_into().unwrap();
+    let link = program.attach("bpf_test_finish").unwrap();
+    let other = Counter::new(ProgramType::SOCKET_FILTER, None, 0);
+    assert!(counter.runs_in(|| drop(other.program.test_run().data(&[0; 64]).run().unwrap())) > 0);
+    drop(link);
+    // Not at a tracepoint with nothing to change.
+    program.attach("sched_switch").unwrap_err();
+}
+
+/// Needs the module `rc-loopback`: a device that receives what it sends.
+#[test]
+fn infrared_signals() {
+    require!(Need::Root, Need::Config("CONFIG_BPF_LIRC_MODE2"));
+    let Ok(mut device) = File::options().read(true).write(true).open("/dev/lirc0") else {
+        return bpfld_tests::skip("kernel::kinds::infrared_signals", "there is no infrared device");
+    };
+    let counter = Counter::new(ProgramType::LIRC_MODE2, Some(AttachType::LIRC_MODE2), 0);
+    let program: LircMode2 = (&counter.program).try_into().unwrap();
+    let link = program.attach(&device).unwrap();
+    // A pulse, a space, a pulse; microseconds.
+    let signal = [900u32, 400, 900].map(u32::to_ne_bytes).concat();
+    device.write_all(&signal).unwrap();
+    eventually(|| counter.runs() > 0);
+    link.detach().unwrap();
+}
+
 /// Routes get such programs from other tools; the kernel runs them for us on a packet of our own.
 #[test]
 fn tunnels_and_segments() {
@@ -213,7 +269,7 @@ fn verdicts_on_datagrams_of_a_socket_map() {
         .unwrap();
         let client = UdpSocket::bind("127.0.0.1:0").unwrap();
         client.send_to(b"x", socket.local_addr().unwrap()).unwrap();
-        crate::counter::eventually(|| counter.runs() == 1);
+        eventually(|| counter.runs() == 1);
         assert!(map.delete(&0u32.to_ne_bytes()).unwrap());
         drop(link);
     });

@@ -9,8 +9,6 @@ use bpfld::{
 };
 use bpfld_tests::{Need, fit, fits, fixture, fixture_of, require, sandbox};
 
-use crate::counter::since;
-
 fn object(name: &str) -> Object {
     Object::open(fixture(name)).unwrap()
 }
@@ -431,45 +429,6 @@ fn several_threads_load_the_same() {
     let names: Vec<_> = failed.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["unchecked_pointer", "beyond_packet", "beyond_context"]);
     assert!(loader.load(&self::object("rejected")).is_err());
-}
-
-#[test]
-fn struct_ops_tables_are_given_to_the_kernel() {
-    require!(Need::Root, Feature::ProgramType(ProgramType::STRUCT_OPS));
-    let mut loader = Loader::new();
-    fit(&mut loader, "struct_ops");
-    loader.map("extra").create(false);
-    let loaded = loader.load(&object("struct_ops")).unwrap();
-    let available =
-        || std::fs::read_to_string("/proc/sys/net/ipv4/tcp_available_congestion_control").unwrap();
-    for (map, name) in [("plain", "bpfld_plain"), ("linked", "bpfld_linked")] {
-        if map == "linked" && Release::current().is_some_and(|release| release < Release::new(6, 4)) {
-            continue;
-        }
-        let link = loaded.attach_struct_ops(map).unwrap();
-        assert!(available().contains(name), "{}", available());
-        drop(link);
-        assert!(!available().contains(name), "{}", available());
-    }
-    assert!(loaded.attach_struct_ops("extra").is_err());
-    // Another table in the place of the first, which the kernel then lets go of.
-    if since(6, 4) {
-        let second = loader.load(&object("struct_ops")).unwrap();
-        let link = loaded.attach_struct_ops("linked").unwrap();
-        second
-            .update_struct_ops(&link, "linked")
-            .unwrap_or_else(|error| panic!("{error:#}"));
-        assert!(available().contains("bpfld_linked"));
-        let map = second.map("linked").unwrap().info().unwrap().id();
-        assert!(
-            matches!(link.info().unwrap().details(), bpfld::LinkDetails::StructOps(ops) if ops.map_id == map)
-        );
-        let error = second.update_struct_ops(&link, "plain").unwrap_err().to_string();
-        assert!(error.contains("not declared for links"), "{error}");
-        assert!(!available().contains("bpfld_plain"), "{}", available());
-        drop(link);
-        assert!(!available().contains("bpfld_linked"), "{}", available());
-    }
 }
 
 #[test]

@@ -29,6 +29,7 @@ mod run;
 mod sections;
 mod selection;
 mod streams;
+mod struct_ops;
 mod sys;
 mod tokens;
 mod trampolines;

@@ -89,7 +89,7 @@ fn packets_that_go_out() {
 }
 
 #[test]
-fn packets_that_come_in_and_other_families() {
+fn routes_of_both_families() {
     require!(Need::Root);
     sandbox(|room| {
         room_with_interfaces(room);
@@ -116,10 +116,48 @@ fn packets_that_come_in_and_other_families() {
     });
 }
 
-/// A packet to the first of two segments, with an Ethernet header to all.
-fn through_segments(first: Ipv6Addr, last: Ipv6Addr) -> Vec<u8> {
+/// Sends packets to the other end of the interface that has the routes.
+fn arrive(packet: &[u8]) {
+    let umem = Umem::builder().frames(16).frame_size(2048).build().unwrap();
+    let mut socket = XskSocket::builder(&umem).bind("there", 0).unwrap();
+    for _ in 0..3 {
+        assert!(socket.send_within(packet, Duration::from_secs(10)).unwrap());
+    }
+}
+
+/// An Ethernet header to all.
+fn ethernet(protocol: u16) -> Vec<u8> {
     let mut packet = vec![0xff; 6];
-    packet.extend([2, 0, 0, 0, 0, 1, 0x86, 0xdd]);
+    packet.extend([2, 0, 0, 0, 0, 1]);
+    packet.extend(protocol.to_be_bytes());
+    packet
+}
+
+#[test]
+fn packets_that_come_in() {
+    require!(Need::Root, Need::Config("CONFIG_XDP_SOCKETS"));
+    sandbox(|room| {
+        room_with_interfaces(room);
+        // Only who forwards packets looks for a route for those of others.
+        std::fs::write("/proc/sys/net/ipv4/ip_forward", "1").unwrap();
+        let mut packet = ethernet(0x0800);
+        // IPv4, 28 bytes in all, UDP, with a checksum; from a neighbour to the destination of the route
+        packet.extend([
+            0x45, 0, 0, 28, 0, 0, 0, 0, 64, 17, 0x65, 0x1f, 10, 99, 0, 2, 10, 77, 1, 1,
+        ]);
+        packet.extend([0, 9, 0, 9, 0, 8, 0, 0]);
+        let loaded = load("lwt_in");
+        let program: LwtIn = loaded.program("count").unwrap().try_into().unwrap();
+        let link = program.attach("10.77.0.0".parse().unwrap(), 16, "here").unwrap();
+        arrive(&packet);
+        eventually(|| hits(&loaded) == 3);
+        drop(link);
+    });
+}
+
+/// A packet to the first of two segments.
+fn through_segments(first: Ipv6Addr, last: Ipv6Addr) -> Vec<u8> {
+    let mut packet = ethernet(0x86dd);
     // IPv6: 40 bytes follow, a routing header; hop limit
     packet.extend([0x60, 0, 0, 0, 0, 40, 43, 64]);
     packet.extend("fd00:1::1".parse::<Ipv6Addr>().unwrap().octets());
@@ -144,13 +182,7 @@ fn endpoints_of_segment_routing() {
         let program: LwtSeg6local = loaded.program("count").unwrap().try_into().unwrap();
         let segment: Ipv6Addr = "fd00:77::".parse().unwrap();
         let packet = through_segments("fd00:77::1".parse().unwrap(), "fd00:99::1".parse().unwrap());
-        let umem = Umem::builder().frames(16).frame_size(2048).build().unwrap();
-        let mut socket = XskSocket::builder(&umem).bind("there", 0).unwrap();
-        let mut send = || {
-            for _ in 0..3 {
-                assert!(socket.send_within(&packet, Duration::from_secs(10)).unwrap());
-            }
-        };
+        let send = || arrive(&packet);
         let link = program.attach(segment, 64, "here").unwrap();
         send();
         eventually(|| hits(&loaded) == 3);
