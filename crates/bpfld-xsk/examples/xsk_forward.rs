@@ -38,7 +38,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (mut one, mut other) = (End::new(&umem, one)?, End::new(&umem, other)?);
     let ready = Epoll::new().map_err(io::Error::from)?;
     for (socket, place) in [(&one.socket, 0), (&other.socket, 1)] {
-        ready.add(socket, place).map_err(io::Error::from)?;
+        ready.add(socket.readiness()?, place).map_err(io::Error::from)?;
     }
     println!("forwarding");
     let mut events = Vec::new();

@@ -2,23 +2,23 @@
 
 use std::{
     io,
-    os::fd::{AsFd, OwnedFd},
+    os::fd::{AsFd as _, BorrowedFd, OwnedFd},
 };
 
 use tokio::io::{Interest, unix::AsyncFd};
 
 use crate::{Error, Frame, Result, XskSet, XskSocket, builder::errno};
 
-/// A descriptor with its place in the runtime's event loop. What it is of only tells that something can be read: see the implementation of
-/// [`AsFd`] for [`XskSocket`]. So the copy keeps no socket open.
+/// A descriptor with its place in the runtime's event loop. What it is of only tells that something can be read: see
+/// [`XskSocket::readiness`]. So the copy keeps no socket open.
 #[derive(Debug)]
 struct Waiter {
     fd: AsyncFd<OwnedFd>,
 }
 
 impl Waiter {
-    fn new(object: impl AsFd) -> io::Result<Self> {
-        let fd = object.as_fd().try_clone_to_owned()?;
+    fn new(readiness: BorrowedFd<'_>) -> io::Result<Self> {
+        let fd = readiness.try_clone_to_owned()?;
         #[expect(
             deprecated,
             reason = "its replacement is unsafe, because not everything that has a descriptor keeps it; an `OwnedFd` does"
@@ -38,7 +38,7 @@ impl Waiter {
 }
 
 macro_rules! asynchronous {
-    ($($(#[$doc:meta])+ $waiter:ident of $inner:ident;)*) => { $(
+    ($($(#[$doc:meta])+ $waiter:ident of $inner:ident, by $readiness:expr;)*) => { $(
         $(#[$doc])+
         #[derive(Debug)]
         pub struct $waiter {
@@ -57,7 +57,8 @@ macro_rules! asynchronous {
             ///
             /// Outside of a tokio runtime, or on one without an I/O driver.
             pub fn new(inner: $inner) -> Result<Self> {
-                let waiter = Waiter::new(&inner).map_err(|error| Error::kernel("wait for packets", errno(&error)))?;
+                let readiness: fn(&$inner) -> Result<BorrowedFd<'_>> = $readiness;
+                let waiter = Waiter::new(readiness(&inner)?).map_err(|error| Error::kernel("wait for packets", errno(&error)))?;
                 Ok(Self { waiter, inner })
             }
 
@@ -89,9 +90,9 @@ asynchronous! {
     /// ```
     ///
     /// A kernel does not wake up those who wait when the interface goes: [`XskSocket::check`] tells.
-    AsyncXskSocket of XskSocket;
+    AsyncXskSocket of XskSocket, by XskSocket::readiness;
     /// Several sockets whose packets are awaited together (feature `tokio`).
-    AsyncXskSet of XskSet;
+    AsyncXskSet of XskSet, by |set| Ok(set.as_fd());
 }
 
 impl AsyncXskSocket {

@@ -10,7 +10,6 @@ use std::{
 use bpfld::ToInterface;
 use bpfld_sys::{
     Errno,
-    epoll::Epoll,
     mmap::SharedMmap,
     xdp::{self, BindFlags, Offsets, RingKind, RingOffsets},
 };
@@ -47,6 +46,9 @@ pub enum CopyMode {
 
 /// Frames of a packet with many: what all kernels take that have such packets.
 const MOST_PARTS: u32 = 17;
+
+/// Packets that a call sends in any case.
+const LEAST_BUDGET: u32 = 32;
 
 /// Elements of rings.
 const DEFAULT_SIZE: u32 = 2048;
@@ -366,13 +368,17 @@ impl XskBuilder {
                 errno => Error::kernel("poll busily", errno),
             })?;
         }
-        let readiness = Epoll::new()
-            .and_then(|epoll| epoll.add(&fd, 0).map(|()| epoll))
-            .map_err(|errno| Error::kernel("watch the socket", errno))?;
+        let tx = self.rings().find(|(kind, _)| *kind == RingKind::Tx);
+        if let Some((_, size)) = tx.filter(|(_, size)| *size >= LEAST_BUDGET) {
+            // One call sends all that is in the ring; kernels before 6.17 are called for each 32 packets.
+            match xdp::set_tx_budget(&fd, size) {
+                Ok(()) | Err(Errno::ENOPROTOOPT) => {}
+                Err(errno) => return Err(Error::kernel("say how much to send at once", errno)),
+            }
+        }
         channel.refill();
         Ok(XskSocket::new(
             fd,
-            readiness,
             channel,
             place,
             [zero_copy, says_when, self.busy_poll.is_some()],

@@ -283,6 +283,7 @@ impl Frame {
     }
 
     /// Makes the frame ready to be sent: where the packet begins, its length and options.
+    #[inline]
     pub(crate) fn prepare(&mut self) -> Result<(u32, u32, u32)> {
         let reserved = self.reserved();
         if self.len == 0 {

@@ -2,7 +2,8 @@
 
 use std::{
     collections::VecDeque,
-    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    os::fd::{AsFd as _, BorrowedFd, OwnedFd},
+    sync::OnceLock,
 };
 
 use bpfld::XskMap;
@@ -55,7 +56,7 @@ use crate::{Error, Frame, Result, Then, Umem, XskBuilder, channel::Channel};
 pub struct XskSocket {
     // The first to go: the kernel must have let go of the frames before they are taken back.
     pub(crate) fd: OwnedFd,
-    readiness: Epoll,
+    readiness: OnceLock<Epoll>,
     pub(crate) channel: Channel,
     pub(crate) ifindex: u32,
     pub(crate) queue_id: u32,
@@ -79,14 +80,13 @@ impl XskSocket {
 
     pub(crate) fn new(
         fd: OwnedFd,
-        readiness: Epoll,
         channel: Channel,
         (ifindex, queue_id): (u32, u32),
         [zero_copy, says_when, busy]: [bool; 3],
     ) -> Self {
         Self {
             fd,
-            readiness,
+            readiness: OnceLock::new(),
             channel,
             ifindex,
             queue_id,
@@ -335,6 +335,26 @@ impl XskSocket {
         xdp::statistics(&self.fd).map_err(|errno| Error::kernel("read statistics", errno))
     }
 
+    /// A descriptor that can be read from when packets came, for an event loop. It only tells so (epoll(7)): who keeps a copy does not keep the
+    /// socket open.
+    ///
+    /// From the first call on the kernel tells it of each packet that comes or was sent, which takes about a tenth of a microsecond each.
+    /// [`wait`](Self::wait) does without.
+    ///
+    /// # Errors
+    ///
+    /// When there are too many open files, or too much is watched.
+    pub fn readiness(&self) -> Result<BorrowedFd<'_>> {
+        if let Some(epoll) = self.readiness.get() {
+            return Ok(epoll.as_fd());
+        }
+        let epoll = Epoll::new()
+            .and_then(|epoll| epoll.add(&self.fd, 0).map(|()| epoll))
+            .map_err(|errno| Error::kernel("watch the socket", errno))?;
+        // If another thread was faster, its own stays.
+        Ok(self.readiness.get_or_init(|| epoll).as_fd())
+    }
+
     /// Whether the socket still has its interface. A kernel does not wake those up who wait when it goes.
     ///
     /// # Errors
@@ -375,12 +395,5 @@ impl XskSocket {
             Errno::ENETDOWN => Error::InterfaceGone(errno),
             errno => Error::kernel(doing, errno),
         }
-    }
-}
-
-/// Can be read from when packets came. It is a descriptor that only tells so (epoll(7)): who keeps a copy does not keep the socket open.
-impl AsFd for XskSocket {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.readiness.as_fd()
     }
 }

@@ -242,7 +242,10 @@ fn map_13_sockets_for_packets() {
         let xsk = xsk.bind("left", 0).unwrap();
         xsk.insert_into(&sockets, 1).unwrap();
         xsk.insert_into(&sockets, 1).unwrap();
-        assert_eq!(sockets.set(2, &xsk).unwrap_err().errno(), Some(Errno::E2BIG));
+        assert_eq!(
+            xsk.insert_into(&sockets, 2).unwrap_err().errno(),
+            Some(Errno::E2BIG)
+        );
     });
     // The kernel does not tell of sockets.
     assert_eq!(

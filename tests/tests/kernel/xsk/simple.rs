@@ -1,6 +1,6 @@
 //! One packet at a time, several queues as one, awaiting.
 
-use std::{collections::BTreeMap, net::UdpSocket, os::fd::AsFd, thread, time::Duration};
+use std::{collections::BTreeMap, net::UdpSocket, thread, time::Duration};
 
 use bpfld::XdpMode;
 use bpfld_tests::{Need, require, sandbox};
@@ -324,7 +324,7 @@ fn descriptors_tell_of_packets() {
     sandbox(|room| {
         let mut ends = Ends::new(room);
         expect_none(&mut ends.right);
-        let copy = ends.right.as_fd().try_clone_to_owned().unwrap();
+        let copy = ends.right.readiness().unwrap().try_clone_to_owned().unwrap();
         send(&mut ends.left, &packet(3, 64));
         assert!(bpfld_sys::poll::readable(&copy, Some(LONG)).unwrap());
         assert_eq!(expect(&mut ends.right).0, 3);

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use bpfld::{Errno, XdpMode};
+use bpfld_sys::xdp;
 use bpfld_tests::{Need, require, sandbox};
 use bpfld_xsk::{CopyMode, Direction, Error, Redirect, RingKind, Then, Umem, XskSocket, queue_count};
 
@@ -407,4 +408,20 @@ fn frames_of_any_size_and_huge_pages() {
             assert_eq!((one.usage().total(), two.usage().total()), (4096, 4096));
         }
     });
+}
+
+#[test]
+fn how_much_is_sent_at_once() {
+    require!(Need::Root, NEED, Need::Linux(6, 17));
+    let socket = xdp::socket().unwrap();
+    assert_eq!(xdp::set_tx_budget(&socket, 64), Err(Errno::EACCES), "no TX ring");
+    xdp::set_ring_size(&socket, RingKind::Tx, 128).unwrap();
+    for (packets, result) in [
+        (31, Err(Errno::EACCES)),
+        (32, Ok(())),
+        (128, Ok(())),
+        (129, Err(Errno::EACCES)),
+    ] {
+        assert_eq!(xdp::set_tx_budget(&socket, packets), result, "{packets}");
+    }
 }
