@@ -33,7 +33,7 @@ impl Leftovers {
     /// Looks at what is there now.
     ///
     /// From here on the calling thread has a table of descriptors of its own, which it shares with threads that it starts, unless the test
-    /// is [`alone`](crate::alone). (A process-wide cache that held descriptors would have to be filled before.)
+    /// is [`alone`](crate::alone). So nothing that tests share may hold descriptors.
     ///
     /// # Panics
     ///

@@ -7,7 +7,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::DirEntryExt;
 use std::path::Path;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use bpfld_btf::{Btf, Bytes, Kind, TypeId};
 use bpfld_sys::mmap::Mmap;
@@ -33,7 +33,7 @@ const VMLINUX: &str = "vmlinux";
 /// ```
 pub struct KernelBtf {
     vmlinux: Arc<Btf>,
-    modules: Mutex<Vec<Arc<ModuleBtf>>>,
+    modules: Mutex<Vec<Known>>,
     /// Whether it is the kernel that runs, and its modules can be read as they come and go.
     runs: bool,
 }
@@ -42,9 +42,16 @@ pub struct KernelBtf {
 pub struct ModuleBtf {
     name: String,
     btf: Arc<Btf>,
+    fd: OnceLock<OwnedFd>,
+}
+
+/// A module whose types were read. They are kept; the descriptor lives for as long as somebody has the module.
+struct Known {
+    name: String,
     /// Tells one loading of the module from the next.
     inode: u64,
-    fd: OnceLock<OwnedFd>,
+    btf: Arc<Btf>,
+    lent: Weak<ModuleBtf>,
 }
 
 /// A type found in the kernel: where, and its number there.
@@ -78,13 +85,11 @@ impl KernelBtf {
 
     /// The types of a kernel that is not here, and of these modules of it.
     pub(crate) fn elsewhere(vmlinux: Arc<Btf>, modules: &BTreeMap<String, Arc<Btf>>) -> Self {
-        let modules = modules.iter().map(|(name, btf)| {
-            Arc::new(ModuleBtf {
-                name: name.clone(),
-                btf: Arc::clone(btf),
-                inode: 0,
-                fd: OnceLock::new(),
-            })
+        let modules = modules.iter().map(|(name, btf)| Known {
+            name: name.clone(),
+            inode: 0,
+            btf: Arc::clone(btf),
+            lent: Weak::new(),
         });
         Self {
             vmlinux,
@@ -106,8 +111,8 @@ impl KernelBtf {
     /// The directory or one of its files cannot be read.
     pub fn modules(&self) -> Result<Vec<Arc<ModuleBtf>>, Error> {
         if !self.runs {
-            let modules = self.modules.lock().unwrap_or_else(PoisonError::into_inner);
-            return Ok(modules.clone());
+            let mut modules = self.modules.lock().unwrap_or_else(PoisonError::into_inner);
+            return Ok(modules.iter_mut().map(Known::lend).collect());
         }
         let failed = |error| Error::io(Subject::File(DIRECTORY.into()), "list modules", error);
         let mut entries = Vec::new();
@@ -129,13 +134,13 @@ impl KernelBtf {
                 continue;
             }
             // Gone again since the directory was listed: not our module.
-            let Some(module) = ModuleBtf::read(name, inode, &self.vmlinux)? else {
+            let Some(module) = Known::read(name, inode, &self.vmlinux)? else {
                 continue;
             };
-            modules.push(Arc::new(module));
+            modules.push(module);
         }
         modules.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(modules.clone())
+        Ok(modules.iter_mut().map(Known::lend).collect())
     }
 
     /// The types of any BTF object of the running kernel, by its id: the kernel's own, a module's, or what a program
@@ -231,9 +236,25 @@ impl ModuleBtf {
         let fd = find_module_fd(&self.name)?;
         Ok(self.fd.get_or_init(|| fd).as_fd())
     }
+}
 
+impl Known {
     fn is(&self, name: &str, inode: u64) -> bool {
         self.name == name && self.inode == inode
+    }
+
+    /// The module as others have it, too.
+    fn lend(&mut self) -> Arc<ModuleBtf> {
+        if let Some(lent) = self.lent.upgrade() {
+            return lent;
+        }
+        let module = Arc::new(ModuleBtf {
+            name: self.name.clone(),
+            btf: Arc::clone(&self.btf),
+            fd: OnceLock::new(),
+        });
+        self.lent = Arc::downgrade(&module);
+        module
     }
 
     fn read(name: String, inode: u64, vmlinux: &Arc<Btf>) -> Result<Option<Self>, Error> {
@@ -249,7 +270,7 @@ impl ModuleBtf {
             name,
             btf: Arc::new(btf),
             inode,
-            fd: OnceLock::new(),
+            lent: Weak::new(),
         }))
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use bpfld::{Array, Error, Failure, Loaded, Loader, LogLevel, Map, Object, ProgramType};
 use bpfld_features::{Config, ConfigValue, Feature, Release};
-use bpfld_tests::{Need, all_fixtures, fit, fits, fixture, require, sandbox};
+use bpfld_tests::{Need, all_fixtures, fit, fits, fixture, require, sandbox, skip};
 
 fn open(name: &str) -> Object {
     Object::open(fixture(name)).unwrap()
@@ -280,6 +280,28 @@ fn elf_05_subprograms() {
     let slots: Array<u64> = loaded.map("slots").unwrap().try_into().unwrap();
     let found: Vec<u64> = (0..4).map(|index| slots.get(index).unwrap().unwrap()).collect();
     assert_eq!(found, [1, 3, 3, 14 + 4 + 42]);
+}
+
+#[test]
+fn exceptions() {
+    require!(Need::Root, Need::Linux(6, 9), Need::Config("CONFIG_BPF_JIT"));
+    if !cfg!(any(target_arch = "x86_64", target_arch = "aarch64")) {
+        return skip(
+            "kernel::fixtures::exceptions",
+            "compilers for other machines have no exceptions",
+        );
+    }
+    let mut loader = Loader::new();
+    loader.only(["throws", "catches"]);
+    let loaded = loaded(loader.load(&open("exceptions")));
+    assert_eq!(run(&loaded, "throws"), 5);
+    assert_eq!(
+        run(&loaded, "catches"),
+        1064,
+        "what is thrown, as the program's own function changes it"
+    );
+    let short = loaded.program("catches").unwrap().test_run().data(&[0; 32]).run();
+    assert_eq!(short.unwrap().return_value, 7);
 }
 
 #[test]

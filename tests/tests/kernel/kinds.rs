@@ -213,7 +213,7 @@ fn tracepoints_that_can_be_written_to() {
     program.attach("sched_switch").unwrap_err();
 }
 
-/// Needs the module `rc-loopback`: a device that receives what it sends.
+/// Needs a kernel with BPF for infrared receivers, which distributions do not build, and its module `rc-loopback`: a device that receives what it sends.
 #[test]
 fn infrared_signals() {
     require!(Need::Root, Need::Config("CONFIG_BPF_LIRC_MODE2"));

@@ -42,6 +42,10 @@ fn xdp() {
             assert_eq!(info.link_type(), LinkType::XDP);
             assert!(matches!(info.details(), LinkDetails::Xdp(xdp) if xdp.ifindex == room.loopback()));
             assert_eq!(info.program_id(), counter.program.info().unwrap().id());
+            assert_eq!(info.missed(), None);
+            // Others come and go meanwhile.
+            let mut all = Link::all().filter_map(Result::ok);
+            assert!(!since(5, 9) || all.any(|other| other.info().is_ok_and(|other| other.id() == info.id())));
 
             let error = program.attach("lo", XdpMode::Auto).unwrap_err();
             assert_eq!(error.errno(), Some(Errno::EBUSY), "{error}");

@@ -14,6 +14,7 @@ mod filters;
 mod fixtures;
 mod helpers;
 mod instructions;
+mod kfuncs;
 mod kinds;
 mod leftovers;
 mod links;

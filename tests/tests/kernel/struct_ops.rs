@@ -4,6 +4,7 @@ use std::{
     ffi::OsString,
     io::{Read as _, Write as _},
     net::{TcpListener, TcpStream},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use bpfld::{Loader, Object, ProgramType};
@@ -17,9 +18,16 @@ fn object(name: &str) -> Object {
     Object::open(fixture(name)).unwrap()
 }
 
+/// The kernel has one table of a name.
+fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 #[test]
 fn struct_ops_tables_are_given_to_the_kernel() {
     require!(Need::Root, Feature::ProgramType(ProgramType::STRUCT_OPS));
+    let _turn = turn();
     let mut loader = Loader::new();
     fit(&mut loader, "struct_ops");
     loader.map("extra").create(false);
@@ -59,6 +67,7 @@ fn struct_ops_tables_are_given_to_the_kernel() {
 #[test]
 fn functions_of_a_table_are_called() {
     require!(Need::Root, Feature::ProgramType(ProgramType::STRUCT_OPS));
+    let _turn = turn();
     let mut loader = Loader::new();
     fit(&mut loader, "struct_ops");
     loader.map("extra").create(false);
