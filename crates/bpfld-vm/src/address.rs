@@ -88,6 +88,8 @@ impl RegionId {
     pub(crate) const STACK: Self = Self(8);
     /// The first that is given to maps and memory of the host's.
     pub(crate) const FIRST_FREE: u32 = 112;
+    /// What a flow dissector found.
+    pub(crate) const FLOW_KEYS: Self = Self(111);
     /// Keys that callbacks are shown, by depth.
     pub(crate) const KEYS: Self = Self(56);
 

@@ -1,19 +1,38 @@
-//! Which lines of the source were run, and how often.
+//! Which instructions and lines of the source were run, and how often.
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
 use core::fmt::Write;
 
 use crate::observe::{Control, Observed, Observer};
+use crate::profile::Profile;
+use crate::program::Code;
 use crate::vm::Program;
 
-/// An observer that counts, and tells it in the format of lcov.
+/// An observer that counts. It tells lines in the format of lcov, and where a program spends its instructions as a
+/// [`Profile`].
 ///
-/// Lines are those that the object's BTF tells of; without, nothing is counted.
+/// Lines are those that the object's BTF tells of.
 #[derive(Clone, Debug, Default)]
 pub struct Coverage {
-    /// By file and line.
-    lines: BTreeMap<(String, u32), u64>,
+    programs: Vec<Counted>,
+}
+
+/// How often each slot of a program was run.
+#[derive(Clone, Debug)]
+pub(crate) struct Counted {
+    pub(crate) code: Arc<Code>,
+    pub(crate) counts: Vec<u64>,
+}
+
+impl Counted {
+    /// How often the instruction at a slot was run.
+    pub(crate) fn at(&self, slot: u32) -> u64 {
+        self.counts.get(slot as usize).copied().unwrap_or(0)
+    }
 }
 
 impl Coverage {
@@ -23,27 +42,41 @@ impl Coverage {
         Self::default()
     }
 
-    /// Takes note of a program's lines, so that those that are never run are told of, too.
+    /// Takes note of a program, so that it is told of even if it is never run.
     pub fn expect(&mut self, program: &Program<'_>) {
-        for source in program.places().into_iter().filter_map(|place| place.source) {
-            self.lines.entry((source.file, source.line)).or_default();
+        if let Some(code) = program.code() {
+            self.counted(code);
         }
     }
 
     /// How often each line was run, by file and number. A line counts each time that one of its instructions is run after one
     /// of another line.
-    pub fn lines(&self) -> impl Iterator<Item = (&str, u32, u64)> {
-        self.lines
-            .iter()
-            .map(|((file, line), count)| (file.as_str(), *line, *count))
+    #[must_use]
+    pub fn lines(&self) -> BTreeMap<(String, u32), u64> {
+        let mut lines = BTreeMap::new();
+        for program in &self.programs {
+            // the first instruction of a line stands for it
+            for line in &program.code.lines {
+                let source = program.code.source(line);
+                *lines.entry((source.file, source.line)).or_default() += program.at(line.slot);
+            }
+        }
+        lines
     }
 
-    /// The counts in the format of lcov.
+    /// Where the instructions were run: by function, by line, and one by one.
+    #[must_use]
+    pub fn profile(&self) -> Profile {
+        Profile::of(&self.programs)
+    }
+
+    /// The counts of lines in the format of lcov.
     #[must_use]
     pub fn lcov(&self) -> String {
         let mut out = String::new();
         let mut current = None;
-        for ((file, line), count) in &self.lines {
+        let lines = self.lines();
+        for ((file, line), count) in &lines {
             if current != Some(file) {
                 if current.is_some() {
                     out.push_str("end_of_record\n");
@@ -58,15 +91,30 @@ impl Coverage {
         }
         out
     }
+
+    /// The counts of a program: of this one, or of the same in another machine.
+    fn counted(&mut self, code: &Arc<Code>) -> Option<&mut Counted> {
+        let same = |program: &Counted| {
+            Arc::ptr_eq(&program.code, code)
+                || (program.code.name == code.name && program.code.slots == code.slots)
+        };
+        let at = self.programs.iter().position(same).unwrap_or_else(|| {
+            self.programs.push(Counted {
+                code: Arc::clone(code),
+                counts: vec![0; code.slots.len()],
+            });
+            self.programs.len() - 1
+        });
+        self.programs.get_mut(at)
+    }
 }
 
 impl Observer for Coverage {
     fn step(&mut self, observed: &Observed<'_>) -> Control {
-        let slot = observed.slot();
-        // the first instruction of a line stands for it
-        if let Some(line) = observed.code.line(slot).filter(|line| line.slot == slot) {
-            let source = observed.code.source(line);
-            *self.lines.entry((source.file, source.line)).or_default() += 1;
+        let slot = observed.slot() as usize;
+        let program = self.counted(observed.code);
+        if let Some(count) = program.and_then(|program| program.counts.get_mut(slot)) {
+            *count += 1;
         }
         Control::Continue
     }

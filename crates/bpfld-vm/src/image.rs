@@ -16,7 +16,7 @@ use crate::state::Stop;
 #[derive(Clone, Debug)]
 pub(crate) struct Image {
     pub(crate) endian: Endian,
-    pub(crate) programs: Vec<Code>,
+    pub(crate) programs: Vec<Arc<Code>>,
     /// By number.
     pub(crate) helpers: Vec<Option<Function>>,
     /// By the number that calls have.

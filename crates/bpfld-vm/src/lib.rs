@@ -52,6 +52,7 @@ mod map;
 mod memory;
 mod network;
 mod observe;
+mod profile;
 mod program;
 mod redirect;
 mod scenario;
@@ -65,7 +66,7 @@ pub use bpfld_sys::{ElemFlags, Errno, MapType, ProgramType, plain::SkBuff};
 pub use crate::{
     address::GuestAddr,
     code::{CodeError, CodeProblem},
-    context::{Arguments, Bytes, Context, NoField, Registers, Skb, Structure, Xdp},
+    context::{Arguments, Bytes, Context, Flow, NoField, Registers, Skb, Structure, Xdp},
     coverage::Coverage,
     debugger::{Breakpoint, Debugger, Points, Reason, Resume, Watchpoint},
     fault::{Access, AccessFault, Fault, FaultKind, Place, Problem, Report, SourceRef, Trap},
@@ -74,6 +75,7 @@ pub use crate::{
     memory::{RegionInfo, RegionKind, Rights},
     network::{Device, Neighbour, Network, Route, RouteKind, Socket, Transport},
     observe::{Control, Observed, Observer},
+    profile::{Profile, Share},
     redirect::Redirect,
     scenario::{Scenario, Task},
     vm::{Builder, Error, Map, MapError, Outcome, Program, Setting, Uninitialised, Vm},

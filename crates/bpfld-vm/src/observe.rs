@@ -1,5 +1,6 @@
 //! Watching a program run, instruction by instruction.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use bpfld_insn::Insn;
@@ -38,7 +39,7 @@ impl<F: FnMut(&Observed<'_>) -> Control> Observer for F {
 /// What an observer sees.
 #[derive(Debug)]
 pub struct Observed<'a> {
-    pub(crate) code: &'a Code,
+    pub(crate) code: &'a Arc<Code>,
     pub(crate) slot: u32,
     pub(crate) registers: &'a [u64; 11],
     pub(crate) depth: usize,

@@ -1,6 +1,8 @@
 //! The world around the programs: time, chance, processors and the current task, all of it given by the host.
 
+use alloc::collections::BTreeMap;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use crate::network::Network;
 
@@ -29,6 +31,9 @@ pub struct Scenario {
     pub cookie: u64,
     /// Devices, routes, neighbours and sockets.
     pub network: Network,
+    /// Options of the socket that programs work on, by level and name, in the order of the guest: what `bpf_getsockopt` reads,
+    /// and `bpf_setsockopt` sets.
+    pub socket_options: BTreeMap<(u32, u32), Vec<u8>>,
 }
 
 /// The current task.
@@ -62,6 +67,7 @@ impl Default for Scenario {
             task: Task::default(),
             cookie: 0,
             network: Network::default(),
+            socket_options: BTreeMap::new(),
         }
     }
 }

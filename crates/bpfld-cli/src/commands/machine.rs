@@ -4,7 +4,7 @@ use anyhow::{Result, anyhow};
 use bpfld::{KernelBtf, ProgramType};
 use bpfld_features::{Config, ConfigValue, Release};
 use bpfld_object::{ExternKind, Object};
-use bpfld_vm::{Bytes, Observer, Setting, Skb, Uninitialised, Vm, Xdp};
+use bpfld_vm::{Bytes, Flow, Observer, Setting, Skb, Uninitialised, Vm, Xdp};
 
 use super::run::{Raw, Takes};
 
@@ -41,6 +41,7 @@ pub(super) fn load(object: &Object) -> Result<Vm> {
 pub(super) enum Input {
     Xdp(Xdp),
     Skb(Box<Skb>),
+    Flow(Flow),
     Bytes(Bytes),
 }
 
@@ -50,6 +51,7 @@ impl Input {
         let packet = data.unwrap_or(&[0; 64]);
         match (Takes::of(kind), kind) {
             (Takes::Packet, ProgramType::XDP) => Input::Xdp(Xdp::new(packet)),
+            (Takes::Packet, ProgramType::FLOW_DISSECTOR) => Input::Flow(Flow::new(packet)),
             (Takes::Packet, _) => Input::Skb(Box::new(Skb::new(packet))),
             (Takes::Context, _) => Input::Bytes(Bytes::new(data.unwrap_or_default())),
         }
@@ -66,20 +68,23 @@ impl Input {
         let result = match (self, observer) {
             (Input::Xdp(context), None) => program.run_on(context),
             (Input::Skb(context), None) => program.run_on(&mut **context),
+            (Input::Flow(context), None) => program.run_on(context),
             (Input::Bytes(context), None) => program.run_on(context),
             (Input::Xdp(context), Some(observer)) => program.observe(context, observer),
             (Input::Skb(context), Some(observer)) => program.observe(&mut **context, observer),
+            (Input::Flow(context), Some(observer)) => program.observe(context, observer),
             (Input::Bytes(context), Some(observer)) => program.observe(context, observer),
         };
         // the long form, with the line, the instruction and the registers
         result.map(|r0| r0 as u32).map_err(|fault| anyhow!("{fault:#}"))
     }
 
-    /// The packet as it is now; empty if there is none.
+    /// The packet as it is now, or what was found in it; empty if there is none.
     pub(super) fn packet(&self) -> &[u8] {
         match self {
             Input::Xdp(context) => context.packet(),
             Input::Skb(context) => context.packet(),
+            Input::Flow(context) => context.keys(),
             Input::Bytes(_) => &[],
         }
     }
@@ -87,7 +92,7 @@ impl Input {
     /// The context as it is now, if that is all there is.
     pub(super) fn context(&self) -> &[u8] {
         match self {
-            Input::Xdp(_) | Input::Skb(_) => &[],
+            Input::Xdp(_) | Input::Skb(_) | Input::Flow(_) => &[],
             Input::Bytes(context) => context.bytes(),
         }
     }

@@ -48,6 +48,9 @@ pub(crate) struct Args {
     /// Write which lines of the source were run how often, in the format of lcov; in the userspace machine
     #[arg(long, value_name = "OUT")]
     coverage: Option<PathBuf>,
+    /// Print which functions, lines and instructions were run most, twenty of each; in the userspace machine
+    #[arg(long)]
+    profile: bool,
     /// Run it on each packet of a capture (pcap or pcapng) of Ethernet, one after the other; in the userspace machine
     #[arg(long, value_name = "IN", conflicts_with_all = ["data", "repeat"])]
     pcap: Option<PathBuf>,
@@ -148,13 +151,13 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<ExitStatus> {
 
 /// Run it where it is to be run, or can be.
 fn choose(args: &Args, object: &Object, data: Option<&[u8]>, output: &mut Output) -> Result<(Engine, Ran)> {
-    let needs_vm = args.trace || args.coverage.is_some() || args.pcap.is_some();
+    let needs_vm = args.trace || args.profile || args.coverage.is_some() || args.pcap.is_some();
     if needs_vm && args.on == Some(Engine::Kernel) {
-        let message = "--trace, --coverage and --pcap are for the userspace machine";
+        let message = "--trace, --profile, --coverage and --pcap are for the userspace machine";
         return Err(Usage(message.to_owned()).into());
     }
-    if args.trace && args.output == Format::Json {
-        return Err(Usage("--trace is for text".to_owned()).into());
+    if (args.trace || args.profile) && args.output == Format::Json {
+        return Err(Usage("--trace and --profile are for text".to_owned()).into());
     }
     let mut in_vm = || vm::run(args, object, data, output).map(|ran| (Engine::Vm, ran));
     if needs_vm || args.on == Some(Engine::Vm) {

@@ -149,6 +149,31 @@ fn coverage_tells_of_lines_that_ran_and_of_those_that_did_not() {
     assert_eq!(run.status, 2);
 }
 
+#[test]
+fn a_profile_tells_what_was_run_most() {
+    let run = bpfld(["run", "--profile", &fixture("network"), "xdp_drop"]);
+    assert_eq!((run.status, &*run.stderr), (0, ""));
+    let (total, rest) = run.stdout.split_once(" instructions\n").unwrap();
+    let [functions, lines, instructions] = ["function\n", "line\n", "instruction\n"].map(|title| {
+        let (_, table) = rest.split_once(title).unwrap();
+        let first = table.lines().next().unwrap();
+        first.split_whitespace().collect::<Vec<&str>>()
+    });
+    // all of it is one function, which was called once
+    assert_eq!(functions, [total, "1", "100.0%", "xdp_drop"]);
+    assert!(lines[3].contains("network.bpf.c:"), "{lines:?}");
+    assert_eq!(instructions[0], "1");
+    let run = bpfld([
+        "run",
+        "--profile",
+        "--output",
+        "json",
+        &fixture("network"),
+        "xdp_drop",
+    ]);
+    assert_eq!(run.status, 2);
+}
+
 /// A capture in the old form, in either order of bytes.
 fn capture(packets: &[&[u8]], word: fn(u32) -> [u8; 4]) -> Vec<u8> {
     let half = |low: u32, high: u32| match word(1)[0] {

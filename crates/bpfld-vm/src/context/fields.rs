@@ -5,7 +5,7 @@ use alloc::boxed::Box;
 use bpfld_insn::Endian;
 use bpfld_sys::plain::SkBuff;
 
-use super::{SkbFields, StructureFields, Sysctl, XdpFields};
+use super::{FlowFields, Message, SkbFields, StructureFields, Sysctl, XdpFields};
 use crate::address::RegionId;
 use crate::memory::Memory;
 
@@ -16,6 +16,7 @@ pub(crate) enum Fields {
     None,
     Xdp(XdpFields),
     Skb(Box<SkbFields>),
+    Flow(FlowFields),
     Structure(Box<StructureFields>),
 }
 
@@ -49,6 +50,7 @@ impl Fields {
             Self::None => None,
             Self::Xdp(fields) => fields.load(memory, offset, size),
             Self::Skb(fields) => fields.load(memory, offset, size, endian),
+            Self::Flow(_) => FlowFields::load(memory, offset, size),
             Self::Structure(fields) => fields.load(memory, offset, size, endian),
         }
     }
@@ -61,7 +63,7 @@ impl Fields {
         match self {
             Self::Skb(fields) => fields.load_socket(offset, size, endian),
             Self::Structure(fields) => fields.load_socket(offset, size),
-            Self::None | Self::Xdp(_) => None,
+            Self::None | Self::Xdp(_) | Self::Flow(_) => None,
         }
     }
 
@@ -74,7 +76,7 @@ impl Fields {
             return false;
         };
         match self {
-            Self::None | Self::Xdp(_) => false,
+            Self::None | Self::Xdp(_) | Self::Flow(_) => false,
             Self::Skb(fields) => fields.store(offset, size, value, endian),
             Self::Structure(fields) => fields.store(offset, size, value, endian),
         }
@@ -92,7 +94,7 @@ impl Fields {
     pub(crate) fn packet_start(&self, memory: &Memory) -> usize {
         match self {
             Self::Xdp(fields) => fields.data,
-            Self::None | Self::Skb(_) | Self::Structure(_) => {
+            Self::None | Self::Skb(_) | Self::Flow(_) | Self::Structure(_) => {
                 memory.region(RegionId::PACKET).map_or(0, |region| region.start)
             }
         }
@@ -121,7 +123,7 @@ impl Fields {
         match self {
             Self::Xdp(fields) => fields.ingress_ifindex,
             Self::Skb(fields) => fields.values.ifindex,
-            Self::None | Self::Structure(_) => 0,
+            Self::None | Self::Flow(_) | Self::Structure(_) => 0,
         }
     }
 
@@ -130,6 +132,20 @@ impl Fields {
         match self {
             Self::Structure(fields) => Some(&mut fields.sysctl),
             _ => None,
+        }
+    }
+
+    /// What helpers were told about a message.
+    pub(crate) fn message_mut(&mut self) -> Option<&mut Message> {
+        match self {
+            Self::Structure(fields) => fields.message_mut(),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn set_message_size(&mut self, size: u32) {
+        if let Self::Structure(fields) = self {
+            fields.set_size(size);
         }
     }
 

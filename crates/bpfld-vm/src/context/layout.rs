@@ -178,6 +178,11 @@ impl Layout {
         })
     }
 
+    /// Whether it is that of a message.
+    pub(super) fn is_message(&self) -> bool {
+        self.name == SK_MSG.name
+    }
+
     /// The field of a name; the C name `type` is `type_` in the table.
     pub(super) fn row(&self, name: &str) -> Option<&'static Row> {
         self.rows

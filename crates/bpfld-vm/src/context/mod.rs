@@ -1,6 +1,7 @@
 //! Contexts: what programs get as their argument.
 
 mod fields;
+mod flow;
 mod layout;
 mod plain;
 mod registers;
@@ -8,6 +9,7 @@ mod skb;
 mod structure;
 mod xdp;
 
+pub use flow::Flow;
 pub use plain::{Arguments, Bytes};
 pub use registers::Registers;
 pub use skb::Skb;
@@ -15,8 +17,9 @@ pub use structure::{NoField, Structure};
 pub use xdp::Xdp;
 
 pub(crate) use fields::{Fields, Headers};
+pub(crate) use flow::FlowFields;
 pub(crate) use skb::SkbFields;
-pub(crate) use structure::{StructureFields, Sysctl};
+pub(crate) use structure::{Message, StructureFields, Sysctl};
 pub(crate) use xdp::XdpFields;
 
 pub(crate) mod sealed {
@@ -32,7 +35,7 @@ pub(crate) mod sealed {
     }
 }
 
-/// What a program can be run on: [`Xdp`], [`Skb`], [`Arguments`], [`Registers`], [`Structure`], [`Bytes`], or nothing:
+/// What a program can be run on: [`Xdp`], [`Skb`], [`Flow`], [`Arguments`], [`Registers`], [`Structure`], [`Bytes`], or nothing:
 /// `()`.
 ///
 /// Contexts are lent to the machine for a run; afterwards they hold what the program left in them.

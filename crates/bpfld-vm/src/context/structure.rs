@@ -40,6 +40,14 @@ pub(crate) struct StructureFields {
     /// Numbers in the order of the host.
     bytes: Vec<u8>,
     pub(crate) sysctl: Sysctl,
+    message: Message,
+}
+
+/// What programs on messages said about the bytes that are still to come.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Message {
+    pub(crate) apply_bytes: u32,
+    pub(crate) cork_bytes: u32,
 }
 
 /// What programs on settings of the kernel ask for by helpers.
@@ -73,6 +81,7 @@ impl Structure {
                 layout,
                 bytes: vec![0; layout.size],
                 sysctl: Sysctl::default(),
+                message: Message::default(),
             }),
             data: Vec::new(),
         })
@@ -123,9 +132,10 @@ impl Structure {
         Ok(self)
     }
 
-    /// The data that programs get the address of: of the message, of the option, of the segment.
+    /// The data that programs get the address of: of the message, whose `size` it is then, of the option, of the segment.
     pub fn set_data(&mut self, data: &[u8]) -> &mut Self {
         self.data = data.to_vec();
+        self.inner.set_size(data.len() as u32);
         self
     }
 
@@ -133,6 +143,18 @@ impl Structure {
     #[must_use]
     pub fn data(&self) -> &[u8] {
         &self.data
+    }
+
+    /// How many bytes of messages the verdict is about, by `bpf_msg_apply_bytes`; 0 if nothing was said.
+    #[must_use]
+    pub fn apply_bytes(&self) -> u32 {
+        self.inner.message.apply_bytes
+    }
+
+    /// How many bytes the program wants to have come before it runs again, by `bpf_msg_cork_bytes`; 0 if nothing was said.
+    #[must_use]
+    pub fn cork_bytes(&self) -> u32 {
+        self.inner.message.cork_bytes
     }
 
     /// Name and value of the setting that is read, and the value that is to be written, for programs on `sysctl`.
@@ -164,6 +186,7 @@ impl Sealed for Structure {
             layout: self.inner.layout,
             bytes: Vec::new(),
             sysctl: Sysctl::default(),
+            message: Message::default(),
         });
         state.context = Fields::Structure(core::mem::replace(&mut self.inner, empty));
     }
@@ -180,6 +203,20 @@ impl Sealed for Structure {
 }
 
 impl StructureFields {
+    /// What helpers were told, of a message.
+    pub(super) fn message_mut(&mut self) -> Option<&mut Message> {
+        self.layout.is_message().then_some(&mut self.message)
+    }
+
+    /// Of a message, the length.
+    pub(super) fn set_size(&mut self, size: u32) {
+        if self.layout.is_message()
+            && let Some((start, width)) = self.place("size", 0)
+        {
+            self.set_number(start, width, size.into());
+        }
+    }
+
     /// Where a number of a field is, and how many bytes it has.
     fn place(&self, field: &str, index: usize) -> Option<(usize, usize)> {
         let row = self.layout.row(field)?;

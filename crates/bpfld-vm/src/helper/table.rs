@@ -4,8 +4,9 @@ use bpfld_insn::Helper;
 
 use super::call::Call;
 use super::{
-    arena, checksum, cycle, dynptr, iter, lock, maps, objects, output, print, probe, redirect, ringbuf, room,
-    route, skb, socket, storage, strings, sysctl, task, throw, time, timers, tunnel, userring, xdp,
+    arena, checksum, cycle, dynptr, iter, lock, maps, message, objects, output, print, probe, redirect,
+    ringbuf, room, route, skb, socket, sockopt, storage, strings, sysctl, task, throw, time, timers, tunnel,
+    userring, xdp,
 };
 use crate::fault::Trap;
 
@@ -139,6 +140,13 @@ helpers! {
     SKB_SET_TUNNEL_OPT: tunnel::set_options;
     SKB_GET_TUNNEL_OPT: tunnel::options;
     TCP_SOCK: socket::tcp;
+    SETSOCKOPT: sockopt::set;
+    GETSOCKOPT: sockopt::get;
+    MSG_APPLY_BYTES: message::apply;
+    MSG_CORK_BYTES: message::cork;
+    MSG_PULL_DATA: message::pull;
+    MSG_PUSH_DATA: message::push;
+    MSG_POP_DATA: message::pop;
 }
 
 /// The function of this name.

@@ -48,6 +48,7 @@ impl Memory {
                 RegionId::PACKET | RegionId::FRAGMENTS => {
                     plain(RegionKind::Packet, "packet".into(), Rights::ReadWrite)
                 }
+                RegionId::FLOW_KEYS => plain(RegionKind::Host, "flow keys".into(), Rights::ReadWrite),
                 _ if (frame as usize) < MAX_FRAMES => {
                     plain(RegionKind::Stack { frame }, Arc::clone(&stack), Rights::ReadWrite)
                 }

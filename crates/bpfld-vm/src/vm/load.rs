@@ -262,7 +262,7 @@ fn load_program(
         )
     });
     vm.image.doubtful |= is_doubtful(&linked.insns, linked.exception_callback);
-    vm.image.programs.push(Code {
+    vm.image.programs.push(Arc::new(Code {
         name: Arc::from(&*program.name),
         program_type: program_type
             .or(spec.map(|spec| spec.program_type))
@@ -274,6 +274,6 @@ fn load_program(
         steps,
         lines: linked.line_info,
         btf: object.btf().cloned(),
-    });
+    }));
     Ok(number)
 }

@@ -217,7 +217,7 @@ impl Vm {
         let steps =
             translate(slots, &addresses).map_err(|error| Error::new("program", name, error.to_string()))?;
         self.image.doubtful |= is_doubtful(slots, None);
-        self.image.programs.push(Code {
+        self.image.programs.push(Arc::new(Code {
             name: name.into(),
             program_type,
             exception_callback: None,
@@ -227,7 +227,7 @@ impl Vm {
             functions: Vec::new(),
             lines: Vec::new(),
             btf: None,
-        });
+        }));
         self.programs.insert(name.into(), Ok(number));
         Ok(Program::new(self, number))
     }

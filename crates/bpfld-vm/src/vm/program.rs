@@ -1,5 +1,6 @@
 //! Running programs.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use bpfld_insn::Slot;
@@ -11,6 +12,7 @@ use crate::context::Context;
 use crate::exec::{Entry, Run};
 use crate::fault::{Fault, FaultKind, Place};
 use crate::observe::Observer;
+use crate::program::Code;
 use crate::redirect::Redirect;
 
 /// A program of a machine. Made by [`Vm::program`].
@@ -133,34 +135,29 @@ impl<'v> Program<'v> {
     /// Its name.
     #[must_use]
     pub fn name(&self) -> &str {
-        self.vm
-            .image
-            .programs
-            .get(self.number)
-            .map_or("", |code| &code.name)
+        self.code().map_or("", |code| &code.name)
+    }
+
+    pub(crate) fn code(&self) -> Option<&Arc<Code>> {
+        self.vm.image.programs.get(self.number)
     }
 
     /// Its type, as far as it is known.
     #[must_use]
     pub fn program_type(&self) -> ProgramType {
-        let code = self.vm.image.programs.get(self.number);
-        code.map_or(ProgramType::UNSPEC, |code| code.program_type)
+        self.code().map_or(ProgramType::UNSPEC, |code| code.program_type)
     }
 
     /// Its instructions, with the numbers of maps in place of their names.
     #[must_use]
     pub fn slots(&self) -> &[Slot] {
-        self.vm
-            .image
-            .programs
-            .get(self.number)
-            .map_or(&[], |code| &code.slots)
+        self.code().map_or(&[], |code| &code.slots)
     }
 
     /// Function and source line of each instruction of which they are known.
     #[must_use]
     pub fn places(&self) -> Vec<Place> {
-        let Some(code) = self.vm.image.programs.get(self.number) else {
+        let Some(code) = self.code() else {
             return Vec::new();
         };
         let slots = (0..code.slots.len() as u32).filter(|slot| code.begins(*slot));

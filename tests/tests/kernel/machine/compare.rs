@@ -6,7 +6,9 @@ use bpfld::{KernelBtf, Loaded, Loader, MapType, Program, ProgramType, RingBuf};
 use bpfld_features::{Config, ConfigValue};
 use bpfld_insn::Helper;
 use bpfld_object::{ExternKind, Object, Pinning, Relocation, Target};
-use bpfld_vm::{Arguments, Bytes, Fault, FaultKind, Problem, Setting, Skb, Uninitialised, Vm, Xdp};
+use bpfld_vm::{
+    Arguments, Bytes, Fault, FaultKind, Flow, Problem, Setting, Skb, Structure, Uninitialised, Vm, Xdp,
+};
 
 /// What came of one program.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -158,8 +160,41 @@ fn alone(object: &Object, name: &str) -> Verdict {
 fn inputs(program_type: ProgramType) -> Vec<Vec<u8>> {
     match program_type {
         ProgramType::SYSCALL | ProgramType::RAW_TRACEPOINT => vec![vec![0; 96]],
+        ProgramType::SK_LOOKUP => lookups(),
         _ => packets(),
     }
+}
+
+/// `struct bpf_sk_lookup` of look-ups that programs may want to answer: IPv4 over TCP, IPv6 over UDP.
+fn lookups() -> Vec<Vec<u8>> {
+    let lookup = |family: u32, protocol: u32, local: u32| {
+        let mut bytes = vec![0; 72];
+        for (at, word) in [(8, family), (12, protocol), (60, local)] {
+            bytes[at..at + 4].copy_from_slice(&word.to_ne_bytes());
+        }
+        bytes[36..38].copy_from_slice(&40_000u16.to_be_bytes());
+        bytes
+    };
+    let mut v4 = lookup(2, 6, 7);
+    v4[16..20].copy_from_slice(&[127, 0, 0, 1]);
+    v4[40..44].copy_from_slice(&[127, 0, 0, 2]);
+    let mut v6 = lookup(10, 17, 8008);
+    v6[35] = 1;
+    v6[59] = 2;
+    vec![v4, v6]
+}
+
+/// The same bytes as fields.
+fn structure(program_type: ProgramType, bytes: &[u8]) -> Structure {
+    let mut structure = Structure::new(program_type).unwrap();
+    let fields: Vec<_> = structure.fields().collect();
+    for (name, offset, size) in fields {
+        let width = if size > 8 { 4 } else { size };
+        for (index, part) in bytes[offset..offset + size].chunks(width).enumerate() {
+            structure.set_at(name, index, word(part)).unwrap();
+        }
+    }
+    structure
 }
 
 fn machine(object: &Object, uninitialised: Uninitialised) -> Result<Vm, String> {
@@ -290,6 +325,17 @@ fn run_here(vm: &mut Vm, name: &str, program_type: ProgramType, input: &[u8]) ->
                 data: outcome.context.bytes().to_vec(),
             }
         }
+        ProgramType::FLOW_DISSECTOR => {
+            let outcome = program.run(Flow::new(input))?;
+            Left {
+                value: outcome.return_value(),
+                data: outcome.context.keys().to_vec(),
+            }
+        }
+        ProgramType::SK_LOOKUP => Left {
+            value: program.run(structure(program_type, input))?.return_value(),
+            data: Vec::new(),
+        },
         _ => {
             return Err(Failed::Other(format!(
                 "programs of type {program_type} are not compared"
@@ -300,7 +346,9 @@ fn run_here(vm: &mut Vm, name: &str, program_type: ProgramType, input: &[u8]) ->
 
 fn run_there(program: &Program, input: &[u8]) -> Result<Left, String> {
     let result = match program.program_type() {
-        ProgramType::SYSCALL | ProgramType::RAW_TRACEPOINT => program.test_run().context(input).run(),
+        ProgramType::SYSCALL | ProgramType::RAW_TRACEPOINT | ProgramType::SK_LOOKUP => {
+            program.test_run().context(input).run()
+        }
         _ => program.test_run().data(input).run(),
     };
     let result = result.map_err(|error| error.to_string())?;
@@ -308,7 +356,7 @@ fn run_there(program: &Program, input: &[u8]) -> Result<Left, String> {
         value: result.return_value,
         data: match program.program_type() {
             ProgramType::SYSCALL => result.context,
-            ProgramType::RAW_TRACEPOINT => Vec::new(),
+            ProgramType::RAW_TRACEPOINT | ProgramType::SK_LOOKUP => Vec::new(),
             _ => result.data,
         },
     })

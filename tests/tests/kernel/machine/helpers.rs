@@ -443,3 +443,82 @@ fn fragments_are_read_written_and_cut_alike() {
         );
     }
 }
+
+/// Keys that point out of the packet are put back to its end; fields of IPv4 headers come out as they went in.
+#[test]
+fn flows_have_the_same_keys() {
+    require!(Need::Root, Need::Linux(5, 4));
+    for transport in [0, 14, 34, 60, 61, 64, 0xffff] {
+        check(&format!(
+            "
+            .section flow_dissector
+            .globl dissect
+        dissect:
+            r6 = *(u64 *)(r1 + 144)
+            w2 = *(u32 *)(r1 + 76)
+            w3 = *(u32 *)(r1 + 80)
+            w4 = {transport}
+            *(u16 *)(r6 + 2) = r4
+            w4 = *(u16 *)(r6 + 0)
+            if r4 != 14 goto out
+            r4 = r2
+            r4 += 34
+            if r4 > r3 goto out
+            w0 = *(u16 *)(r6 + 10)
+            if r0 != 8 goto out
+            w4 = *(u32 *)(r2 + 26)
+            *(u32 *)(r6 + 16) = r4
+            w4 = *(u8 *)(r2 + 23)
+            *(u8 *)(r6 + 9) = r4
+            w0 = 0
+            exit
+        out:
+            w0 = 2
+            exit
+            "
+        ));
+    }
+}
+
+#[test]
+fn sockets_are_looked_up_by_the_same_fields() {
+    require!(Need::Root, Need::Linux(5, 14));
+    check(
+        "
+        .map seen array key=u32 value=u64 max_entries=8
+        .section sk_lookup
+        .globl look
+    look:
+        w2 = *(u32 *)(r1 + 8)
+        w3 = *(u32 *)(r1 + 12)
+        w4 = *(u32 *)(r1 + 16)
+        r2 += r3
+        r2 += r4
+        w3 = *(u16 *)(r1 + 36)
+        r2 += r3
+        w3 = *(u32 *)(r1 + 40)
+        r2 += r3
+        w3 = *(u32 *)(r1 + 60)
+        r2 += r3
+        w3 = *(u32 *)(r1 + 64)
+        r2 += r3
+        w3 = *(u8 *)(r1 + 19)
+        r2 += r3
+        w3 = *(u32 *)(r1 + 32)
+        r2 += r3
+        w3 = *(u32 *)(r1 + 56)
+        r2 += r3
+        r6 = r2
+        *(u32 *)(r10 - 4) = 3
+        r2 = r10
+        r2 += -4
+        r1 = seen ll
+        call bpf_map_lookup_elem
+        if r0 == 0 goto out
+        *(u64 *)(r0 + 0) = r6
+    out:
+        w0 = 1
+        exit
+        ",
+    );
+}

@@ -17,7 +17,7 @@ use crate::output::Output;
 
 pub(super) fn run(args: &Args, object: &Object, data: Option<&[u8]>, output: &mut Output) -> Result<Ran> {
     let mut vm = machine::load(object)?;
-    let mut coverage = args.coverage.as_ref().map(|_| Coverage::new());
+    let mut coverage = (args.profile || args.coverage.is_some()).then(Coverage::new);
     if let Some(coverage) = &mut coverage {
         coverage.expect(&vm.program(&args.program)?);
     }
@@ -27,6 +27,9 @@ pub(super) fn run(args: &Args, object: &Object, data: Option<&[u8]>, output: &mu
     };
     for line in vm.take_printed() {
         writeln!(output, "printed       {line}")?;
+    }
+    if let Some(coverage) = coverage.as_ref().filter(|_| args.profile) {
+        writeln!(output, "{:.20}\n", coverage.profile())?;
     }
     if let (Some(path), Some(coverage)) = (&args.coverage, coverage) {
         fs::write(path, coverage.lcov()).with_context(|| format!("cannot write {}", path.display()))?;
