@@ -10,6 +10,7 @@ use bpfld_insn::flow::Flow;
 use bpfld_insn::{Annotate, Dialect, Endian, Printer, Slot, print, slots_from_bytes};
 use bpfld_object::Object;
 use clap::ValueEnum;
+use serde::Serialize;
 
 use super::asm::Order;
 use super::inspect::Notes;
@@ -224,6 +225,86 @@ pub(super) fn kernel(
         false => printer.annotate(&names),
     };
     write(&formed(printer, dialect, form, Endian::NATIVE), form, output)
+}
+
+/// An instruction; its JSON form.
+#[derive(Serialize)]
+struct Instruction<'a> {
+    slot: usize,
+    /// In hexadecimal.
+    bytes: String,
+    text: String,
+    /// The function that begins here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    function: Option<&'a str>,
+    /// The source line that begins here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<SourceText<'a>>,
+}
+
+/// A source line; its JSON form.
+#[derive(Serialize)]
+struct SourceText<'a> {
+    file: &'a str,
+    line: u32,
+    text: &'a str,
+}
+
+/// Print a program of the kernel as it is run, one JSON object an instruction.
+pub(super) fn kernel_json(
+    translated: &Translated,
+    dialect: Style,
+    output: &mut Output,
+) -> Result<ExitStatus> {
+    let mut slots = translated.insns();
+    let mut at = 0;
+    while let Some(first) = slots.first() {
+        let (insn, rest) = slots.split_at(first.width().min(slots.len()));
+        let notes = Single {
+            notes: translated,
+            at,
+        };
+        let text = print(insn)
+            .dump()
+            .labels(false)
+            .annotate(&notes)
+            .dialect(dialect.into());
+        let bytes = insn.iter().flat_map(|slot| slot.to_bytes(Endian::NATIVE));
+        output.json(&Instruction {
+            slot: at,
+            bytes: bytes.map(|byte| format!("{byte:02x}")).collect(),
+            text: text.to_string().trim().to_owned(),
+            function: translated.function(at),
+            source: translated.line(at).map(|line| SourceText {
+                file: line.file,
+                line: line.line,
+                text: line.text,
+            }),
+        })?;
+        at += insn.len();
+        slots = rest;
+    }
+    Ok(ExitStatus::Ok)
+}
+
+/// Notes on an instruction alone, which stands at `at` in its program.
+struct Single<'a> {
+    notes: &'a dyn Annotate,
+    at: usize,
+}
+
+impl Annotate for Single<'_> {
+    fn symbol(&self, _: usize) -> Option<bpfld_insn::Symbol<'_>> {
+        self.notes.symbol(self.at)
+    }
+
+    fn kernel_function(&self, btf_id: u32, module: i16) -> Option<&str> {
+        self.notes.kernel_function(btf_id, module)
+    }
+
+    fn comment(&self, _: usize) -> Option<&str> {
+        self.notes.comment(self.at)
+    }
 }
 
 fn listing(args: &Args, printer: Printer<'_>, endian: Endian) -> String {

@@ -49,6 +49,9 @@ enum Action {
         /// The bytes of the machine code instead, function by function
         #[arg(long, conflicts_with_all = ["dialect", "raw", "lines"])]
         jited: bool,
+        /// A listing, or one JSON object an instruction (or a function of machine code)
+        #[arg(long, value_enum, default_value_t)]
+        output: Format,
     },
     /// Pin a program
     Pin {
@@ -133,20 +136,46 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<ExitStatus> {
             dialect: _,
             form: _,
             jited: true,
-        } => return machine_code(&program.program()?, output),
+            output: format,
+        } => return machine_code(&program.program()?, *format, output),
         Action::Dump {
             program,
             dialect,
             form,
             jited: false,
+            output: Format::Text,
         } => return disasm::kernel(&program.program()?.translated()?, *dialect, *form, output),
+        Action::Dump {
+            program,
+            dialect,
+            form: _,
+            jited: false,
+            output: Format::Json,
+        } => return disasm::kernel_json(&program.program()?.translated()?, *dialect, output),
         Action::Pin { program, path } => program.program()?.pin(path)?,
     }
     Ok(ExitStatus::Ok)
 }
 
-fn machine_code(program: &Program, output: &mut Output) -> Result<ExitStatus> {
+/// A function of machine code; its JSON form.
+#[derive(Serialize)]
+struct Function<'a> {
+    name: &'a str,
+    address: u64,
+    /// In hexadecimal.
+    bytes: String,
+}
+
+fn machine_code(program: &Program, format: Format, output: &mut Output) -> Result<ExitStatus> {
     for function in program.machine_code()? {
+        if format == Format::Json {
+            output.json(&Function {
+                name: function.name(),
+                address: function.address(),
+                bytes: function.code().iter().map(|byte| format!("{byte:02x}")).collect(),
+            })?;
+            continue;
+        }
         writeln!(output, "{} at {:#x}:", function.name(), function.address())?;
         for (line, bytes) in function.code().chunks(16).enumerate() {
             let bytes: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();

@@ -384,6 +384,14 @@ fn programs_are_shown_as_they_run() {
         ok(&["prog", "dump", &id, "--dialect", "llvm"]),
         ok(&["disasm", &id])
     );
+    let lines = json_lines(&ok(&["prog", "dump", &id, "--output", "json"]));
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert_eq!(lines[0]["text"], "(b7) r0 = 2");
+    assert_eq!(lines[0]["bytes"], bytes.replace(' ', ""));
+    assert_eq!(
+        (&lines[1]["slot"], &lines[1]["text"]),
+        (&1.into(), &"(95) exit".into())
+    );
 }
 
 #[test]
@@ -400,6 +408,11 @@ fn machine_code_is_shown() {
         .map(|byte| u8::from_str_radix(byte, 16).unwrap())
         .collect();
     assert_eq!(bytes, code[0].code());
+    let lines = json_lines(&ok(&["prog", "dump", &id, "--jited", "--output", "json"]));
+    assert_eq!(lines[0]["name"], "cli_jited");
+    assert_eq!(lines[0]["address"], code[0].address());
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(lines[0]["bytes"], hex);
     fails(
         &["prog", "dump", &id, "--jited", "--lines"],
         2,
