@@ -192,13 +192,10 @@ fill:   r6 = r1
                 .bytes_per_cpu(BYTES as usize)
                 .open(producer.channel()?)?;
             used_up(fill, |()| {
-                let mut drain = samples.drain();
-                while let Some(record) = drain.read()? {
-                    match record {
-                        PerfRecord::Sample { data, .. } => seen.record(data),
-                        PerfRecord::Lost { count, .. } => bail!("{count} samples lost"),
-                    }
-                }
+                samples.for_each(|record| match record {
+                    PerfRecord::Sample { data, .. } => seen.record(data),
+                    PerfRecord::Lost { .. } => {}
+                })?;
                 seen.check(producer.written())
             })
         }

@@ -21,16 +21,25 @@ fn packet_length(data: &[u8]) -> u64 {
     u64::from_ne_bytes(data[8..16].try_into().unwrap())
 }
 
-/// Reads all that is there: lengths of packets, and how many samples were lost.
-fn read_all(events: &mut PerfBuf) -> (Vec<u64>, u64) {
-    let (mut seen, mut lost) = (Vec::new(), 0);
-    while let Some(record) = events.read().unwrap() {
+/// Reads all that is there, one by one or at once: lengths of packets, and how many samples were lost.
+fn read_all(events: &mut PerfBuf, at_once: bool) -> (Vec<u64>, u64) {
+    let (mut seen, mut lost, mut records) = (Vec::new(), 0, 0);
+    let mut take = |record: PerfRecord<'_>| {
+        records += 1;
         match record {
             PerfRecord::Sample { data, .. } => {
                 assert!(data.len() >= 32 && data.len() < 40, "{}", data.len());
                 seen.push(packet_length(data));
             }
             PerfRecord::Lost { count, .. } => lost += count,
+        }
+    };
+    if at_once {
+        let count = events.for_each(take).unwrap();
+        assert_eq!(count, records);
+    } else {
+        while let Some(record) = events.read().unwrap() {
+            take(record);
         }
     }
     (seen, lost)
@@ -57,7 +66,7 @@ fn perf_samples_arrive_in_order() {
         };
         assert_eq!(from, cpu);
         let mut seen = vec![packet_length(data)];
-        let (more, lost) = read_all(&mut events);
+        let (more, lost) = read_all(&mut events, round % 2 == 0);
         seen.extend(more);
         assert_eq!((seen, lost), (sent, 0));
     }
@@ -73,16 +82,16 @@ fn lost_perf_samples_are_counted() {
         .unwrap();
     bpfld_tests::pin_to_one_cpu();
     let (mut seen, mut lost) = (0, 0);
-    for _ in 0..3 {
+    for at_once in [false, true, false] {
         for _ in 0..1000 {
             sample(&loaded, 64);
         }
-        let (samples, told) = read_all(&mut events);
+        let (samples, told) = read_all(&mut events, at_once);
         (seen, lost) = (seen + samples.len() as u64, lost + told);
         assert!(samples.len() < 1000);
         // The kernel tells of a loss before the next sample that fits.
         sample(&loaded, 64);
-        let (samples, told) = read_all(&mut events);
+        let (samples, told) = read_all(&mut events, at_once);
         (seen, lost) = (seen + samples.len() as u64, lost + told);
     }
     assert_eq!(seen + lost, 3003);
@@ -102,7 +111,7 @@ fn perf_readers_wake_up_as_told() {
     assert!(!events.wait(Some(Duration::ZERO)).unwrap());
     sample(&loaded, 64);
     assert!(events.wait(Some(Duration::ZERO)).unwrap());
-    assert_eq!(read_all(&mut events).0.len(), 10);
+    assert_eq!(read_all(&mut events, false).0.len(), 10);
     drop(events);
     // Nobody listens any more: the slots are empty.
     let mut id = [0; 4];

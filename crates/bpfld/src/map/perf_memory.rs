@@ -130,7 +130,7 @@ impl CpuRing {
     ///
     /// The walk is the ring's own, or a copy that the caller puts back before publishing.
     #[inline]
-    pub(super) fn quick(&self, walk: &mut Walk) -> Option<Found> {
+    pub(super) fn quick(&self, walk: &mut Walk) -> Option<Place> {
         let header = self.header(walk)?;
         let (size, at) = (usize::from(header.size), self.offset(walk.position));
         let is_whole = size >= LEAST_SAMPLE && at + size <= self.memory.len();
@@ -142,10 +142,10 @@ impl CpuRing {
         let len = unsafe { AtomicU32::from_ptr(len.cast()) }.load(Ordering::Relaxed) as usize;
         (HEADER as usize + 4 + len <= size).then_some(())?;
         walk.pass(&header);
-        Some(Found::Sample(Place::Whole {
+        Some(Place::Whole {
             at: at + HEADER as usize + 4,
             len,
-        }))
+        })
     }
 
     /// The next record; records of other kinds are passed over. Gives space back to the kernel from time to time.

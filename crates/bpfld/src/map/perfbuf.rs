@@ -207,6 +207,44 @@ impl PerfBuf {
         }
     }
 
+    /// Hands all records that there are to `take`, CPU by CPU; returns how many. This is the fastest way to read.
+    ///
+    /// ```no_run
+    /// # fn example(events: &mut bpfld::PerfBuf) -> Result<(), bpfld::Error> {
+    /// events.wait(None)?;
+    /// events.for_each(|record| println!("{record:?}"))?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When a ring does not hold what a kernel writes to it. What was before that was handed over.
+    #[doc(alias = "perf_buffer__consume")]
+    pub fn for_each(&mut self, mut take: impl FnMut(PerfRecord<'_>)) -> Result<usize> {
+        let mut count = 0;
+        for _ in 0..self.rings.len() {
+            let index = self.next;
+            while let Some(ring) = self.rings.get_mut(index) {
+                let (cpu, mut walk) = (ring.cpu(), ring.walk);
+                while let Some(place) = ring.quick(&mut walk) {
+                    let data = ring.bytes(place);
+                    take(PerfRecord::Sample { cpu, data });
+                    count += 1;
+                }
+                ring.walk = walk;
+                match ring.slow() {
+                    Ok(Some(found)) => take(self.lend(index, found)),
+                    Ok(None) => break,
+                    Err(Damaged { position }) => return Err(self.damaged(index, position)),
+                }
+                count += 1;
+            }
+            self.next = (index + 1) % self.rings.len();
+        }
+        Ok(count)
+    }
+
     /// The next record of any CPU, waiting for it if need be; `None` if there was none within the time.
     ///
     /// # Errors
@@ -338,7 +376,7 @@ impl PerfDrain<'_> {
     pub fn read(&mut self) -> Result<Option<PerfRecord<'_>>> {
         let ring = self.events.rings.get(self.events.next);
         let (index, found) = match ring.and_then(|ring| ring.quick(&mut self.walk)) {
-            Some(found) => (self.events.next, found),
+            Some(place) => (self.events.next, Found::Sample(place)),
             None => {
                 self.put_back();
                 let found = self.events.find();
