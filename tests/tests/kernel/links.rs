@@ -456,7 +456,11 @@ fn socket_maps() {
             // Before that it is a command for the kernel, and the same for the user.
             assert_eq!(link.is_kernel_link(), since(6, 10));
             if link.is_kernel_link() {
-                assert_eq!(link.info().unwrap().link_type(), LinkType::SOCKMAP);
+                let (info, id) = (link.info().unwrap(), map.info().unwrap().id());
+                assert!(
+                    matches!(info.details(), LinkDetails::Sockmap(link) if link.map_id == id),
+                    "{info:?}"
+                );
             }
             link.detach().unwrap();
         }

@@ -14,6 +14,7 @@ mod filters;
 mod fixtures;
 mod helpers;
 mod instructions;
+mod iterators;
 mod kfuncs;
 mod kinds;
 mod leftovers;

@@ -1,11 +1,11 @@
-//! Programs on tracepoints, probes, perf events and kernel functions, and iterators.
+//! Programs on tracepoints, probes, perf events and kernel functions.
 
-use std::{fs, io::Read, path::Path};
+use std::{fs, path::Path};
 
 use bpfld::{
-    AttachType, BtfTracepoint, Errno, Error, ErrorKind, Fentry, Iter, IterTarget, Kprobe, KprobeMulti,
-    KprobeOptions, Link, LinkDetails, LinkType, Lsm, MultiOptions, PerfEvent, ProgFlags, Program,
-    ProgramKind, ProgramType, RawTracepoint, Tracepoint, Uprobe, UprobeMulti, UprobeOptions,
+    AttachType, BtfTracepoint, Errno, Error, ErrorKind, Fentry, Kprobe, KprobeMulti, KprobeOptions, Link,
+    LinkDetails, LinkType, Lsm, MultiOptions, PerfEvent, Program, ProgramKind, ProgramType, RawTracepoint,
+    Tracepoint, Uprobe, UprobeMulti, UprobeOptions,
     btf::{Btf, Kind, TypeId},
     perf::{Attr, Scope},
 };
@@ -37,6 +37,7 @@ fn tracepoints() {
         let info = link.info().unwrap();
         assert_eq!(info.link_type(), LinkType::PERF_EVENT);
         assert_eq!(info.name(), Some("sys_enter"), "{info:?}");
+        assert!(matches!(info.details(), LinkDetails::PerfTracepoint(_)));
     }
     drop(link);
     assert_eq!(counter.runs_in(make_call), 0);
@@ -76,7 +77,7 @@ fn raw_tracepoints() {
 
 /// Checks that an error names a release that is newer than this kernel.
 #[track_caller]
-fn unsupported(error: &Error, first: &str) {
+pub(crate) fn unsupported(error: &Error, first: &str) {
     assert!(
         matches!(error.kind(), ErrorKind::Unsupported { since: Some(since), .. } if since == first),
         "{error}"
@@ -98,7 +99,7 @@ fn load_for(
         .load()
 }
 
-fn kernel_btf() -> Btf {
+pub(crate) fn kernel_btf() -> Btf {
     Btf::parse(fs::read("/sys/kernel/btf/vmlinux").unwrap()).unwrap()
 }
 
@@ -180,6 +181,12 @@ fn kernel_probes() {
     ] {
         let link = program.attach_with("vfs_read", options).unwrap();
         assert!(counter.runs_in(make_call) > 0);
+        if since(6, 7) {
+            let info = link.info().unwrap();
+            assert!(matches!(info.details(), LinkDetails::PerfKprobe(probe) if probe.addr != 0));
+            assert_eq!(info.name(), Some("vfs_read"));
+            assert!(info.missed().is_some());
+        }
         drop(link);
         assert_eq!(counter.runs_in(make_call), 0);
     }
@@ -204,6 +211,7 @@ fn many_kernel_functions() {
     assert!(counter.runs_in(make_call) > 0);
     let info = link.info().unwrap();
     assert_eq!(info.addresses().len(), 2);
+    assert!(matches!(info.details(), LinkDetails::KprobeMulti(link) if link.count == 2));
     // Of the kernel's order of functions, which is that of their addresses.
     if since(6, 9) {
         let mut cookies = info.cookies().to_vec();
@@ -368,6 +376,10 @@ fn perf_events() {
     let link = program.attach(&attr, Scope::Process(0)).unwrap();
     assert!(counter.runs_in(spin) > 0);
     assert_eq!(link.is_kernel_link(), since(5, 15));
+    if since(6, 6) {
+        let info = link.info().unwrap();
+        assert!(matches!(info.details(), LinkDetails::PerfOther(_)), "{info:?}");
+    }
     drop(link);
     assert_eq!(counter.runs_in(spin), 0);
     match program.attach_with_cookie(&attr, Scope::Process(0), 4) {
@@ -378,93 +390,4 @@ fn perf_events() {
     drop(program.attach_to(event, 0).unwrap());
     let error = program.attach(&attr, Scope::Cpu(60_000)).unwrap_err();
     assert!(error.errno().is_some(), "{error}");
-}
-
-/// A program that prints the address of each object as eight bytes: the last call, without an object, prints nothing.
-fn printer(target: &str, object: i16) -> Iter {
-    const SEQ_WRITE: i32 = 127;
-    let code = [
-        Slot::new(0x79, 2, 1, object, 0), // r2 = context->object
-        Slot::new(0x15, 2, 0, 9, 0),      // if r2 == 0 goto the end
-        Slot::new(0x79, 1, 1, 0, 0),      // r1 = context->meta
-        Slot::new(0x79, 1, 1, 0, 0),      // r1 = meta->seq
-        Slot::new(0x7a, 10, 0, -8, 7),    // *(u64 *)(r10 - 8) = 7
-        mov_reg(2, 10),
-        Slot::new(0x07, 2, 0, 0, -8),
-        mov(3, 8),
-        call(SEQ_WRITE),
-        mov(0, 0),
-        exit(),
-        mov(0, 0),
-        exit(),
-    ];
-    let target = kernel_btf()
-        .find(&format!("bpf_iter_{target}"), Kind::FUNC)
-        .unwrap();
-    let program = Program::builder(ProgramType::TRACING, "printer", &code)
-        .attach_type(AttachType::TRACE_ITER)
-        .attach_btf_id(target)
-        .flags(ProgFlags::empty())
-        .load();
-    program
-        .unwrap_or_else(|error| panic!("{error:#}"))
-        .try_into()
-        .unwrap()
-}
-
-#[test]
-fn iterators() {
-    require!(Need::Root);
-    let tasks = printer("task", 8);
-    let link = tasks.attach().unwrap();
-    let mut all = Vec::new();
-    link.reader().unwrap().read_to_end(&mut all).unwrap();
-    assert!(all.len() > 8 && all.chunks(8).all(|number| number == 7u64.to_ne_bytes()));
-    // Each reader starts anew, and the link alone does too.
-    let mut again = Vec::new();
-    link.into_link()
-        .iter_reader()
-        .unwrap()
-        .read_to_end(&mut again)
-        .unwrap();
-    assert!(!again.is_empty());
-
-    match tasks.attach_to(IterTarget::Thread(std::process::id())) {
-        Ok(link) => {
-            let mut one = Vec::new();
-            link.reader().unwrap().read_to_end(&mut one).unwrap();
-            assert_eq!(one.len(), 8);
-            assert_eq!(link.link().info().unwrap().name(), Some("task"));
-        }
-        // Kernels that would go over all instead.
-        Err(error) => unsupported(&error, "6.1"),
-    }
-
-    let elements = printer("bpf_map_elem", 16);
-    elements.attach().unwrap_err();
-    let map = bpfld::Hash::<u32, u32>::create("walked", 10).unwrap();
-    map.insert(&1, &1).unwrap();
-    map.insert(&2, &2).unwrap();
-    let link = elements.attach_to(IterTarget::Map(map.map())).unwrap();
-    let mut two = Vec::new();
-    link.reader().unwrap().read_to_end(&mut two).unwrap();
-    assert_eq!(two.len(), 16);
-}
-
-#[test]
-fn programs_tell_about_themselves() {
-    require!(Need::Root);
-    let counter = Counter::new(ProgramType::XDP, Some(AttachType::XDP), 2);
-    let info = counter.program.info().unwrap();
-    assert_eq!(
-        (info.name().as_str(), info.program_type()),
-        ("counter", ProgramType::XDP)
-    );
-    assert_eq!(info.map_ids().len(), 1);
-    assert_eq!(info.tag().to_string().len(), 16);
-    assert!(info.translated_len() > 0 && info.loaded_at().as_secs() > 0);
-    let again = Program::from_id(info.id()).unwrap();
-    assert_eq!((again.name(), again.attach_type()), ("counter", None));
-    let error = Program::from_id(u32::MAX).unwrap_err();
-    assert_eq!(error.errno(), Some(Errno::ENOENT), "{error}");
 }

@@ -1,6 +1,6 @@
-//! Test runs.
+//! Test runs, and what loaded programs tell about themselves.
 
-use bpfld::{Errno, ProgramType, Syscall, TestRunFlags};
+use bpfld::{AttachType, Errno, Program, ProgramType, Syscall, TestRunFlags};
 use bpfld_insn::Slot;
 use bpfld_tests::{Need, require, sandbox};
 
@@ -129,4 +129,22 @@ fn live_frames_are_really_passed() {
         assert!(outcome.data.is_empty());
         assert_eq!(counter.runs(), 100);
     });
+}
+
+#[test]
+fn programs_tell_about_themselves() {
+    require!(Need::Root);
+    let counter = Counter::new(ProgramType::XDP, Some(AttachType::XDP), 2);
+    let info = counter.program.info().unwrap();
+    assert_eq!(
+        (info.name().as_str(), info.program_type()),
+        ("counter", ProgramType::XDP)
+    );
+    assert_eq!(info.map_ids().len(), 1);
+    assert_eq!(info.tag().to_string().len(), 16);
+    assert!(info.translated_len() > 0 && info.loaded_at().as_secs() > 0);
+    let again = Program::from_id(info.id()).unwrap();
+    assert_eq!((again.name(), again.attach_type()), ("counter", None));
+    let error = Program::from_id(u32::MAX).unwrap_err();
+    assert_eq!(error.errno(), Some(Errno::ENOENT), "{error}");
 }

@@ -114,6 +114,10 @@ fn kernel_probes_by_section() {
         }
         assert!(runs_of(&object, program, index, nap).unwrap() > 0, "{program}");
     }
+    if many && since(6, 10) {
+        // At entry and return.
+        assert!(runs_of(&object, "kernel_session", 5, nap).unwrap() >= 2);
+    }
     for (program, index) in [("system_call", 6), ("system_call_return", 7)] {
         assert!(
             runs_of(&object, program, index, ask_for_parent).unwrap() > 0,

@@ -15,6 +15,15 @@ pub(super) fn read(path: &Path, executable: &Executable<'_>) -> Option<Vec<u8>> 
     read_from(Path::new(DIRECTORY), path, executable)
 }
 
+/// What would help where a function is not found, neither in the binary nor in its debug file.
+pub(super) fn hint(executable: &Executable<'_>) -> Option<&'static str> {
+    // Fedora's "mini debug info". Compressed as no other thing that is read here; the debug file has what is in it, and more.
+    let compressed = executable.section(".gnu_debugdata")?;
+    (!compressed.data.is_empty()).then_some(
+        "its other symbols are compressed (.gnu_debugdata), which is not read; its debug file has them, too",
+    )
+}
+
 fn read_from(directory: &Path, path: &Path, executable: &Executable<'_>) -> Option<Vec<u8>> {
     candidates(directory, path, executable)
         .into_iter()
@@ -165,6 +174,18 @@ mod tests {
         let found = (look(7), look(8), look(9));
         fs::remove_dir_all(&directory).expect("cleaned up");
         assert_eq!(found, (Some(0x1010), None, None));
+    }
+
+    #[test]
+    fn symbols_that_are_not_read_are_told_of() {
+        let mut bytes = elf(7, false);
+        let hint_of = |bytes: &[u8]| hint(&Executable::parse(bytes).expect("an ELF file"));
+        assert_eq!(hint_of(&bytes), None);
+        let name = b".note.gnu.build-id\0";
+        let at = bytes.windows(name.len()).position(|window| window == name);
+        let at = at.expect("the name of the section");
+        bytes[at..at + 15].copy_from_slice(b".gnu_debugdata\0");
+        assert!(hint_of(&bytes).is_some_and(|hint| hint.contains(".gnu_debugdata")));
     }
 
     #[test]

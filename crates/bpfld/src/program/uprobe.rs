@@ -268,6 +268,7 @@ pub(super) fn file_offset(
             program.subject(),
             format!("cannot attach to '{name}' of {}: {error}", path.display()),
         )
+        .with_optional_hint(debug_file::hint(executable))
     })
 }
 
