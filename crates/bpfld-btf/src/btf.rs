@@ -6,7 +6,7 @@ use core::fmt;
 use crate::{
     Bytes, Endian, Error, ErrorKind, Kind, Type, TypeId,
     index::NameIndex,
-    kind::{RecordShape, SHAPES},
+    kind::{RecordShape, shape_of},
     lazy::Lazy,
     reader::Reader,
     walk::Walk,
@@ -18,9 +18,6 @@ pub(crate) const MAGIC: u16 = 0xeb9f;
 pub(crate) const HEADER_LEN: usize = 24;
 /// Header with the layout section.
 pub(crate) const HEADER_LEN_LAYOUT: usize = 32;
-/// The head every type record begins with.
-pub(crate) const TYPE_HEAD: usize = 12;
-
 /// BTF: types and their names.
 ///
 /// Parsing is one pass that notes where each type begins; types are decoded when asked for, as borrowed [`Type`] views
@@ -459,16 +456,4 @@ fn read_layout(data: &[u8], start: usize) -> Result<Box<[RecordShape]>, Error> {
             known: aligned(*fixed, *element),
         })
         .collect())
-}
-
-/// The shape of the records of a kind: what we know goes before what the data says of itself.
-pub(crate) fn shape_of<'a>(
-    kind: u8,
-    layout: impl FnOnce() -> Option<&'a [RecordShape]>,
-) -> Option<RecordShape> {
-    let index = usize::from(kind);
-    match SHAPES.get(index) {
-        Some(shape) if shape.known => Some(*shape),
-        _ => layout()?.get(index).copied().filter(|shape| shape.known),
-    }
 }

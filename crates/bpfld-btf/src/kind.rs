@@ -167,6 +167,9 @@ pub(crate) struct RecordShape {
     pub(crate) known: bool,
 }
 
+/// The head every type record begins with.
+pub(crate) const TYPE_HEAD: usize = 12;
+
 /// The record shapes of the kinds this build knows; index is the kind.
 pub(crate) const SHAPES: [RecordShape; 20] = {
     const fn shape(fixed: u8, element: u8) -> RecordShape {
@@ -203,6 +206,18 @@ pub(crate) const SHAPES: [RecordShape; 20] = {
         shape(0, 12), // ENUM64
     ]
 };
+
+/// The shape of the records of a kind: what we know goes before what the data says of itself.
+pub(crate) fn shape_of<'a>(
+    kind: u8,
+    layout: impl FnOnce() -> Option<&'a [RecordShape]>,
+) -> Option<RecordShape> {
+    let index = usize::from(kind);
+    match SHAPES.get(index) {
+        Some(shape) if shape.known => Some(*shape),
+        _ => layout()?.get(index).copied().filter(|shape| shape.known),
+    }
+}
 
 vocabulary! {
     /// Who sees a function or variable.

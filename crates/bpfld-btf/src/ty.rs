@@ -4,7 +4,7 @@ use core::fmt;
 
 use crate::{
     Btf, Error, ErrorKind, IntEncoding, Kind, Linkage, TypeId,
-    btf::TYPE_HEAD,
+    kind::TYPE_HEAD,
     parts::{Array, EnumValues, Int, Members, Parameters, Variables},
     reader::Reader,
 };

@@ -4,8 +4,7 @@ use alloc::vec::Vec;
 
 use crate::{
     Endian, Error, ErrorKind, Kind,
-    btf::{TYPE_HEAD, shape_of},
-    kind::RecordShape,
+    kind::{RecordShape, TYPE_HEAD, shape_of},
     reader::Reader,
 };
 
