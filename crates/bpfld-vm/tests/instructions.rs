@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
 use bpfld_insn::{Endian, assemble};
-use bpfld_vm::{FaultKind, ProgramType, Uninitialised, Vm};
+use bpfld_vm::{Control, FaultKind, Observed, ProgramType, Uninitialised, Vm};
 
 fn run_in(text: &str, endian: Endian) -> Result<u64, FaultKind> {
     let assembly = assemble(text).unwrap();
@@ -277,4 +277,47 @@ fn stale_stack_can_be_allowed() {
         .add_program("stale", ProgramType::XDP, assembly.slots())
         .unwrap();
     assert_eq!(program.run_on(&mut ()), Ok(0));
+}
+
+/// Steps that are carried out together are two all the same: for jumps between them, for who watches, and for the budget.
+#[test]
+fn joined_steps_are_two() {
+    let text = "r3 = 2
+        r2 = 100
+        r0 = 0
+        goto add
+    mov:
+        r2 = r3
+    add:
+        r2 += 7
+        r0 += r2
+        if r3 == 3 goto ends
+        r3 = 3
+        goto mov
+    ends:
+        r4 = 3
+        goto check
+    next:
+        r0 += 1
+        r4 -= 1
+    check:
+        if r4 != 0 goto next
+        exit";
+    let assembly = assemble(text).unwrap();
+    let mut vm = Vm::builder().empty(Endian::Little);
+    let mut program = vm.add_program("p", ProgramType::XDP, assembly.slots()).unwrap();
+    let outcome = program.run(()).unwrap();
+    assert_eq!(outcome.r0, 107 + 10 + 3);
+    let mut seen = 0;
+    let watched = program.observe(&mut (), &mut |_: &Observed<'_>| {
+        seen += 1;
+        Control::Continue
+    });
+    assert_eq!((watched, seen), (Ok(outcome.r0), outcome.slots));
+    // one slot less is not enough
+    for (budget, enough) in [(outcome.slots, true), (outcome.slots - 1, false)] {
+        let mut vm = Vm::builder().budget(budget).empty(Endian::Little);
+        let mut program = vm.add_program("p", ProgramType::XDP, assembly.slots()).unwrap();
+        assert_eq!(program.run(()).is_ok(), enough);
+    }
 }

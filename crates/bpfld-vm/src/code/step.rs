@@ -78,6 +78,8 @@ operations! { define! {
     Exit,
     /// `AddImm64`, and the step behind it: the ends of loops.
     AddThenNeImm64, AddThenNeReg64,
+    /// `MovReg64`, and the `AddImm64` behind it, whose constant it has.
+    MovThenAdd64,
     /// `imm` is the number of a helper that stands for something missing.
     Missing,
     /// It would write the frame pointer.

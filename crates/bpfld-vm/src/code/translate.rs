@@ -101,26 +101,28 @@ pub(crate) fn translate(slots: &[Slot], names: &impl Names) -> Result<Vec<Step>,
             return Err(fail(at, CodeProblem::Target { slot }));
         }
     }
-    join_ends_of_loops(&mut steps);
+    join_steps(&mut steps);
     Ok(steps)
 }
 
-/// A number is added, and a jump depends on the result: nearly every loop ends so. The first step does the second's work, too; the
-/// second stays where it is, for jumps that lead there.
-fn join_ends_of_loops(steps: &mut [Step]) {
+/// Two steps that often follow each other become one, which does the second's work, too; the second stays where it is, for jumps that
+/// lead there. So end nearly all loops: a number is added, and a jump depends on the result; and so begins nearly every use of
+/// an address: it is copied, and a number added.
+fn join_steps(steps: &mut [Step]) {
+    for step in steps.iter_mut().filter(|step| step.what == Do::SubImm64) {
+        (step.what, step.imm) = (Do::AddImm64, step.imm.wrapping_neg());
+    }
     for at in 1..steps.len() {
         let Some([first, second]) = steps.get_mut(at - 1..=at) else {
             return;
         };
-        if first.what == Do::SubImm64 {
-            (first.what, first.imm) = (Do::AddImm64, first.imm.wrapping_neg());
-        }
-        if first.what == Do::AddImm64 {
-            first.what = match second.what {
-                Do::NeImm64 => Do::AddThenNeImm64,
-                Do::NeReg64 => Do::AddThenNeReg64,
-                _ => Do::AddImm64,
-            };
+        match (first.what, second.what) {
+            (Do::AddImm64, Do::NeImm64) => first.what = Do::AddThenNeImm64,
+            (Do::AddImm64, Do::NeReg64) => first.what = Do::AddThenNeReg64,
+            (Do::MovReg64, Do::AddImm64) if first.dst() == second.dst() => {
+                (first.what, first.imm) = (Do::MovThenAdd64, second.imm);
+            }
+            _ => {}
         }
     }
 }

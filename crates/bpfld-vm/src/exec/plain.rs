@@ -80,22 +80,15 @@ pub(super) fn plain<const BIG: bool, const ONE: bool>(
     regs: &mut [u64; 16],
     cursor: &mut Cursor,
 ) -> bool {
-    let mut rest = steps.get(cursor.pc..).unwrap_or_default().iter();
-    let mut end = cursor.end;
-    macro_rules! behind {
-        () => {
-            steps.len() - rest.len()
-        };
-    }
+    let Cursor { mut pc, mut end } = *cursor;
     macro_rules! jump {
         ($step:ident) => {{
-            let left = end - behind!() as i64;
+            let left = end - pc as i64;
             if left < 0 {
                 break;
             }
-            let target = $step.target();
-            rest = steps.get(target..).unwrap_or_default().iter();
-            end = target as i64 + left;
+            pc = $step.target();
+            end = pc as i64 + left;
         }};
     }
     macro_rules! dst {
@@ -130,7 +123,8 @@ pub(super) fn plain<const BIG: bool, const ONE: bool>(
     macro_rules! joined {
         ($step:ident, |$next:ident| $other:expr) => {{
             dst!($step) = dst!($step).wrapping_add($step.imm);
-            if !ONE && let Some($next) = rest.next() {
+            if !ONE && let Some($next) = steps.get(pc) {
+                pc += 1;
                 if dst!($next) != $other {
                     jump!($next)
                 }
@@ -140,15 +134,16 @@ pub(super) fn plain<const BIG: bool, const ONE: bool>(
 
     loop {
         // by reference: copied, its parts would be read from where it was just written, which takes time
-        let Some(step) = rest.next() else {
-            *cursor = Cursor { pc: steps.len(), end };
+        let Some(step) = steps.get(pc) else {
+            *cursor = Cursor { pc, end };
             return true;
         };
+        pc += 1;
         operations! { dispatch! {
             regs step step.what; jump;
             Do::Const => {
                 dst!(step) = step.imm;
-                rest.next(); // the hole
+                pc += 1; // the hole
             }
             Do::Neg64 => dst!(step) = dst!(step).wrapping_neg(),
             Do::Neg32 => dst!(step) = u64::from((dst!(step) as u32).wrapping_neg()),
@@ -185,6 +180,11 @@ pub(super) fn plain<const BIG: bool, const ONE: bool>(
             Do::StoreReg64 => store!(step, 8, src!(step)),
             Do::AddThenNeImm64 => joined!(step, |next| next.imm),
             Do::AddThenNeReg64 => joined!(step, |next| src!(next)),
+            Do::MovThenAdd64 if ONE => dst!(step) = src!(step),
+            Do::MovThenAdd64 => {
+                dst!(step) = src!(step).wrapping_add(step.imm);
+                pc += 1;
+            }
             Do::Nothing => {}
             Do::Jump => jump!(step),
             Do::Hole
@@ -196,14 +196,11 @@ pub(super) fn plain<const BIG: bool, const ONE: bool>(
             | Do::Exit | Do::Missing | Do::FramePointer | Do::Invalid => break,
         } }
         if ONE {
-            *cursor = Cursor { pc: behind!(), end };
+            *cursor = Cursor { pc, end };
             return false;
         }
     }
-    *cursor = Cursor {
-        pc: behind!() - 1,
-        end,
-    };
+    *cursor = Cursor { pc: pc - 1, end };
     true
 }
 

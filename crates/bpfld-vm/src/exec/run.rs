@@ -265,8 +265,12 @@ impl Run<'_> {
                     .into()
                 ),
                 Do::Invalid => stop!(FaultKind::Instruction.into()),
-                // plain steps are left to others when they jump
-                _ => stop!(self.out_of_budget()),
+                // plain steps that jump too far, or out of the program
+                _ => {
+                    check_budget!();
+                    let target = step.target() as i64;
+                    stop!(FaultKind::Jump { target }.into())
+                }
             }
         }
     }
