@@ -1,7 +1,9 @@
-//! What can go wrong before anything runs.
+//! What can go wrong before anything runs, and with maps.
 
 use alloc::string::String;
 use core::fmt;
+
+use bpfld_sys::Errno;
 
 /// Why something cannot be loaded or found: what, which, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,3 +47,44 @@ impl fmt::Display for Error {
 }
 
 impl core::error::Error for Error {}
+
+/// Why an operation on a map failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MapError {
+    /// The kernel's answer would be the same.
+    Errno(Errno),
+    /// A key or value of another size than the map's.
+    Size {
+        /// `"key"` or `"value"`
+        part: &'static str,
+        /// Bytes in the map.
+        expected: usize,
+        /// Bytes given.
+        given: usize,
+    },
+    /// There is no program or map of this name.
+    NotFound(String),
+}
+
+impl fmt::Display for MapError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Errno(errno) => errno.fmt(f),
+            Self::Size {
+                part,
+                expected,
+                given,
+            } => write!(f, "the {part} has {expected} bytes in the map, not {given}"),
+            Self::NotFound(name) => write!(f, "'{name}' is not there"),
+        }
+    }
+}
+
+impl core::error::Error for MapError {}
+
+impl From<Errno> for MapError {
+    fn from(errno: Errno) -> Self {
+        Self::Errno(errno)
+    }
+}

@@ -1,57 +1,15 @@
-//! Maps, as the host reads and changes them.
+//! Maps, as the host reads and changes them by key.
 
-use alloc::string::{String, ToString};
+use alloc::string::ToString;
 use alloc::vec;
 use alloc::vec::Vec;
-use core::fmt;
 
 use bpfld_insn::Endian;
 use bpfld_sys::{ElemFlags, Errno};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
-use super::Vm;
-use crate::map::{Contents, Event, Map as Inner, MapSpec, Put, RingQuery, number_key};
-
-/// Why an operation on a map failed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum MapError {
-    /// The kernel's answer would be the same.
-    Errno(Errno),
-    /// A key or value of another size than the map's.
-    Size {
-        /// `"key"` or `"value"`
-        part: &'static str,
-        /// Bytes in the map.
-        expected: usize,
-        /// Bytes given.
-        given: usize,
-    },
-    /// There is no program or map of this name.
-    NotFound(String),
-}
-
-impl fmt::Display for MapError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Errno(errno) => errno.fmt(f),
-            Self::Size {
-                part,
-                expected,
-                given,
-            } => write!(f, "the {part} has {expected} bytes in the map, not {given}"),
-            Self::NotFound(name) => write!(f, "'{name}' is not there"),
-        }
-    }
-}
-
-impl core::error::Error for MapError {}
-
-impl From<Errno> for MapError {
-    fn from(errno: Errno) -> Self {
-        Self::Errno(errno)
-    }
-}
+use super::{MapError, Vm};
+use crate::map::{Contents, Map as Inner, MapSpec, Put, number_key};
 
 /// A map of a machine. Made by [`Vm::map`].
 ///
@@ -68,8 +26,8 @@ impl From<Errno> for MapError {
 /// ```
 #[derive(Debug)]
 pub struct Map<'v> {
-    vm: &'v mut Vm,
-    number: usize,
+    pub(super) vm: &'v mut Vm,
+    pub(super) number: usize,
 }
 
 impl<'v> Map<'v> {
@@ -85,7 +43,7 @@ impl<'v> Map<'v> {
         clippy::indexing_slicing,
         reason = "the number was checked when this was made, and maps are never removed"
     )]
-    fn inner(&self) -> &Inner {
+    pub(super) fn inner(&self) -> &Inner {
         &self.vm.state.maps[self.number]
     }
 
@@ -93,7 +51,7 @@ impl<'v> Map<'v> {
         clippy::indexing_slicing,
         reason = "the number was checked when this was made, and maps are never removed"
     )]
-    fn inner_mut(&mut self) -> &mut Inner {
+    pub(super) fn inner_mut(&mut self) -> &mut Inner {
         &mut self.vm.state.maps[self.number]
     }
 
@@ -103,7 +61,7 @@ impl<'v> Map<'v> {
         &self.inner().spec
     }
 
-    fn check(&self, part: &'static str, given: usize) -> Result<(), MapError> {
+    pub(super) fn check(&self, part: &'static str, given: usize) -> Result<(), MapError> {
         let spec = self.spec();
         let expected = match part {
             "key" if spec.key_size > 0 => spec.key_size as usize,
@@ -298,105 +256,6 @@ impl<'v> Map<'v> {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
-    }
-
-    /// Puts a value into a queue, stack or Bloom filter.
-    ///
-    /// # Errors
-    ///
-    /// It is full, or no such map.
-    pub fn push(&mut self, value: &(impl IntoBytes + Immutable + ?Sized)) -> Result<(), MapError> {
-        let value = value.as_bytes();
-        self.check("value", value.len())?;
-        Ok(self.inner_mut().push(value, 0)?)
-    }
-
-    /// Takes the next value out of a queue or stack.
-    ///
-    /// # Errors
-    ///
-    /// No such map, or values of another size.
-    pub fn pop<V: FromBytes>(&mut self) -> Result<Option<V>, MapError> {
-        self.check("value", size_of::<V>())?;
-        match self.inner_mut().pop() {
-            Ok(value) => Ok(V::read_from_bytes(&value).ok()),
-            Err(Errno::ENOENT) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// The next value of a queue or stack, left where it is.
-    ///
-    /// # Errors
-    ///
-    /// No such map, or values of another size.
-    pub fn peek<V: FromBytes>(&self) -> Result<Option<V>, MapError> {
-        self.check("value", size_of::<V>())?;
-        match self.inner().front() {
-            Ok(value) => Ok(V::read_from_bytes(&value).ok()),
-            Err(Errno::ENOENT) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// Whether a Bloom filter may hold a value.
-    #[must_use]
-    pub fn may_hold(&self, value: &(impl IntoBytes + Immutable + ?Sized)) -> bool {
-        match &self.inner().contents {
-            Contents::Bloom(bloom) => bloom.may_hold(value.as_bytes()),
-            _ => false,
-        }
-    }
-
-    /// Takes the records out of a ring buffer, up to the first that is still being filled.
-    pub fn take_records(&mut self) -> Vec<Vec<u8>> {
-        let number = self.number;
-        let state = &mut self.vm.state;
-        match state.maps.get_mut(number) {
-            Some(map) => map.consume(&state.memory),
-            None => Vec::new(),
-        }
-    }
-
-    /// Puts a sample into a user ring buffer, for programs to take out.
-    ///
-    /// # Errors
-    ///
-    /// There is no room, or this is no user ring buffer.
-    pub fn put_sample(&mut self, sample: &[u8]) -> Result<(), MapError> {
-        /// Bytes of the head that each sample has.
-        const HEAD: usize = 8;
-        let room = self.spec().max_entries as usize;
-        let Contents::UserRing(samples) = &mut self.inner_mut().contents else {
-            return Err(Errno::EINVAL.into());
-        };
-        let taken = |sample: &[u8]| (sample.len() + HEAD).next_multiple_of(HEAD);
-        let all: usize = samples.iter().map(|sample| taken(sample)).sum();
-        if taken(sample) > room {
-            return Err(Errno::E2BIG.into());
-        }
-        if all + taken(sample) > room {
-            return Err(Errno::ENOSPC.into());
-        }
-        samples.push_back(sample.to_vec());
-        Ok(())
-    }
-
-    /// How full a ring buffer is.
-    #[must_use]
-    pub fn ring(&self) -> Option<RingQuery> {
-        match &self.inner().contents {
-            Contents::Ring(ring) => Some(ring.query()),
-            _ => None,
-        }
-    }
-
-    /// Takes out what programs gave to `bpf_perf_event_output`.
-    pub fn take_events(&mut self) -> Vec<Event> {
-        match &mut self.inner_mut().contents {
-            Contents::Events(events) => core::mem::take(events),
-            _ => Vec::new(),
-        }
     }
 
     /// Puts a program into an element of a program array.
