@@ -26,6 +26,19 @@ impl Cgroup {
         let parent = own()?;
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let path = parent.join(format!("bpfld-test-{}-{number}", std::process::id()));
+        Cgroup::at(path, parent)
+    }
+
+    /// Makes a control group inside this one.
+    ///
+    /// # Errors
+    ///
+    /// There is one already.
+    pub fn child(&self) -> io::Result<Cgroup> {
+        Cgroup::at(self.path.join("child"), self.path.clone())
+    }
+
+    fn at(path: PathBuf, parent: PathBuf) -> io::Result<Cgroup> {
         fs::create_dir(&path)?;
         let cgroup = Cgroup { path, parent };
         fs::write(cgroup.path.join("cgroup.type"), "threaded")?;

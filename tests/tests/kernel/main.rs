@@ -6,6 +6,7 @@ mod adaptations;
 mod allocation;
 mod assembly;
 mod bound_maps;
+mod cgroups;
 mod channels;
 mod check;
 mod counter;

@@ -196,6 +196,45 @@ fn kernel_probes() {
     program.attach("no_such_function").unwrap_err();
 }
 
+/// Where a function of the kernel begins.
+fn address_of(function: &str) -> u64 {
+    let symbols = fs::read_to_string("/proc/kallsyms").unwrap();
+    let mut lines = symbols.lines().map(|line| line.split_whitespace());
+    let address = lines.find_map(|mut words| {
+        let address = words.next()?;
+        (words.nth(1)? == function).then(|| u64::from_str_radix(address, 16).unwrap())
+    });
+    address.unwrap()
+}
+
+#[test]
+fn kernel_functions_by_address() {
+    require!(Need::Root, Need::Config("CONFIG_KPROBE_EVENTS"));
+    let counter = Counter::new(ProgramType::KPROBE, None, 0);
+    let program: Kprobe = (&counter.program).try_into().unwrap();
+    let (address, options) = (address_of("vfs_read"), KprobeOptions::new());
+    let check = |link: bpfld::Result<Link>| {
+        let link = link.unwrap();
+        assert!(counter.runs_in(make_call) > 0);
+        drop(link);
+        assert_eq!(counter.runs_in(make_call), 0);
+    };
+    check(program.attach_address(address, options));
+    check(program.attach_address(address, options.at_return()));
+    check(program.attach_syscall_with("read", options.at_return()));
+    let error = program
+        .attach_address(address, options.offset(4))
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("an address takes no offset"), "{error}");
+    require!(Need::Config("CONFIG_FPROBE"));
+    let counter = Counter::new(ProgramType::KPROBE, Some(AttachType::TRACE_KPROBE_MULTI), 0);
+    let program: KprobeMulti = (&counter.program).try_into().unwrap();
+    let link = program.attach_addresses(&[address], MultiOptions::new()).unwrap();
+    assert!(counter.runs_in(make_call) > 0);
+    drop(link);
+}
+
 #[test]
 fn many_kernel_functions() {
     require!(

@@ -176,6 +176,37 @@ fn functions_of_programs_are_replaced() {
     assert_eq!(answer(), 1);
 }
 
+#[test]
+fn functions_of_programs_are_traced() {
+    require!(Need::Root, Feature::Fentry, Need::Linux(5, 10));
+    let target = Loader::new()
+        .load(&Object::open(fixture("replaceable")).unwrap())
+        .unwrap();
+    let choose = target.program("choose").unwrap();
+    let mut loader = Loader::new();
+    loader.only(["entry_without_target"]);
+    loader
+        .program("entry_without_target")
+        .attach_to_program(choose, "preference");
+    let loaded = loader
+        .load(&Object::open(fixture("trampolines")).unwrap())
+        .unwrap_or_else(|error| panic!("{error:#}"));
+    let hits = loaded.global::<[u64; 16]>("hits").unwrap();
+    let run = || {
+        choose.test_run().data(&[0; 64]).run().unwrap();
+        hits.get().unwrap()[7]
+    };
+    let entry: Fentry = loaded
+        .program("entry_without_target")
+        .unwrap()
+        .try_into()
+        .unwrap();
+    let link = entry.attach().unwrap();
+    assert_eq!(run(), 1);
+    drop(link);
+    assert_eq!(run(), 1);
+}
+
 /// The kernel calls nine functions whose names match, once each; sessions see each twice. Programs that sleep may trace the first.
 #[test]
 fn many_functions_through_trampolines() {

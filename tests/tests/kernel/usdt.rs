@@ -247,6 +247,13 @@ fn static_probes_in_several_places() {
                     .attach_with("/proc/self/exe", "bpfld", "several", options)
                     .unwrap_or_else(|error| panic!("{error:#}"));
                 assert_eq!(link.is_kernel_link(), attach_type.is_none() && since(6, 6));
+                // Each of the three places has the semaphore for its counter.
+                if link.is_kernel_link() && since(6, 8) {
+                    let info = link.info().unwrap();
+                    let counters = info.ref_counters();
+                    assert_eq!(counters.len(), info.addresses().len());
+                    assert!(counters.iter().all(|counter| *counter == counters[0]), "{info:?}");
+                }
                 for way in 0..3u8 {
                     several(way, 40 + u64::from(way));
                     let (arguments, count, cookie, hits) = calls(&loaded)[2];
