@@ -13,10 +13,16 @@ use serde_json::Value;
 use crate::shell;
 
 /// Where the two may differ, and why.
-const REASONS: &[(&str, &str)] = &[(
-    "program_type:tracing",
-    "bpftool asks for programs at the entry of functions, which a kernel may refuse to everybody: bpfld's fentry",
-)];
+const REASONS: &[(&str, &str)] = &[
+    (
+        "program_type:tracing",
+        "bpftool asks for programs at the entry of functions, which a kernel may refuse to everybody: bpfld's fentry",
+    ),
+    (
+        "isa:v4",
+        "bpftool asks for the long jump alone, which the stable line of 6.1 has without the rest",
+    ),
+];
 
 /// More than any type of program may call: who says so did not understand the verifier.
 const ALL_HELPERS: usize = 200;

@@ -1,6 +1,11 @@
 //! Attaching compiled programs by what their section names say, and their global variables.
 
-use std::{io::Read, os::unix::process::parent_id, path::Path, sync::atomic::Ordering};
+use std::{
+    io::Read,
+    os::unix::process::parent_id,
+    path::Path,
+    sync::{Mutex, MutexGuard, PoisonError, atomic::Ordering},
+};
 
 use bpfld::{
     Error, Hash, Iter, IterTarget, Link, Loaded, Loader, Object, SchedCls, TcxDirection, Uprobe, Xdp, XdpMode,
@@ -30,6 +35,12 @@ extern "C" fn probe_target(number: u64) -> u64 {
     std::hint::black_box(number) + 1
 }
 
+/// Who counts calls of that function is alone: they come from all threads.
+fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Loads one program of an object, attaches it by its section name and tells how often it ran meanwhile.
 #[track_caller]
 fn runs_of(object: &Object, program: &str, index: usize, work: impl FnOnce()) -> Result<u64, Error> {
@@ -40,6 +51,7 @@ fn runs_of(object: &Object, program: &str, index: usize, work: impl FnOnce()) ->
     let loaded = loader.load(object)?;
     let program = loaded.program(program)?;
     assert!(program.attaches_itself());
+    let _turn = turn();
     let link = program.attach()?;
     let hits = loaded.global::<[u64; 32]>("hits")?;
     let before = hits.get()?[index];
@@ -154,6 +166,7 @@ fn what_no_section_says_the_user_does() {
     let hits = loaded.global::<[u64; 32]>("hits").unwrap();
     let probe: Uprobe = program.try_into().unwrap();
     let options = bpfld::UprobeOptions::new().cookie(42);
+    let _turn = turn();
     let link = probe
         .attach_with("/proc/self/exe", "bpfld_probe_target", options)
         .unwrap();

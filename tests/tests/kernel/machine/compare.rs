@@ -379,10 +379,16 @@ fn only_addresses_differ(here: &[u8], there: &[u8]) -> bool {
         })
 }
 
+/// Up to eight bytes as a number of this machine.
 fn word(bytes: &[u8]) -> u64 {
     let mut wide = [0; 8];
-    wide[..bytes.len()].copy_from_slice(bytes);
-    u64::from_le_bytes(wide)
+    let start = if cfg!(target_endian = "big") {
+        8 - bytes.len()
+    } else {
+        0
+    };
+    wide[start..start + bytes.len()].copy_from_slice(bytes);
+    u64::from_ne_bytes(wide)
 }
 
 /// The first difference between the maps of both, in words.
