@@ -273,11 +273,20 @@ fn xsk_05_several_queues_take_turns() {
                 middle.len()
             );
         }
+        // The kernel's own packets come at any time.
         let mut buffer = [0; 64];
-        assert_eq!(right.recv(&mut buffer).unwrap(), None);
+        while let Some((place, _)) = right.recv(&mut buffer).unwrap() {
+            assert_eq!(number(&buffer), None, "queue {place}");
+        }
         assert_eq!(left.send(&packet(0, 64)).unwrap(), Some(0));
-        assert!(right.wait(Some(LONG)).unwrap());
-        assert_eq!(right.recv(&mut buffer).unwrap(), Some((0, 64)));
+        let received = loop {
+            assert!(right.wait(Some(LONG)).unwrap());
+            match right.recv(&mut buffer).unwrap() {
+                Some(received) if number(&buffer).is_some() => break received,
+                _ => {}
+            }
+        };
+        assert_eq!(received, (0, 64));
     });
 }
 
