@@ -1,6 +1,13 @@
 //! Programs on tracepoints, probes, perf events and kernel functions.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    io::Write as _,
+    path::Path,
+    process::{Command, Stdio},
+    sync::mpsc,
+    thread,
+};
 
 use bpfld::{
     AttachType, BtfTracepoint, Errno, Error, ErrorKind, Fentry, Kprobe, KprobeMulti, KprobeOptions, Link,
@@ -13,7 +20,8 @@ use bpfld_features::Feature;
 use bpfld_insn::Slot;
 use bpfld_object::Executable;
 use bpfld_sys::PerfSoftware;
-use bpfld_tests::{Need, require};
+use bpfld_tests::{Need, require, sandbox};
+use nix::mount::{MsFlags, mount};
 
 use crate::counter::{Counter, call, check_cookie, exit, mov, mov_reg, since};
 
@@ -346,6 +354,63 @@ fn user_probes() {
     let error = program.attach("no-such-program", "main").unwrap_err().to_string();
     assert!(error.contains("no-such-program"), "{error}");
     program.attach("/dev/null", "main").unwrap_err();
+}
+
+/// Set for the process that has files of its own.
+const IN_CONTAINER: &str = "BPFLD_TEST_IN_CONTAINER";
+
+#[test]
+fn files_of_other_mount_namespaces() {
+    if std::env::var_os(IN_CONTAINER).is_some() {
+        std::io::stdin().read_line(&mut String::new()).unwrap();
+        assert_eq!(probed_function(1), 2);
+        return;
+    }
+    require!(Need::Root, Need::Config("CONFIG_UPROBE_EVENTS"));
+    let (tell, told) = mpsc::channel();
+    let (finish, finished) = mpsc::channel::<()>();
+    thread::scope(|scope| {
+        let container = scope.spawn(move || {
+            sandbox(move |room| {
+                // Seen by nobody outside.
+                mount(
+                    None::<&str>,
+                    room.bpffs(),
+                    Some("tmpfs"),
+                    MsFlags::empty(),
+                    None::<&str>,
+                )
+                .unwrap();
+                let binary = room.bpffs().join("probed");
+                fs::copy("/proc/self/exe", &binary).unwrap();
+                let mut process = Command::new(&binary)
+                    .args(["--exact", "probes::files_of_other_mount_namespaces"])
+                    .env(IN_CONTAINER, "1")
+                    .stdin(Stdio::piped())
+                    .stdout(Stdio::null())
+                    .spawn()
+                    .unwrap();
+                tell.send((process.id(), binary)).unwrap();
+                // Also when the other side has failed: then it goes on, and ends.
+                let _ = finished.recv();
+                process.stdin.take().unwrap().write_all(b"go\n").unwrap();
+                assert!(process.wait().unwrap().success());
+            });
+        });
+        let (process, binary) = told.recv().unwrap();
+        assert!(!binary.exists());
+        let counter = Counter::new(ProgramType::KPROBE, None, 0);
+        let program: Uprobe = (&counter.program).try_into().unwrap();
+        let seen = Path::new("/proc").join(process.to_string()).join("root");
+        let seen = seen.join(binary.strip_prefix("/").unwrap());
+        let link = program.attach(&seen, probed_symbol().name.as_str()).unwrap();
+        assert_eq!(probed_function(1), 2);
+        assert_eq!(counter.runs(), 0, "another file");
+        drop(finish);
+        container.join().unwrap();
+        assert_eq!(counter.runs(), 1);
+        drop(link);
+    });
 }
 
 #[test]
