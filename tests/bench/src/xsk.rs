@@ -82,7 +82,8 @@ impl Socket {
         match self {
             Socket::Own(socket) => Ok(socket.for_each(BATCH, |packet| {
                 if let Some(addresses) = packet.first_chunk_mut::<12>() {
-                    addresses.rotate_left(6);
+                    let (to, from) = addresses.split_at_mut(6);
+                    to.swap_with_slice(from);
                 }
                 Then::Send
             })?),

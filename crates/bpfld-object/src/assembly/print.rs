@@ -31,7 +31,7 @@ impl Object {
     /// The object as assembly: sections, functions, maps, data and externs, as text that [`ObjectAssembler`] takes back.
     ///
     /// The object made of it has the same programs, maps and data. What no text can say is listed in comments at the
-    /// top: CO-RE relocations, struct_ops, jump tables, and types beyond numbers.
+    /// top: CO-RE relocations, struct_ops, jump tables, declaration tags, and types beyond numbers.
     ///
     /// [`ObjectAssembler`]: crate::ObjectAssembler
     ///
@@ -165,6 +165,10 @@ impl AssemblyText<'_> {
         }
         if !object.jump_tables.is_empty() {
             writeln!(f, "# jump tables are not in this text")?;
+        }
+        let tags = object.tags.len();
+        if tags > 0 {
+            writeln!(f, "# {tags} declaration tags are not in this text")?;
         }
         if let Some(license) = &object.license {
             writeln!(f, ".license {}", data::text(license.as_bytes()))?;
