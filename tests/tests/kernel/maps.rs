@@ -496,4 +496,22 @@ fn exclusive_maps() {
         .load()
         .unwrap_err();
     assert_eq!(error.errno(), Some(Errno::EACCES), "{error:#}");
+
+    // SHA-256 of the same instructions on a little-endian machine, with zero for the map's descriptor.
+    let hash = [
+        0x0b, 0xd0, 0x16, 0x86, 0x76, 0xc7, 0xc7, 0x79, 0xbf, 0x91, 0x3a, 0x19, 0x98, 0xc8, 0x2d, 0x13, 0xdd,
+        0xa4, 0x6d, 0x60, 0x13, 0x63, 0xc5, 0xa5, 0x19, 0xf4, 0x63, 0x25, 0x7f, 0x0a, 0x5a, 0x4b,
+    ];
+    if cfg!(target_endian = "little") {
+        let map = Map::builder(MapType::ARRAY, "exclusive")
+            .key_size(4)
+            .value_size(8)
+            .max_entries(1);
+        let map = map.exclusive(&hash).create().unwrap();
+        let mut code = Vec::from(crate::counter::map_fd(1, &map));
+        code.extend([crate::counter::mov(0, 0), crate::counter::exit()]);
+        bpfld::Program::builder(ProgramType::SOCKET_FILTER, "own", &code)
+            .load()
+            .unwrap();
+    }
 }
