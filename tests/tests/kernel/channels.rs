@@ -73,6 +73,21 @@ fn perf_samples_arrive_in_order() {
 }
 
 #[test]
+fn a_perf_reader_ends_while_programs_write() {
+    require!(Need::Root, Need::Linux(6, 1), Need::Config("CONFIG_BPF_JIT"));
+    let loaded = load("ringbuf");
+    let mut events = PerfBuf::builder().open(loaded.map("samples").unwrap()).unwrap();
+    bpfld_tests::pin_to_one_cpu();
+    for _ in 0..100 {
+        sample(&loaded, 64);
+    }
+    // Each sample that is read makes another.
+    let read = events.for_each(|_| sample(&loaded, 64)).unwrap();
+    assert!((100..1000).contains(&read), "{read}");
+    assert_eq!(read_all(&mut events, false).0.len(), 100);
+}
+
+#[test]
 fn lost_perf_samples_are_counted() {
     require!(Need::Root, Need::Linux(6, 1), Need::Config("CONFIG_BPF_JIT"));
     let loaded = load("ringbuf");

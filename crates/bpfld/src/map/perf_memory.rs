@@ -205,6 +205,19 @@ impl CpuRing {
         fits.then_some((walk.position + HEADER + 4, len as usize))
     }
 
+    /// How far the kernel is now; for comparing only, as nothing is read by it.
+    pub(super) fn head(&self) -> u64 {
+        self.memory
+            .load_u64(HEAD, Ordering::Relaxed)
+            .unwrap_or(self.walk.position)
+    }
+
+    /// Whether the reader is at a position, or past it.
+    pub(super) fn is_behind(&self, position: u64) -> bool {
+        // Positions only grow, and are less than half of what there is apart.
+        self.walk.position.wrapping_sub(position) <= u64::MAX / 2
+    }
+
     /// Publishes, and looks how far the kernel is; false if this reader is there already.
     fn look_for_more(&mut self) -> bool {
         self.publish();

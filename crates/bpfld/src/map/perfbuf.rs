@@ -209,6 +209,8 @@ impl PerfBuf {
 
     /// Hands all records that there are to `take`, CPU by CPU; returns how many. This is the fastest way to read.
     ///
+    /// It ends however fast programs write: what comes after a CPU's turn began waits for the next call, but for some that come along.
+    ///
     /// ```no_run
     /// # fn example(events: &mut bpfld::PerfBuf) -> Result<(), bpfld::Error> {
     /// events.wait(None)?;
@@ -225,7 +227,8 @@ impl PerfBuf {
         let mut count = 0;
         for _ in 0..self.rings.len() {
             let index = self.next;
-            while let Some(ring) = self.rings.get_mut(index) {
+            let end = self.rings.get(index).map_or(0, CpuRing::head);
+            while let Some(ring) = self.rings.get_mut(index).filter(|ring| !ring.is_behind(end)) {
                 let (cpu, mut walk) = (ring.cpu(), ring.walk);
                 while let Some(place) = ring.quick(&mut walk) {
                     let data = ring.bytes(place);
@@ -242,6 +245,7 @@ impl PerfBuf {
             }
             self.next = (index + 1) % self.rings.len();
         }
+        self.rings.iter_mut().for_each(CpuRing::publish);
         Ok(count)
     }
 
