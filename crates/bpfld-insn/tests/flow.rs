@@ -135,6 +135,13 @@ fn loops_and_dominators() {
         })
         .collect();
     assert_eq!(shown, [(1, 1, 4, true), (2, 1, 1, true)]);
+    assert!(flow.has_loops());
+    assert!(!Flow::new(&slots("if r1 == 0 goto a; r0 = 0; a: exit")).has_loops());
+    // Loops within loops, as many as there are instructions: each has all the others in it.
+    let jump_back = |at: i16| Slot::new(0x15, 1, 0, -1 - at, 0); // if r1 == 0 goto the start
+    let mut nested: Vec<Slot> = (0..i16::MAX).map(jump_back).collect();
+    nested.extend(slots("exit"));
+    assert!(Flow::new(&nested).has_loops());
     let dominators = flow.dominators();
     let out = flow.block_at(7).expect("a block");
     assert!(dominators.dominates(BlockId(0), out));

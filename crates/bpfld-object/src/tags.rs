@@ -11,7 +11,7 @@ const CONTEXT: &str = "arg:ctx";
 
 /// A parameter of a global function that is tagged as the program's context (`__arg_ctx`).
 ///
-/// Kernels since 6.9 understand the tag. For older ones, the parameter's type must be made the context type of the
+/// Kernels since 6.8 understand the tag. For older ones, the parameter's type must be made the context type of the
 /// program before BTF is loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -227,6 +227,16 @@ fn poisoned_call(line: &str) -> Option<(usize, u32)> {
 mod tests {
     use super::*;
 
+    #[test]
+    fn a_buffer_ends_at_its_first_nul() {
+        let log = VerifierLog::from_buffer(b"R0 !read_ok\n\xff\0old", false);
+        assert_eq!(log.as_str(), "R0 !read_ok\n\u{fffd}");
+        assert!(!log.is_truncated());
+        let log = VerifierLog::from_buffer(b"as much as there is room", true);
+        assert_eq!(log.as_str(), "as much as there is room");
+        assert!(log.is_truncated());
+    }
+
     const EXPLAINED: &str = "0: R1=ctx() R10=fp0\n0: (95) exit\nR0 !read_ok\n\n\
         Verification failed: Register Type Safety: Unreadable register\n\n\
         Reason:\n  R0 has never been initialized on this path.\n\nAt:\n  insn 0\n\n\

@@ -18,28 +18,30 @@ use bpfld_sys as sys;
 
 use crate::{Error, Result, Subject};
 
-/// Pins `fd` at `path`, making the directories on the way; those made are removed again if the kernel refuses. Returns those that
-/// were made, the outermost first.
+/// Pins `fd` at `path`, making the directories on the way; those made are removed again if that or the pin does not work. Returns
+/// those that were made, the outermost first.
 pub(crate) fn pin<'a>(fd: BorrowedFd<'_>, path: &'a Path, subject: Subject) -> Result<Vec<&'a Path>> {
     let doing = format!("pin at {}", path.display());
-    let missing = missing_parents(path);
-    let made = make(&missing).map_err(|source| Error::io(subject.clone(), doing.clone(), source))?;
     let c_path = c_path(path)?;
-    sys::obj_pin(fd, &c_path)
-        .map(|()| made.clone())
-        .map_err(|source| {
-            remove(&made);
-            let error = Error::kernel(subject, doing, source);
-            match source.errno() {
-                sys::Errno::EPERM if has_dot(path) => {
-                    error.with_hint("a BPF file system keeps names with a dot for itself")
-                }
-                sys::Errno::EINVAL | sys::Errno::EPERM => {
-                    error.with_hint("the path must lie in a BPF file system, such as /sys/fs/bpf")
-                }
-                _ => error,
+    let missing = missing_parents(path);
+    let has_dot = missing.iter().chain([&path]).any(|path| has_dot(path));
+    let dot = "a BPF file system keeps names with a dot for itself";
+    let made = make(&missing).map_err(|source| {
+        let is_dot = has_dot && source.kind() == io::ErrorKind::PermissionDenied;
+        Error::io(subject.clone(), doing.clone(), source).with_optional_hint(is_dot.then_some(dot))
+    })?;
+    if let Err(source) = sys::obj_pin(fd, &c_path) {
+        remove(&made);
+        let hint = match source.errno() {
+            sys::Errno::EPERM if has_dot => Some(dot),
+            sys::Errno::EINVAL | sys::Errno::EPERM => {
+                Some("the path must lie in a BPF file system, such as /sys/fs/bpf")
             }
-        })
+            _ => None,
+        };
+        return Err(Error::kernel(subject, doing, source).with_optional_hint(hint));
+    }
+    Ok(made)
 }
 
 /// Removes directories, the last one first. Those that somebody else uses by now stay.
@@ -95,14 +97,17 @@ fn missing_parents(path: &Path) -> Vec<&Path> {
     parents
 }
 
-/// Makes directories and returns those that were not there.
+/// Makes directories and returns those that were not there: all, or none.
 fn make<'a>(directories: &[&'a Path]) -> io::Result<Vec<&'a Path>> {
     let mut made = Vec::new();
     for directory in directories {
         match DirBuilder::new().mode(0o755).create(directory) {
             Ok(()) => made.push(*directory),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(error),
+            Err(error) => {
+                remove(&made);
+                return Err(error);
+            }
         }
     }
     Ok(made)
@@ -121,6 +126,11 @@ mod tests {
         assert_eq!(make(&missing).expect("directories"), missing);
         assert!(missing_parents(&path).is_empty());
         assert!(make(&missing).expect("directories").is_empty());
+        // The second of these cannot be made, so the first is taken back.
+        std::fs::write(base.join("file"), "").expect("a file");
+        let (new, below) = (base.join("new"), base.join("file/below"));
+        make(&[&new, &below]).expect_err("a file has nothing below it");
+        assert!(!new.exists());
         std::fs::remove_dir_all(base).expect("cleaned up");
     }
 }

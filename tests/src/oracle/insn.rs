@@ -35,6 +35,7 @@ pub fn instructions(bytes: &[u8]) {
     assembles_back(&slots, choice / 2);
     if choice.is_multiple_of(8) {
         let flow = Flow::new(&slots);
+        assert_eq!(flow.has_loops(), !flow.loops().is_empty());
         forget(format_args!(
             "{:?} {:?} {:?}",
             flow.loops(),

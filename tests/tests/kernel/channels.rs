@@ -248,16 +248,22 @@ fn rings_are_waited_for_together() {
     assert_eq!((ring, record.len()), (1, 32));
     drop(record);
     assert!(!rings.wait(Some(Duration::ZERO)).unwrap());
-    for _ in 0..3 {
-        emit(&first);
-    }
+    (0..3).for_each(|_| emit(&first));
     emit(&second);
+    assert_eq!(rings.rings().len(), 2);
     let mut order = Vec::new();
     while let Some((ring, _)) = rings.read().unwrap() {
         order.push(ring);
     }
     assert_eq!(order, [0, 1, 0, 0]);
-    assert_eq!(rings.rings().len(), 2);
+    assert_eq!(
+        rings
+            .rings_mut()
+            .iter_mut()
+            .filter_map(|ring| ring.read().unwrap())
+            .count(),
+        0
+    );
 }
 
 #[test]

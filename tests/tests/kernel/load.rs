@@ -294,75 +294,6 @@ fn programs_load_alone_without_a_trace() {
 }
 
 #[test]
-fn pinned_maps_are_shared_and_compared() {
-    require!(Need::Root);
-    sandbox(|room| {
-        let object = object("pinned");
-        let mut loader = Loader::new();
-        loader.pin_root(room.bpffs().join("fw"));
-        let first = loader.load(&object).unwrap();
-        let second = loader.load(&object).unwrap();
-        run(&first, "count");
-        run(&second, "count");
-        let kept: Hash<u32, u64> = second.map("kept").unwrap().try_into().unwrap();
-        assert_eq!(kept.get(&0).unwrap(), Some(2));
-        let id = |loaded: &Loaded, map: &str| loaded.map(map).unwrap().info().unwrap().id();
-        assert_eq!(id(&first, "kept"), id(&second, "kept"));
-        assert_ne!(id(&first, "private"), id(&second, "private"));
-        drop((first, second));
-        assert_eq!(kept.get(&0).unwrap(), Some(2));
-
-        loader.map("kept").max_entries(5).flags(MapFlags::NO_PREALLOC);
-        let error = loader.load(&object).unwrap_err();
-        let ErrorKind::Differs { differences, .. } = error.kind() else {
-            panic!("{error}")
-        };
-        let names: Vec<_> = differences
-            .iter()
-            .map(|difference| difference.parameter)
-            .collect();
-        assert_eq!(names, ["number of entries", "flags"]);
-        assert!(
-            error
-                .to_string()
-                .contains("number of entries is 32 but declared as 5"),
-            "{error}"
-        );
-
-        let elsewhere = room.bpffs().join("elsewhere");
-        loader.map("kept").pin(&elsewhere);
-        loader.load(&object).unwrap();
-        assert!(elsewhere.exists());
-        std::fs::remove_file(&elsewhere).unwrap();
-        loader.no_pins();
-        loader.load(&object).unwrap();
-        assert!(!elsewhere.exists());
-    });
-}
-
-#[test]
-fn a_failed_load_leaves_no_pins() {
-    require!(Need::Root);
-    sandbox(|room| {
-        let mut loader = Loader::new();
-        loader.map("values").pin(room.bpffs().join("values"));
-        loader.load(&object("rejected")).unwrap_err();
-        assert!(!room.bpffs().join("values").exists());
-        // What was there before stays.
-        let mut loader = Loader::new();
-        loader
-            .autoload("unchecked_pointer", false)
-            .only(Vec::<String>::new());
-        loader.map("values").pin(room.bpffs().join("values"));
-        loader.load(&object("rejected")).unwrap();
-        let mut loader = Loader::new();
-        loader.map("values").pin(room.bpffs().join("values"));
-        loader.load(&object("rejected")).unwrap_err();
-        assert!(room.bpffs().join("values").exists());
-    });
-}
-
-#[test]
 fn configuration_values_reach_programs() {
     require!(Need::Root, Feature::GlobalData);
     let mut loader = Loader::new();
@@ -429,29 +360,6 @@ fn several_threads_load_the_same() {
     let names: Vec<_> = failed.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["unchecked_pointer", "beyond_packet", "beyond_context"]);
     assert!(loader.load(&self::object("rejected")).is_err());
-}
-
-#[test]
-fn arenas_are_shared() {
-    require!(
-        Need::Root,
-        Need::Config("CONFIG_BPF_JIT"),
-        Feature::MapType(MapType::ARENA)
-    );
-    let loaded = load("arena");
-    assert_eq!(
-        loaded
-            .program("touch")
-            .unwrap()
-            .test_run()
-            .run()
-            .unwrap()
-            .return_value,
-        5
-    );
-    let memory = loaded.map("arena").unwrap().memory().unwrap();
-    let counter = object("arena").variable("counter").unwrap().offset as usize;
-    assert_eq!(memory.get::<u32>(counter).unwrap(), 5);
 }
 
 /// PRG-04 (f): on a kernel that is made up to be old.

@@ -1,7 +1,6 @@
-//! Maps that hold things: maps, programs, devices, sockets, control groups, stack traces, storage.
+//! Maps that hold things: maps, programs, devices, sockets, control groups, storage.
 
 use std::{
-    collections::BTreeSet,
     fs::File,
     net::{TcpListener, TcpStream, UdpSocket},
     os::fd::AsFd,
@@ -9,15 +8,15 @@ use std::{
 
 use bpfld::{
     Arena, Array, ArrayOfMaps, AttachType, CgroupArray, CgroupStorage, CgrpStorage, CpuMap, DevMap,
-    DevMapHash, Errno, Hash, HashOfMaps, InodeStorage, InsnArray, KernelSymbols, Map, MapType, PerCpuArray,
-    PerCpuCgroupStorage, PerCpuHash, ProcessMemory, Program, ProgramType, ResizableHash, ReuseportArray,
-    SkStorage, SockHash, SockMap, StackTraces, TaskStorage, XskMap,
+    DevMapHash, Errno, Hash, HashOfMaps, InodeStorage, InsnArray, Map, MapType, PerCpuArray,
+    PerCpuCgroupStorage, PerCpuHash, Program, ProgramType, ResizableHash, ReuseportArray, SkStorage,
+    SockHash, SockMap, TaskStorage, XskMap,
 };
 use bpfld_sys::plain::CgroupStorageKey;
 use bpfld_tests::{Cgroup, Need, require, sandbox};
 
 use crate::{
-    counter::{call, exit, map_fd, mov, since},
+    counter::{exit, mov, since},
     fixtures::load,
 };
 
@@ -225,49 +224,6 @@ fn storage_of_inodes() {
 }
 
 /// Flags of `bpf_get_stackid`: the user's stack; a trace may take the place of another.
-const USER: i32 = 1 << 8;
-const REPLACE: i32 = 1 << 10;
-
-#[test]
-fn stack_traces_have_names() {
-    require!(Need::Root, Need::Linux(5, 10));
-    let traces = StackTraces::create("traces", 32, 64).unwrap();
-    let record = |traces: &StackTraces, flags: i32| {
-        let mut code = Vec::new();
-        code.extend(map_fd(2, traces.map()));
-        code.extend([mov(3, flags), call(27), exit()]);
-        let program = Program::builder(ProgramType::RAW_TRACEPOINT, "trace", &code)
-            .load()
-            .unwrap();
-        let id = program.test_run().run().unwrap().return_value;
-        assert!((id as i32) >= 0, "{}", id as i32);
-        id
-    };
-    let kernel = record(&traces, 0);
-    let addresses = traces.get(kernel).unwrap().unwrap();
-    let symbols = KernelSymbols::read().unwrap();
-    let names: Vec<&str> = addresses
-        .iter()
-        .map(|address| symbols.resolve(*address).unwrap().name)
-        .collect();
-    assert!(names.iter().any(|name| name.contains("sys_bpf")), "{names:?}");
-
-    assert!(traces.remove(kernel).unwrap() && !traces.remove(kernel).unwrap());
-    assert_eq!(traces.get(kernel).unwrap(), None);
-
-    let user = record(&traces, USER);
-    let addresses = traces.get(user).unwrap().unwrap();
-    let memory = ProcessMemory::of(std::process::id()).unwrap();
-    assert!(memory.resolve(addresses[0]).is_some(), "{addresses:x?}");
-    assert!(traces.build_ids(user).is_err());
-
-    // A trace has the number of its hash, which another one may have already: that one goes.
-    let skipping = |frames| record(&traces, REPLACE | frames);
-    let expected: BTreeSet<u32> = [user].into_iter().chain((0..4).map(skipping)).collect();
-    let ids: Vec<u32> = traces.ids().map(Result::unwrap).collect();
-    assert_eq!(ids, Vec::from_iter(expected));
-}
-
 /// A descriptor of this process.
 fn pidfd() -> std::os::fd::OwnedFd {
     rustix::process::pidfd_open(rustix::process::getpid(), rustix::process::PidfdFlags::empty()).unwrap()

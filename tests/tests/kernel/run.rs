@@ -72,6 +72,13 @@ fn contexts_go_in_and_out() {
         outcome.context.len()
     );
     assert_eq!(outcome.context[8..12], 42u32.to_ne_bytes());
+    // Room for less than the context is too little, and so told; for nothing, it is not asked for.
+    let with_room = |bytes| {
+        let run = counter.program.test_run().data(&[0; 64]).context(&context);
+        run.context_room(bytes).run()
+    };
+    assert_eq!(with_room(8).unwrap_err().errno(), Some(Errno::ENOSPC));
+    assert!(with_room(0).unwrap().context.is_empty());
 }
 
 #[test]
@@ -143,6 +150,11 @@ fn programs_tell_about_themselves() {
     assert_eq!(info.map_ids().len(), 1);
     assert_eq!(info.tag().to_string().len(), 16);
     assert!(info.translated_len() > 0 && info.loaded_at().as_secs() > 0);
+    let machine_code = counter.program.machine_code();
+    let bytes = machine_code.map_or(0, |functions| {
+        functions.iter().map(|function| function.code().len()).sum()
+    });
+    assert_eq!(info.jited_len() as usize, bytes);
     let again = Program::from_id(info.id()).unwrap();
     assert_eq!((again.name(), again.attach_type()), ("counter", None));
     let error = Program::from_id(u32::MAX).unwrap_err();

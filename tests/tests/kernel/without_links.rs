@@ -77,6 +77,16 @@ fn prg_06_xdp_by_netlink() {
         assert_eq!((one.runs_in(send), two.runs_in(send)), (0, 0));
         assert_eq!(lo.xdp_programs().unwrap(), bpfld::XdpPrograms::default());
 
+        // Nor has it where one with a link took over.
+        if Probes::live().has(Feature::LinkType(LinkType::XDP)) {
+            let link = attach(&first, XdpMode::Generic, XdpReplace::Never).unwrap();
+            drop(attach(&second, XdpMode::Generic, XdpReplace::Any).unwrap());
+            let other = second.attach(&lo, XdpMode::Generic).unwrap();
+            link.detach().unwrap();
+            assert_eq!(two.runs_in(send), 3);
+            drop(other);
+        }
+
         // It stays when forgotten, and can be taken over.
         attach(&first, XdpMode::Generic, XdpReplace::Never)
             .unwrap()

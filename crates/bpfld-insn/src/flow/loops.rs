@@ -204,6 +204,23 @@ impl Flow {
         dominators
     }
 
+    /// Whether there are loops. This takes one walk, where [`loops`](Self::loops) lists the blocks of each, which for loops within loops
+    /// are more than the program has.
+    #[must_use]
+    pub fn has_loops(&self) -> bool {
+        let mut places = vec![None; self.blocks().len()];
+        for (place, block) in self.reverse_postorder().into_iter().enumerate() {
+            if let Some(slot) = places.get_mut(block.index()) {
+                *slot = Some(place);
+            }
+        }
+        let place = |index: usize| places.get(index).copied().flatten();
+        self.blocks().iter().enumerate().any(|(index, block)| {
+            let mut to = block.edges.iter().filter_map(|edge| place(edge.to.index()));
+            place(index).is_some_and(|from| to.any(|to| to <= from))
+        })
+    }
+
     /// The loops, by the place of their headers.
     #[must_use]
     pub fn loops(&self) -> Vec<Loop> {

@@ -153,7 +153,16 @@ impl XdpHold {
                     _ => Ok(()),
                 }
             }
-            Err(error) if gone(&error) || error.raw_os_error() == Some(Errno::EEXIST.0) => Ok(()),
+            // It has another program by now (EEXIST), or one with a link.
+            Err(error)
+                if matches!(
+                    error.raw_os_error().map(Errno),
+                    Some(Errno::EEXIST | Errno::EBUSY)
+                ) =>
+            {
+                Ok(())
+            }
+            Err(error) if gone(&error) => Ok(()),
             result => result,
         }
     }

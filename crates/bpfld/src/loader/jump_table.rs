@@ -1,5 +1,7 @@
 //! Tables of jump targets, each a map of its own (Linux 6.19).
 
+use std::os::fd::BorrowedFd;
+
 use bpfld_object::LinkedProgram;
 use bpfld_sys::{self as sys, ElemFlags, MapType};
 
@@ -11,18 +13,16 @@ const VALUE: u32 = 16;
 const NAME: &str = "jt";
 
 /// Makes the maps of a program's tables, in their order.
-pub(crate) fn create(linked: &LinkedProgram) -> Result<Vec<Map>, sys::Error> {
-    linked
-        .jump_tables
-        .iter()
-        .map(|table| one(&table.targets))
-        .collect()
+pub(crate) fn create(linked: &LinkedProgram, token: Option<BorrowedFd<'_>>) -> Result<Vec<Map>, sys::Error> {
+    let tables = linked.jump_tables.iter();
+    tables.map(|table| one(&table.targets, token)).collect()
 }
 
-fn one(targets: &[u32]) -> Result<Map, sys::Error> {
+fn one(targets: &[u32], token: Option<BorrowedFd<'_>>) -> Result<Map, sys::Error> {
     let entries = u32::try_from(targets.len()).unwrap_or(u32::MAX);
     let mut request = sys::MapCreate::new(MapType::INSN_ARRAY, KEY, VALUE, entries);
     request.name = NAME;
+    request.token = token;
     let fd = sys::map_create(&request)?;
     for (number, target) in targets.iter().enumerate() {
         let mut value = [0; VALUE as usize];

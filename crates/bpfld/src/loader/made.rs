@@ -23,6 +23,9 @@ pub(crate) struct Made<'a> {
     pinned: Vec<PathBuf>,
     /// Directories made for them.
     directories: Vec<PathBuf>,
+    pinning: Pinning,
+    /// New maps that hold others: not filled and not pinned yet.
+    unfilled: Vec<MapIndex>,
     usdt: Option<UsdtTable>,
 }
 
@@ -31,19 +34,21 @@ impl<'a> Made<'a> {
     pub(crate) fn make(
         prepared: &'a Prepared<'a>,
         wanted: impl Fn(MapIndex) -> bool,
-        may_pin: Pinning,
+        pinning: Pinning,
     ) -> Result<Self, Error> {
         let mut made = Self {
             prepared,
             maps: Vec::with_capacity(prepared.maps.len()),
             pinned: Vec::new(),
             directories: Vec::new(),
+            pinning,
+            unfilled: Vec::new(),
             usdt: None,
         };
         for (index, plan) in prepared.maps.iter().enumerate() {
             let index = MapIndex(index as u32);
             let map = if plan.create && wanted(index) {
-                made.one(index, plan, may_pin)?
+                made.one(index, plan)?
             } else {
                 None
             };
@@ -76,25 +81,44 @@ impl<'a> Made<'a> {
         std::mem::take(&mut self.maps)
     }
 
-    /// Finds or makes a map. One that was there before is left as it is. `None`: this kernel cannot have it.
-    fn one(&mut self, index: MapIndex, plan: &MapPlan<'_>, may_pin: Pinning) -> Result<Option<Map>, Error> {
+    /// Finds or makes a map. What is in one that was there before stays. `None`: this kernel cannot have it.
+    fn one(&mut self, index: MapIndex, plan: &MapPlan<'_>) -> Result<Option<Map>, Error> {
         if let Some(map) = &plan.reuse {
             return named(plan, map).map(Some);
         }
-        let Some(path) = plan.pin.as_deref().filter(|_| may_pin == Pinning::AsDeclared) else {
-            return self.new_map(index, plan);
-        };
-        if let Some(map) = reuse::open_pinned(plan, path)? {
+        if let Some(path) = self.place(plan)
+            && let Some(map) = reuse::open_pinned(plan, path, &self.prepared.probes)?
+        {
             return Ok(Some(map));
         }
         let Some(map) = self.new_map(index, plan)? else {
             return Ok(None);
         };
+        let holds_maps = |(_, value): &(u32, SlotValue)| matches!(value, SlotValue::Map(_));
+        if plan.def.slots.iter().any(holds_maps) {
+            self.unfilled.push(index);
+            return Ok(Some(map));
+        }
+        self.share(plan, map).map(Some)
+    }
+
+    /// Where a map is pinned.
+    fn place<'p>(&self, plan: &'p MapPlan<'_>) -> Option<&'p Path> {
+        plan.pin
+            .as_deref()
+            .filter(|_| self.pinning == Pinning::AsDeclared)
+    }
+
+    /// Pins a map that is complete, unless it is for this object alone.
+    fn share(&mut self, plan: &MapPlan<'_>, map: Map) -> Result<Map, Error> {
+        let Some(path) = self.place(plan) else {
+            return Ok(map);
+        };
         match self.pin(plan, &map, path) {
-            Ok(()) => Ok(Some(map)),
+            Ok(()) => Ok(map),
             // Somebody was quicker: theirs is as good.
             Err(error) if error.errno() == Some(bpfld_sys::Errno::EEXIST) => {
-                reuse::open_pinned(plan, path)?.ok_or(error).map(Some)
+                reuse::open_pinned(plan, path, &self.prepared.probes)?.ok_or(error)
             }
             Err(error) => Err(error),
         }
@@ -164,10 +188,11 @@ impl<'a> Made<'a> {
         Ok(())
     }
 
-    /// Elements that are other maps, once all are there.
-    fn fill_maps_of_maps(&self) -> Result<(), Error> {
-        for (index, plan) in self.prepared.maps.iter().enumerate() {
-            let Some(outer) = self.map(MapIndex(index as u32)) else {
+    /// Puts other maps into new ones, once all are there.
+    fn fill_maps_of_maps(&mut self) -> Result<(), Error> {
+        let prepared = self.prepared;
+        for index in std::mem::take(&mut self.unfilled) {
+            let (Some(plan), Some(outer)) = (prepared.map(index), self.map(index).cloned()) else {
                 continue;
             };
             for (slot, value) in &plan.def.slots {
@@ -176,7 +201,11 @@ impl<'a> Made<'a> {
                     let message = format!("element {slot} is a map that is not made");
                     return Err(Error::invalid(plan.subject(), message));
                 };
-                self.set_slot(plan.subject(), outer, *slot, raw_fd(inner))?;
+                self.set_slot(plan.subject(), &outer, *slot, raw_fd(inner))?;
+            }
+            let outer = self.share(plan, outer)?;
+            if let Some(place) = self.maps.get_mut(index.index()) {
+                *place = Some(outer);
             }
         }
         Ok(())

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
-use bpfld_object::{MapDef, MapKind, Pinning, ring_size};
+use bpfld_object::{MapDef, Object, Pinning, ring_size};
 use bpfld_sys::{self as sys, MapFlags, MapType};
 
 use super::options::{MapOptions, Pin};
@@ -55,7 +55,7 @@ impl<'a> MapPlan<'a> {
         let pin = match (pin, def.pinning) {
             (Some(Pin::Never), _) | (None, Pinning::None) => None,
             (Some(Pin::At(path)), _) => Some(path.clone()),
-            (None, _) => Some(default_pin(pin_root, &def.name)),
+            (None, _) => Some(default_pin(pin_root, &def.name)?),
         };
         let mut plan = Self {
             def,
@@ -94,21 +94,31 @@ impl<'a> MapPlan<'a> {
         Ok(())
     }
 
-    /// The initial value, cut or filled up to the map's size.
-    pub(crate) fn initial<'b>(&self, contents: &'b [u8]) -> Cow<'b, [u8]> {
-        let size = self.spec.value_size as usize;
-        if contents.len() == size && self.def.kind != MapKind::Bss {
+    /// What the map begins with, as the object has it: for global data cut or filled up to the map's size.
+    pub(crate) fn initial<'b>(&self, object: &'b Object) -> Cow<'b, [u8]> {
+        let contents = object.initial_value(self.def);
+        if !self.def.is_global_data() {
             return Cow::Borrowed(contents);
         }
-        let mut value = contents.to_vec();
-        value.resize(size, 0);
+        let size = self.spec.value_size as usize;
+        if contents.len() == size {
+            return Cow::Borrowed(contents);
+        }
+        // Zeroes that nobody touches take no memory, however many of them an object asks for.
+        let mut value = vec![0; size];
+        value.iter_mut().zip(contents).for_each(|(to, from)| *to = *from);
         Cow::Owned(value)
     }
 }
 
-fn default_pin(root: Option<&Path>, name: &str) -> PathBuf {
-    root.unwrap_or(Path::new(DEFAULT_ROOT))
-        .join(name.replace('.', "_"))
+/// A file in the directory for pins, never elsewhere: names are those of symbols, in which anything may stand.
+fn default_pin(root: Option<&Path>, name: &str) -> Result<PathBuf, Error> {
+    if name.contains(['/', '\0']) {
+        let message = "it is to be pinned by its name, which is not the name of a file";
+        return Err(Error::invalid(Subject::Map(name.to_owned()), message));
+    }
+    let root = root.unwrap_or(Path::new(DEFAULT_ROOT));
+    Ok(root.join(name.replace('.', "_")))
 }
 
 /// The descriptor of a map, as instructions hold it.

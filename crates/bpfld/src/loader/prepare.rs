@@ -127,7 +127,7 @@ impl<'a> Prepared<'a> {
                 let message = "a value of the kernel's configuration; set it through the loader's kconfig";
                 return Err(Error::invalid(subject(), message));
             }
-            let initial = || plan.initial(self.object.initial_value(plan.def)).into_owned();
+            let initial = || plan.initial(self.object).into_owned();
             let contents = self.values.entry(variable.map).or_insert_with(initial);
             let place = contents.get_mut(variable.offset as usize..);
             let place = place.and_then(|rest| rest.get_mut(..value.len()));
@@ -284,15 +284,8 @@ impl<'a> Prepared<'a> {
         if let Some(value) = self.values.get(&index) {
             return value.into();
         }
-        let Some(plan) = self.map(index) else {
-            return Default::default();
-        };
-        let contents = self.object.initial_value(plan.def);
-        if plan.def.is_global_data() {
-            plan.initial(contents)
-        } else {
-            contents.into()
-        }
+        self.map(index)
+            .map_or_else(Default::default, |plan| plan.initial(self.object))
     }
 
     /// The values for the map of configuration values.

@@ -279,7 +279,7 @@ impl Ready<'_> {
 
     /// Loads the program, which must refer to none but these maps.
     pub(crate) fn load(mut self, prepared: &Prepared<'_>, made: &Made<'_>) -> Result<LoadedProgram, Error> {
-        let jump_tables = super::jump_table::create(&self.linked)
+        let jump_tables = super::jump_table::create(&self.linked, prepared.token())
             .map_err(|error| Error::kernel(self.subject(), "make its tables of jump targets", error))?;
         let names = ProgramNames {
             prepared,

@@ -3,6 +3,7 @@
 use std::os::fd::AsFd;
 use std::path::Path;
 
+use bpfld_features::{Feature, Probes};
 use bpfld_sys::{MapFd, MapFlags, MapType};
 
 use super::maps::MapPlan;
@@ -14,7 +15,7 @@ use crate::map::{Map, MapInfo, MapSpec};
 /// # Errors
 ///
 /// It cannot be opened, is no map, or is another one: then each parameter that differs is named.
-pub(crate) fn open_pinned(plan: &MapPlan<'_>, path: &Path) -> Result<Option<Map>, Error> {
+pub(crate) fn open_pinned(plan: &MapPlan<'_>, path: &Path, probes: &Probes) -> Result<Option<Map>, Error> {
     let fd = match crate::pin::open(path) {
         Ok(fd) => fd,
         Err(error) if error.errno() == Some(bpfld_sys::Errno::ENOENT) => return Ok(None),
@@ -26,9 +27,16 @@ pub(crate) fn open_pinned(plan: &MapPlan<'_>, path: &Path) -> Result<Option<Map>
     };
     let fd = MapFd::from_fd(fd).map_err(asking)?;
     let pinned = MapInfo::of(fd.as_fd()).map_err(asking)?.spec();
-    let differences = compare(&plan.spec, &pinned);
+    let mut declared = plan.spec.clone();
+    let is_unmapped = plan.def.is_global_data() && !pinned.flags.contains(MapFlags::MMAPABLE);
+    // So it was made for this kernel.
+    if is_unmapped && declared.flags.contains(MapFlags::MMAPABLE) && probes.probe(Feature::ArrayMmap).is_no()
+    {
+        declared.flags -= MapFlags::MMAPABLE;
+    }
+    let differences = compare(&declared, &pinned);
     if differences.is_empty() {
-        return Ok(Some(Map::from_parts(fd, plan.spec.clone())));
+        return Ok(Some(Map::from_parts(fd, declared)));
     }
     let kind = ErrorKind::Differs {
         path: path.to_owned(),

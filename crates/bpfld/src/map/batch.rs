@@ -33,8 +33,10 @@ impl Map {
             return Err(self.failed(format!("update element {done} of {total}"), error));
         }
         let (key_size, value_size) = (self.key_size(), self.value_size());
-        for (key, value) in keys.chunks_exact(key_size).zip(values.chunks_exact(value_size)) {
-            self.update(key, value, flags)?;
+        let elements = keys.chunks_exact(key_size).zip(values.chunks_exact(value_size));
+        for (done, (key, value)) in elements.enumerate() {
+            sys::map_update_elem(self.map_fd(), key, value, flags)
+                .map_err(|error| self.failed(format!("update element {done} of {total}"), error))?;
         }
         Ok(())
     }
@@ -57,8 +59,16 @@ impl Map {
             };
             let done = done as usize;
             if is_unsupported(error.errno(), done, total - at) {
-                for key in rest.chunks_exact(key_size) {
-                    deleted += usize::from(self.delete(key)?);
+                for (done, key) in rest.chunks_exact(key_size).enumerate() {
+                    match sys::map_delete_elem(self.map_fd(), key) {
+                        Ok(()) => deleted += 1,
+                        Err(error) if error.errno() == Errno::ENOENT => {}
+                        Err(error) => {
+                            return Err(
+                                self.failed(format!("delete element {} of {total}", at + done), error)
+                            );
+                        }
+                    }
                 }
                 return Ok(deleted);
             }

@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use bpfld_sys::{ElemFlags, MapFlags};
+use bpfld_sys::{ElemFlags, MapFlags, MapType};
 use zerocopy::IntoBytes;
 
 use super::{Map, Memory, Plain, layout::check_variable};
@@ -37,22 +37,20 @@ pub struct Global<T> {
 }
 
 impl<T: Plain> Global<T> {
-    /// A variable of `size` bytes at an offset in the only value of a map.
+    /// A variable of `size` bytes at an offset in the only value of a map, or in an arena.
     pub(crate) fn new(name: &str, map: &Map, offset: usize, size: usize) -> Result<Self> {
-        let subject = || Subject::Global(name.to_owned());
         check_variable::<T>(map, name, size)?;
-        if offset.checked_add(size).is_none_or(|end| end > map.value_size()) {
-            return Err(Error::invalid(
-                subject(),
-                format!("lies beyond the end of map '{}'", map.name()),
-            ));
-        }
         let mappable = map.spec().flags.contains(MapFlags::MMAPABLE);
-        let memory = if mappable {
-            Some(Arc::clone(map.memory()?))
-        } else {
-            None
+        let memory = mappable.then(|| map.memory().cloned()).transpose()?;
+        let room = match &memory {
+            // It has no values, but memory as a whole.
+            Some(memory) if map.map_type() == MapType::ARENA => memory.len(),
+            _ => map.value_size(),
         };
+        if offset.checked_add(size).is_none_or(|end| end > room) {
+            let message = format!("lies beyond the end of map '{}'", map.name());
+            return Err(Error::invalid(Subject::Global(name.to_owned()), message));
+        }
         Ok(Global {
             name: name.to_owned(),
             map: map.clone(),

@@ -1,6 +1,6 @@
 //! Typed views of queues, stacks and Bloom filters: maps without keys.
 
-use bpfld_sys::{ElemFlags, Errno, MapType};
+use bpfld_sys::{ElemFlags, MapType};
 
 use super::{Map, Plain, view::typed_views};
 use crate::Result;
@@ -128,12 +128,7 @@ impl<V: Plain> BloomFilter<V> {
     pub fn contains(&self, value: &V) -> Result<bool> {
         let mut bytes = V::new_zeroed();
         bytes.as_mut_bytes().copy_from_slice(value.as_bytes());
-        match self
-            .map
+        self.map
             .lookup_into(&[], bytes.as_mut_bytes(), ElemFlags::empty())
-        {
-            Err(error) if error.errno() == Some(Errno::ENOENT) => Ok(false),
-            found => found,
-        }
     }
 }

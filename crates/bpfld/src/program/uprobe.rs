@@ -96,7 +96,7 @@ impl UprobeOptions {
         self
     }
 
-    /// While attached, adds one to a 16-bit number at this offset in the file (4.20): how static probes know that
+    /// While attached, adds one to a 16-bit number at this offset in the file (4.20), below 4 GiB: how static probes know that
     /// somebody listens.
     #[must_use]
     pub fn counter(mut self, file_offset: u64) -> Self {
@@ -191,6 +191,13 @@ pub(super) fn attach(
             })?
         }
     };
+    if u32::try_from(options.counter).is_err() {
+        let message = format!(
+            "a counter at offset {:#x} is beyond the 4 GiB that kernels know",
+            options.counter
+        );
+        return Err(Error::invalid(program.subject(), message));
+    }
     let place = if options.at_return { "return of " } else { "" };
     let target = match point {
         UprobePoint::FileOffset(offset) => format!("{place}{} at offset {offset:#x}", path.display()),

@@ -118,7 +118,7 @@ impl Xdp {
 }
 
 impl Interface {
-    /// The XDP programs on the interface, with or without a link (4.12).
+    /// The XDP programs on the interface, with or without a link (4.13).
     ///
     /// # Errors
     ///

@@ -8,6 +8,7 @@ mod btf;
 mod links;
 mod maps;
 mod objects;
+mod perf;
 mod programs;
 
 /// r0 = `value`; exit

@@ -219,7 +219,7 @@ impl Checker<'_> {
                 .iter()
                 .map(|function| function.start as usize)
                 .collect();
-            !Flow::with_functions(insns, &starts).loops().is_empty()
+            Flow::with_functions(insns, &starts).has_loops()
         };
         if !self.probe(Feature::BoundedLoops).is_yes() && has_loops() {
             self.need(checked, Stage::Load, Feature::BoundedLoops, "loops");

@@ -34,6 +34,7 @@ pub(super) struct Facts<'a> {
 pub(super) fn reachable(insns: &[Slot], facts: &Facts<'_>) -> Vec<bool> {
     let mut states: Vec<Option<Registers>> = vec![None; insns.len()];
     let mut todo = Vec::new();
+    let mut goes_anywhere = false;
     enter(&mut states, &mut todo, 0, NOTHING);
     while let Some(at) = todo.pop() {
         let Some(state) = states.get(at).copied().flatten() else {
@@ -54,10 +55,11 @@ pub(super) fn reachable(insns: &[Slot], facts: &Facts<'_>) -> Vec<bool> {
         match insn {
             Insn::Exit => {}
             Insn::Jump { .. } | Insn::JumpLong { .. } => enter(&mut states, &mut todo, target, after),
-            // Its targets are those of a table: anything.
-            Insn::JumpIndirect { .. } => {
+            // Its targets are those of a table: anything. After the first one nothing is left to be said of any place.
+            Insn::JumpIndirect { .. } if !std::mem::replace(&mut goes_anywhere, true) => {
                 (0..insns.len()).for_each(|any| enter(&mut states, &mut todo, any, NOTHING))
             }
+            Insn::JumpIndirect { .. } => {}
             Insn::JumpIf {
                 width, op, dst, src, ..
             } => {
@@ -298,6 +300,22 @@ mod tests {
     fn ways_that_meet_know_less() {
         let text = "r2 = 0\nif r1 == 0 goto +1\nr2 = 1\nif r2 == 0 goto +1\nr0 = 0\nexit";
         check(text, None, &[0, 1, 2, 3, 4, 5]);
+    }
+
+    #[test]
+    fn jumps_to_anywhere_are_looked_at_once() {
+        check("r1 = 0\ngotox r1\nr0 = 0\nexit", None, &[0, 1, 2, 3]);
+        // As many as an object can hold: to look at all places for each would take days.
+        let text = "gotox r1\n".repeat(1 << 20);
+        let insns = bpfld_insn::assemble(&text)
+            .expect("it assembles")
+            .slots()
+            .to_vec();
+        let facts = Facts {
+            loaded: &|_| None,
+            constant: &|_, _, _| None,
+        };
+        assert!(reachable(&insns, &facts).iter().all(|reached| *reached));
     }
 
     #[test]
