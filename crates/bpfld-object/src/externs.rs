@@ -10,6 +10,9 @@ use crate::datasec::{Findings, KCONFIG, KSYMS};
 use crate::elf::Elf;
 use crate::{Error, ErrorKind, ExternIndex};
 
+/// The most bytes of all configuration values together: strings are as long as the object says.
+const MAX_KCONFIG: u32 = 1 << 20;
+
 /// Something that the object uses and does not define.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -131,8 +134,9 @@ impl Externs {
             if let ExternKind::Kconfig { offset, size, .. } = &mut item.kind {
                 let place =
                     |end: u32, align: u32, size| end.checked_next_multiple_of(align)?.checked_add(size);
-                let end = place(externs.kconfig_size, *offset, *size).ok_or_else(|| {
-                    Error::new(ErrorKind::Limit, "configuration values exceed 4 GiB").symbol(&item.name)
+                let end = place(externs.kconfig_size, *offset, *size);
+                let end = end.filter(|end| *end <= MAX_KCONFIG).ok_or_else(|| {
+                    Error::new(ErrorKind::Limit, "configuration values exceed 1 MiB").symbol(&item.name)
                 })?;
                 *offset = end - *size;
                 externs.kconfig_size = end;

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use bpfld_sys::{MapFlags, MapType};
 
 use crate::elf::{Elf, Section, Symbol};
+use crate::map::{MAX_MAPS, MAX_NAME};
 use crate::{Error, ErrorKind, MapDef, MapKind, Pinning};
 
 /// The section's name.
@@ -22,8 +23,8 @@ const PINNING: usize = 6;
 const INNER_ID: usize = 7;
 /// The shortest record, in words.
 const SHORTEST: usize = 4;
-/// The longest record, in bytes.
-const LONGEST: usize = 4096;
+/// The longest record, in bytes; the longest known, with a path in it, has 280.
+const LONGEST: usize = 512;
 
 /// Reads the records. Each begins at a symbol and ends where the symbol's size says, or else at the next symbol.
 pub(crate) fn read_maps(elf: &Elf<'_>, section: &Section) -> Result<Vec<MapDef>, Error> {
@@ -34,6 +35,13 @@ pub(crate) fn read_maps(elf: &Elf<'_>, section: &Section) -> Result<Vec<MapDef>,
     let mut symbols: Vec<&Symbol<'_>> = elf.symbols.iter().filter(is_record).collect();
     symbols.sort_by_key(|symbol| symbol.value);
     symbols.dedup_by_key(|symbol| symbol.value);
+    let limit = |detail: &'static str| Error::new(ErrorKind::Limit, detail).section(&section.name);
+    if symbols.len() > MAX_MAPS {
+        return Err(limit("too many maps"));
+    }
+    if symbols.iter().any(|symbol| symbol.name.len() > MAX_NAME) {
+        return Err(limit("a map's name is too long"));
+    }
     let mut maps = Vec::with_capacity(symbols.len());
     for (index, symbol) in symbols.iter().enumerate() {
         let next = symbols

@@ -8,6 +8,7 @@ mod data;
 mod declaration;
 mod lines;
 mod map;
+mod names;
 mod print;
 mod source;
 mod types;

@@ -1,7 +1,5 @@
 //! An object as assembly: the text that [`ObjectAssembler`](super::ObjectAssembler) takes back.
 
-use alloc::borrow::Cow;
-use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -13,6 +11,7 @@ use bpfld_insn::{Annotate, Dialect, Printer, Slot, SourceLine, Symbol, print};
 use bpfld_sys::MapFlags;
 
 use super::map::INTEGERS;
+use super::names::Names;
 use super::{c_type, data};
 use crate::map_data::ARENA;
 use crate::program::{SLOT, TEXT, function_at};
@@ -93,51 +92,6 @@ impl fmt::Display for AssemblyText<'_> {
         self.maps(f, &names)?;
         self.data(f, &names)?;
         self.code(f, &names)
-    }
-}
-
-/// Names for what the symbols of the object name, each once: static variables and functions may share theirs.
-struct Names<'a> {
-    variables: Vec<Cow<'a, str>>,
-    functions: Vec<Cow<'a, str>>,
-}
-
-impl<'a> Names<'a> {
-    fn of(object: &'a Object) -> Self {
-        let mut used: BTreeSet<String> = object.maps.iter().map(|map| map.name.to_string()).collect();
-        used.extend(object.externs.iter().map(|item| item.name.to_string()));
-        let mut unique = |name: &'a str| {
-            let mut own = Cow::Borrowed(name);
-            let mut number = 0;
-            while !used.insert(own.to_string()) {
-                number += 1;
-                own = Cow::Owned(format!("{name}.{number}"));
-            }
-            own
-        };
-        let functions = object
-            .functions
-            .iter()
-            .map(|function| unique(&function.name))
-            .collect();
-        let is_extern = |variable: &&Variable| object.map_kind(variable.map) == Some(MapKind::Kconfig);
-        let variables = object.variables.iter().map(|variable| {
-            if is_extern(&variable) {
-                Cow::Borrowed(&*variable.name)
-            } else {
-                unique(&variable.name)
-            }
-        });
-        Self {
-            variables: variables.collect(),
-            functions,
-        }
-    }
-}
-
-impl Object {
-    fn map_kind(&self, map: MapIndex) -> Option<MapKind> {
-        self.maps.get(map.index()).map(|map| map.kind)
     }
 }
 
