@@ -229,12 +229,6 @@ impl Slot {
         self.is_ldimm64() && self.src() == pseudo::LOAD_FUNC
     }
 
-    /// Does control never go on to the next slot: `exit`, an unconditional or an indirect jump?
-    #[must_use]
-    pub const fn is_terminator(self) -> bool {
-        matches!(self.opcode, 0x95 | 0x05 | 0x06 | 0x0d)
-    }
-
     /// The distance of the jump this slot makes, in slots, counted from the next one. `None` if it is no jump, or an
     /// indirect one; calls are no jumps.
     #[must_use]
