@@ -2,8 +2,11 @@
 
 mod bytes;
 mod commands;
+mod contents;
 mod exit;
 mod highlight;
+mod input;
+mod machine;
 mod output;
 mod select;
 mod values;

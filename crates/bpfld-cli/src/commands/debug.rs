@@ -11,9 +11,10 @@ use bpfld_object::Object;
 use bpfld_vm::{Debugger, Observed, Points, Reason, Resume};
 
 use self::command::{Command, Parsed};
-use super::machine::{self, Input};
-use super::{inspect, run};
+use super::inspect;
 use crate::exit::{ExitStatus, Usage};
+use crate::input;
+use crate::machine::{self, Input};
 use crate::output::Output;
 
 /// Run a program step by step in the userspace machine: source, registers, stack, maps, breakpoints, watchpoints
@@ -34,7 +35,7 @@ pub(crate) struct Args {
 /// Load, and ask at each stop how to go on.
 pub(crate) fn run(args: &Args, output: &mut Output) -> Result<ExitStatus> {
     let object = inspect::open(&args.file)?;
-    let data = args.data.as_deref().map(run::read).transpose()?;
+    let data = args.data.as_deref().map(input::read).transpose()?;
     if object.program(&args.program).is_none() {
         let message = format!("{} has no program '{}'", object.name(), args.program);
         return Err(Usage(message).into());

@@ -1,6 +1,7 @@
 //! `bpfld inspect`: what an object file says, without asking any kernel.
 
 mod code;
+mod names;
 mod report;
 
 use std::io::{self, Write};

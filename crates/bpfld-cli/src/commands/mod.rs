@@ -9,7 +9,6 @@ pub(crate) mod disasm;
 pub(crate) mod features;
 pub(crate) mod inspect;
 pub(crate) mod link;
-mod machine;
 pub(crate) mod map;
 pub(crate) mod prog;
 pub(crate) mod run;

@@ -1,8 +1,6 @@
 //! `bpfld run`: run one program on given input, in the kernel or in the userspace machine, and show what it leaves in its
 //! maps.
 
-mod contents;
-mod input;
 mod kernel;
 mod pcap;
 mod vm;
@@ -17,12 +15,11 @@ use anyhow::{Context, Result};
 use bpfld_object::Object;
 use serde::Serialize;
 
-use self::contents::MapContents;
-pub(super) use self::contents::{MapContents as Contents, Raw};
-pub(super) use self::input::{Takes, read};
 use super::inspect;
 use crate::bytes::{dump, hex};
+use crate::contents::{MapContents, Raw};
 use crate::exit::{ExitStatus, Usage};
+use crate::input;
 use crate::output::{Format, Output};
 
 /// Run a program of an object, and show what it returns and what is in its maps afterwards

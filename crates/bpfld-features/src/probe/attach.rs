@@ -1,11 +1,11 @@
 //! Where programs can be attached.
 
-use bpfld_sys::{self as sys, AttachType, Errno, MapCreate, MapFlags, MapType, ProgramType};
+use bpfld_sys::{self as sys, AttachType, MapCreate, MapFlags, MapType, ProgramType};
 
 use super::code::RETURN_0;
 use super::kernel::{self, Load};
 use super::verdict::{judge, refused};
-use super::{link, map, program};
+use super::{command, link, map, program};
 use crate::Answer;
 
 /// Whether programs can be attached there.
@@ -32,22 +32,12 @@ pub(crate) fn to(attach: AttachType) -> Answer {
             at_load(ProgramType::SK_REUSEPORT, attach)
         }
         // Without control groups in the kernel, only the list of what is attached says no.
-        _ if attach.name().is_some_and(|name| name.starts_with("cgroup_")) => expect_known(
+        _ if attach.name().is_some_and(|name| name.starts_with("cgroup_")) => command::knows(
             sys::inquire_query(attach),
             "asking what is attached to a control group that is none",
         ),
-        _ if attach.name().is_some() => expect_known(
-            sys::inquire_attach(attach),
-            "attaching a program that is not open",
-        ),
+        _ if attach.name().is_some() => command::attaches_to(attach),
         _ => Answer::unknown("no probe for this attach type"),
-    }
-}
-
-fn expect_known(errno: Errno, how: &'static str) -> Answer {
-    match errno {
-        Errno::EBADF => Answer::Yes,
-        errno => refused(errno, how),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::os::fd::AsFd;
 
-use bpfld_sys::{self as sys, Command, Errno, MapFlags, StatsType};
+use bpfld_sys::{self as sys, AttachType, Command, Errno, MapFlags, StatsType};
 
 use super::verdict::refused;
 use super::{btf, kernel, map, program};
@@ -48,6 +48,22 @@ fn no_such_file(result: Result<(), sys::Error>) -> Answer {
     match result.map_err(|error| error.errno()) {
         Ok(()) | Err(Errno::ENOENT) => Answer::Yes,
         Err(errno) => refused(errno, "calling it with no path"),
+    }
+}
+
+/// Whether programs can be attached to a place by command: the kernel looks at the place first, then for the program.
+pub(crate) fn attaches_to(attach: AttachType) -> Answer {
+    knows(
+        sys::inquire_attach(attach),
+        "attaching a program that is not open",
+    )
+}
+
+/// A kernel that understood the question complains of a descriptor.
+pub(crate) fn knows(errno: Errno, how: &'static str) -> Answer {
+    match errno {
+        Errno::EBADF => Answer::Yes,
+        errno => refused(errno, how),
     }
 }
 

@@ -8,7 +8,7 @@ use bpfld_sys::{self as sys, AttachType, Command, Errno, LinkType, MapFlags, Pro
 use super::code::RETURN_0;
 use super::kernel::{self, Load};
 use super::verdict::{refused, refused_program};
-use super::{attach, command, map, program};
+use super::{command, map, program};
 use crate::Answer;
 
 /// A kernel that knows links complains that the file is no control group.
@@ -110,7 +110,7 @@ pub(crate) fn of_type(kind: LinkType) -> Answer {
             AttachType::FLOW_DISSECTOR,
             Errno::EBADF,
         ),
-        LinkType::XDP => attach::to(AttachType::XDP),
+        LinkType::XDP => command::attaches_to(AttachType::XDP),
         LinkType::PERF_EVENT => perf(),
         LinkType::KPROBE_MULTI => kprobe_multi(AttachType::TRACE_KPROBE_MULTI),
         LinkType::STRUCT_OPS => map::struct_ops(MapFlags::LINK),
@@ -123,7 +123,7 @@ pub(crate) fn of_type(kind: LinkType) -> Answer {
             AttachType::SK_SKB_STREAM_VERDICT,
             Errno::EBADF,
         ),
-        LinkType::TRACING_MULTI => attach::to(AttachType::TRACE_FENTRY_MULTI),
+        LinkType::TRACING_MULTI => program::traces_many(AttachType::TRACE_FENTRY_MULTI),
         _ => Answer::unknown("no probe for this link type"),
     }
 }

@@ -5,7 +5,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{apt::Archive, name::numbers, package};
+use super::{
+    apt::Archive,
+    name::numbers,
+    package::{self, Build},
+};
 use crate::{
     Arch, Error, KernelName, Result,
     error::{Doing as _, at},
@@ -274,12 +278,6 @@ impl Cache {
             why: tried.join("; "),
         })
     }
-}
-
-/// One build of a kernel, and the packages it is made of.
-pub(super) struct Build {
-    pub(super) release: String,
-    pub(super) packages: Vec<String>,
 }
 
 /// The builds of a line in a suite, newest first. For the newest line, only such as still have their modules.

@@ -8,11 +8,17 @@ use std::{
     process::{Command, Stdio},
 };
 
-use super::{apt::Archive, kernel::Build};
+use super::apt::Archive;
 use crate::{
     Error, Result,
     error::{Doing as _, at, output, show},
 };
+
+/// One build of a kernel, and the packages it is made of.
+pub(super) struct Build {
+    pub(super) release: String,
+    pub(super) packages: Vec<String>,
+}
 
 /// No file that is kept is larger.
 const LARGEST: u64 = 256 << 20;

@@ -24,6 +24,7 @@ mod directive;
 mod error;
 mod gnu;
 mod lexer;
+mod line;
 mod operand;
 mod output;
 mod parser;

@@ -7,7 +7,7 @@ use bpfld_object::Object;
 use bpfld_vm::{Breakpoint, GuestAddr, Observed, Points, Reason, Watchpoint};
 
 use crate::bytes::{dump, hex};
-use crate::commands::run::{Contents, Raw};
+use crate::contents::{MapContents, Raw};
 use crate::output::Output;
 
 /// Instructions before and after the current one.
@@ -127,7 +127,7 @@ pub(super) fn map(
     };
     let elements = observed.map_entries(name).into_iter().map(Ok::<_, io::Error>);
     let raw = Raw::collect(name, spec.map_type, spec.max_entries, elements);
-    Contents::new(object, raw).print(output)
+    MapContents::new(object, raw).print(output)
 }
 
 pub(super) fn points(output: &mut Output, points: &Points) -> io::Result<()> {

@@ -4,7 +4,7 @@ use bpfld_insn::{Annotate, SourceLine, Symbol, print};
 use bpfld_object::Object;
 use bpfld_object::{LinkedProgram, Target};
 
-use super::report::global_name;
+use super::names::global_name;
 
 /// The listing of a linked program, line by line.
 pub(super) fn lines(object: &Object, linked: &LinkedProgram) -> Vec<String> {

@@ -3,14 +3,14 @@
 use std::path::Path;
 
 use bpfld_btf::{Btf, TypeId};
-use bpfld_object::Object;
 use bpfld_object::{
-    Extern, ExternKind, Linkage, LinkedProgram, MapDef, MapKind, Pinning, Program, Section, SlotValue,
-    Target, Variable,
+    Extern, ExternKind, Linkage, LinkedProgram, MapDef, MapKind, Object, Pinning, Program, Section,
+    SlotValue, Target, Variable,
 };
 use serde::Serialize;
 
 use super::code;
+use super::names::{global_name, map_name};
 
 /// Everything about an object.
 #[derive(Serialize)]
@@ -397,22 +397,4 @@ fn relocation_rows(object: &Object, linked: &LinkedProgram) -> Vec<RelocationRow
 
 fn type_name(btf: Option<&Btf>, ty: Option<TypeId>) -> Option<String> {
     Some(btf?.type_name(ty?))
-}
-
-fn map_name(object: &Object, index: usize) -> String {
-    object
-        .maps()
-        .get(index)
-        .map_or_else(|| "?".to_owned(), |map| map.name.to_string())
-}
-
-/// The variable that a byte of a map belongs to, and how far in it the byte is.
-pub(super) fn global_name(object: &Object, map: usize, offset: u32) -> String {
-    let inside =
-        |v: &&Variable| v.map.index() == map && v.offset <= offset && offset - v.offset < v.size.max(1);
-    match object.variables().iter().find(inside) {
-        Some(variable) if variable.offset == offset => variable.name.to_string(),
-        Some(variable) => format!("{}+{}", variable.name, offset - variable.offset),
-        None => format!("{}+{offset}", map_name(object, map)),
-    }
 }

@@ -4,8 +4,9 @@ use anyhow::{Context, Result};
 use bpfld::{Loader, Map, MapType, Program, TestRunResult};
 use bpfld_object::{Object, Pinning};
 
-use super::contents::{Element, Raw};
-use super::{Ran, input};
+use super::Ran;
+use crate::contents::{Element, Raw};
+use crate::input::Takes;
 
 pub(super) fn run(object: &Object, program: &str, data: Option<&[u8]>, repeat: u32) -> Result<Ran> {
     let loaded = load(object, program)?;
@@ -43,11 +44,11 @@ fn test_run(program: &Program, data: Option<&[u8]>, repeat: u32) -> Result<TestR
     let kind = program.program_type();
     let run = program.test_run();
     let run = if repeat > 1 { run.repeat(repeat) } else { run };
-    let result = match (input::Takes::of(kind), data) {
-        (input::Takes::Packet, Some(data)) => run.data(data).run(),
-        (input::Takes::Packet, None) => run.data(&[0; 64]).run(),
-        (input::Takes::Context, Some(data)) => run.context(data).run(),
-        (input::Takes::Context, None) => run.run(),
+    let result = match (Takes::of(kind), data) {
+        (Takes::Packet, Some(data)) => run.data(data).run(),
+        (Takes::Packet, None) => run.data(&[0; 64]).run(),
+        (Takes::Context, Some(data)) => run.context(data).run(),
+        (Takes::Context, None) => run.run(),
     };
     result.with_context(|| format!("cannot run a program of type {kind}"))
 }

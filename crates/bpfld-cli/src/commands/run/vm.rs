@@ -12,7 +12,7 @@ use bpfld_vm::{Coverage, Vm};
 use super::pcap::Packets;
 use super::watch::Watch;
 use super::{Args, Ran, Verdict};
-use crate::commands::machine::{self, Input};
+use crate::machine::{self, Input};
 use crate::output::Output;
 
 pub(super) fn run(args: &Args, object: &Object, data: Option<&[u8]>, output: &mut Output) -> Result<Ran> {

@@ -12,25 +12,25 @@ use crate::output::Output;
 use crate::values::{Shown, shorten, show};
 
 /// More elements than a person reads; the rest is counted.
-pub(super) const MOST: usize = 1000;
+pub(crate) const MOST: usize = 1000;
 
 /// What is in a map, as bytes: as the kernel or the userspace machine has it.
-pub(in super::super) struct Raw {
-    pub(super) name: String,
-    pub(super) map_type: MapType,
-    pub(super) max_entries: u32,
+pub(crate) struct Raw {
+    pub(crate) name: String,
+    pub(crate) map_type: MapType,
+    pub(crate) max_entries: u32,
     /// Keys with their values, one for each CPU that has its own; at most [`MOST`] that are to be shown, or why there are none.
-    pub(super) elements: Result<Vec<Element>, String>,
+    pub(crate) elements: Result<Vec<Element>, String>,
     /// How many more there are.
-    pub(super) left_out: usize,
+    pub(crate) left_out: usize,
 }
 
 /// A key with its values.
-pub(in super::super) type Element = (Vec<u8>, Vec<Vec<u8>>);
+pub(crate) type Element = (Vec<u8>, Vec<Vec<u8>>);
 
 impl Raw {
     /// Takes elements until there are enough, leaving out those of arrays that are zero.
-    pub(in super::super) fn collect<E: ToString>(
+    pub(crate) fn collect<E: ToString>(
         name: &str,
         map_type: MapType,
         max_entries: u32,
@@ -65,7 +65,7 @@ impl Raw {
 
 /// A map and its elements.
 #[derive(Serialize)]
-pub(in super::super) struct MapContents {
+pub(crate) struct MapContents {
     name: String,
     #[serde(rename = "type")]
     map_type: String,
@@ -89,7 +89,7 @@ struct Entry {
 }
 
 impl MapContents {
-    pub(in super::super) fn new(object: &Object, raw: Raw) -> MapContents {
+    pub(crate) fn new(object: &Object, raw: Raw) -> MapContents {
         let Raw {
             name,
             map_type,
@@ -178,7 +178,7 @@ impl MapContents {
         }
     }
 
-    pub(in super::super) fn print(&self, output: &mut Output) -> io::Result<()> {
+    pub(crate) fn print(&self, output: &mut Output) -> io::Result<()> {
         let MapContents {
             name,
             map_type,

@@ -11,7 +11,7 @@ use crate::exit::Usage;
 
 /// What a program gets to work on.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub(in super::super) enum Takes {
+pub(crate) enum Takes {
     /// A packet; the kernel makes the context around it.
     Packet,
     /// The context itself, or nothing.
@@ -19,7 +19,7 @@ pub(in super::super) enum Takes {
 }
 
 impl Takes {
-    pub(in super::super) fn of(kind: ProgramType) -> Takes {
+    pub(crate) fn of(kind: ProgramType) -> Takes {
         match kind {
             ProgramType::SOCKET_FILTER
             | ProgramType::SCHED_CLS
@@ -38,7 +38,7 @@ impl Takes {
 }
 
 /// The bytes that an argument stands for: those of the file of that name, or else the hexadecimal digits themselves.
-pub(in super::super) fn read(argument: &str) -> Result<Vec<u8>> {
+pub(crate) fn read(argument: &str) -> Result<Vec<u8>> {
     let path = Path::new(argument);
     if path.exists() {
         return fs::read(path).with_context(|| format!("cannot read {}", path.display()));

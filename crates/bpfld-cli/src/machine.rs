@@ -6,10 +6,11 @@ use bpfld_features::{Config, ConfigValue, Release};
 use bpfld_object::{ExternKind, Object};
 use bpfld_vm::{Bytes, Flow, Observer, Setting, Skb, Uninitialised, Vm, Xdp};
 
-use super::run::{Raw, Takes};
+use crate::contents::Raw;
+use crate::input::Takes;
 
 /// The object with the types and the configuration of the running kernel, as far as they can be read.
-pub(super) fn load(object: &Object) -> Result<Vm> {
+pub(crate) fn load(object: &Object) -> Result<Vm> {
     let mut builder = Vm::builder();
     builder.cpus(bpfld_sys::possible_cpus().unwrap_or(1));
     builder.uninitialised(Uninitialised::Stale);
@@ -38,7 +39,7 @@ pub(super) fn load(object: &Object) -> Result<Vm> {
 }
 
 /// What a program is run on.
-pub(super) enum Input {
+pub(crate) enum Input {
     Xdp(Xdp),
     Skb(Box<Skb>),
     Flow(Flow),
@@ -47,7 +48,7 @@ pub(super) enum Input {
 
 impl Input {
     /// For a program of this type: a packet, without data one of 64 zeros; or the context itself.
-    pub(super) fn new(kind: ProgramType, data: Option<&[u8]>) -> Input {
+    pub(crate) fn new(kind: ProgramType, data: Option<&[u8]>) -> Input {
         let packet = data.unwrap_or(&[0; 64]);
         match (Takes::of(kind), kind) {
             (Takes::Packet, ProgramType::XDP) => Input::Xdp(Xdp::new(packet)),
@@ -58,7 +59,7 @@ impl Input {
     }
 
     /// Run a program, and let somebody watch.
-    pub(super) fn run(
+    pub(crate) fn run(
         &mut self,
         vm: &mut Vm,
         program: &str,
@@ -80,7 +81,7 @@ impl Input {
     }
 
     /// The packet as it is now, or what was found in it; empty if there is none.
-    pub(super) fn packet(&self) -> &[u8] {
+    pub(crate) fn packet(&self) -> &[u8] {
         match self {
             Input::Xdp(context) => context.packet(),
             Input::Skb(context) => context.packet(),
@@ -90,7 +91,7 @@ impl Input {
     }
 
     /// The context as it is now, if that is all there is.
-    pub(super) fn context(&self) -> &[u8] {
+    pub(crate) fn context(&self) -> &[u8] {
         match self {
             Input::Xdp(_) | Input::Skb(_) | Input::Flow(_) => &[],
             Input::Bytes(context) => context.bytes(),
@@ -99,7 +100,7 @@ impl Input {
 }
 
 /// What is in all maps.
-pub(super) fn contents(vm: &mut Vm) -> Vec<Raw> {
+pub(crate) fn contents(vm: &mut Vm) -> Vec<Raw> {
     let count = vm.maps().count();
     (0..count).filter_map(|number| raw(vm, number)).collect()
 }
