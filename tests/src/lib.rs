@@ -19,6 +19,7 @@
 mod alloc;
 mod alone;
 pub mod btf_bytes;
+mod btf_records;
 mod cgroup;
 mod cpu;
 mod expect;
@@ -34,6 +35,7 @@ mod sandbox;
 
 pub use alloc::{CountingAllocator, Usage, measure};
 pub use alone::alone;
+pub use btf_records::btf_of;
 pub use cgroup::Cgroup;
 pub use cpu::pin_to_one_cpu;
 pub use expect::expect_file;

@@ -9,6 +9,7 @@ use crate::{
     kind::{RecordShape, shape_of},
     lazy::Lazy,
     reader::Reader,
+    strings::before_zero,
     walk::Walk,
 };
 
@@ -165,6 +166,7 @@ impl Btf {
     }
 
     /// The byte order of the data.
+    #[inline]
     pub fn endian(&self) -> Endian {
         self.endian
     }
@@ -208,6 +210,7 @@ impl Btf {
     }
 
     /// The own string section.
+    #[inline]
     pub(crate) fn string_data(&self) -> &[u8] {
         self.strings.of(self.bytes.as_slice())
     }
@@ -241,6 +244,7 @@ impl Btf {
         }
     }
 
+    #[inline]
     pub(crate) fn shape(&self, kind: Kind) -> Option<RecordShape> {
         shape_of(kind.0, || self.inherited_layout())
     }
@@ -269,6 +273,7 @@ impl Btf {
     }
 
     /// A reader over the own type section.
+    #[inline]
     pub(crate) fn type_reader(&self) -> Reader<'_> {
         Reader::new(
             self.types.of(self.bytes.as_slice()),
@@ -278,6 +283,7 @@ impl Btf {
     }
 
     /// All types by id, those of the base first, without `void`.
+    #[inline]
     pub fn types(&self) -> impl DoubleEndedIterator<Item = Type<'_>> {
         let mut chain = Vec::from([self]);
         while let Some(base) = chain.last().and_then(|btf| btf.base.as_deref()) {
@@ -287,6 +293,7 @@ impl Btf {
     }
 
     /// The types that are written here and not in the base, by id.
+    #[inline]
     pub fn own_types(&self) -> impl DoubleEndedIterator<Item = Type<'_>> {
         let reader = self.type_reader();
         // Cannot overflow: checked when parsed.
@@ -300,6 +307,7 @@ impl Btf {
     /// # Errors
     ///
     /// When the offset is out of bounds.
+    #[inline]
     pub fn string_bytes(&self, offset: u32) -> Result<&[u8], Error> {
         let mut btf = self;
         let own = loop {
@@ -313,8 +321,7 @@ impl Btf {
             }
         };
         let tail = btf.string_data().get(own..).unwrap_or_default();
-        let end = memchr::memchr(0, tail).and_then(|len| tail.get(..len));
-        end.ok_or(Error::new(ErrorKind::StringOffset(offset), 0))
+        before_zero(tail).ok_or(Error::new(ErrorKind::StringOffset(offset), 0))
     }
 
     /// Whether the string at an offset is empty, or beyond the section.

@@ -38,6 +38,7 @@ impl Bytes {
     }
 
     /// The bytes.
+    #[inline]
     pub fn as_slice(&self) -> &[u8] {
         let all: &[u8] = match &self.owner {
             Owner::Static(bytes) => bytes,

@@ -24,6 +24,7 @@ impl Endian {
         }
     }
 
+    #[inline]
     pub(crate) fn u32(self, bytes: [u8; 4]) -> u32 {
         match self {
             Self::Little => u32::from_le_bytes(bytes),

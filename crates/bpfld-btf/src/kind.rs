@@ -208,6 +208,7 @@ pub(crate) const SHAPES: [RecordShape; 20] = {
 };
 
 /// The shape of the records of a kind: what we know goes before what the data says of itself.
+#[inline]
 pub(crate) fn shape_of<'a>(
     kind: u8,
     layout: impl FnOnce() -> Option<&'a [RecordShape]>,

@@ -35,32 +35,42 @@ pub struct Array {
     pub len: u32,
 }
 
-/// Declares a sequence of fixed-size elements: an iterator with random access.
+/// Declares a sequence of elements of one length: an iterator with random access. The form is what the type says about how to
+/// read them.
 macro_rules! sequence {
-    ($(#[$meta:meta])* $sequence:ident, $item:ident) => {
+    ($(#[$meta:meta])* $sequence:ident, $item:ident, $form:ty) => {
         $(#[$meta])*
         #[derive(Clone, Copy)]
         pub struct $sequence<'a> {
             btf: &'a Btf,
-            body: &'a [u8],
-            form: Form,
+            words: &'a [[u8; 4]],
+            form: $form,
         }
 
         impl<'a> $sequence<'a> {
+            #[inline]
+            pub(crate) fn new(btf: &'a Btf, body: &'a [u8], form: $form) -> Self {
+                let (words, _) = body.as_chunks();
+                Self { btf, words, form }
+            }
+
             /// The number of elements that are left.
+            #[inline]
             pub fn len(&self) -> usize {
-                self.body.len() / self.form.size()
+                self.words.len() / $item::words(self.form)
             }
 
             /// Whether none is left.
+            #[inline]
             pub fn is_empty(&self) -> bool {
-                self.body.is_empty()
+                self.words.is_empty()
             }
 
             /// The element with this number.
+            #[inline]
             pub fn get(&self, index: usize) -> Option<$item<'a>> {
-                let start = index.checked_mul(self.form.size())?;
-                let record = self.body.get(start..)?.get(..self.form.size())?;
+                let len = $item::words(self.form);
+                let record = self.words.get(index.checked_mul(len)?..)?.get(..len)?;
                 Some($item::decode(self.btf, record, self.form))
             }
         }
@@ -68,9 +78,10 @@ macro_rules! sequence {
         impl<'a> Iterator for $sequence<'a> {
             type Item = $item<'a>;
 
+            #[inline]
             fn next(&mut self) -> Option<$item<'a>> {
-                let (record, rest) = self.body.split_at_checked(self.form.size())?;
-                self.body = rest;
+                let (record, rest) = self.words.split_at_checked($item::words(self.form))?;
+                self.words = rest;
                 Some($item::decode(self.btf, record, self.form))
             }
 
@@ -90,29 +101,10 @@ macro_rules! sequence {
     };
 }
 
-/// How the elements of a sequence are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
-    Member { with_bitfields: bool },
-    Enum { signed: bool },
-    Enum64 { signed: bool },
-    Parameter,
-    Variable,
-}
-
-impl Form {
-    fn size(self) -> usize {
-        match self {
-            Self::Member { .. } | Self::Enum64 { .. } | Self::Variable => 12,
-            Self::Enum { .. } | Self::Parameter => 8,
-        }
-    }
-}
-
 /// A 32-bit word of an element; the sequence has checked that it is there.
-fn word(btf: &Btf, record: &[u8], index: usize) -> u32 {
-    let bytes = record.get(index * 4..).and_then(|tail| tail.first_chunk());
-    bytes.map_or(0, |bytes| btf.endian().u32(*bytes))
+#[inline]
+fn word(btf: &Btf, record: &[[u8; 4]], index: usize) -> u32 {
+    record.get(index).map_or(0, |bytes| btf.endian().u32(*bytes))
 }
 
 /// Declares the name look-ups that elements have in common.
@@ -124,6 +116,7 @@ macro_rules! named {
             /// # Errors
             ///
             /// When the name's offset is out of bounds, or the name is not UTF-8.
+            #[inline]
             pub fn name(&self) -> Result<&'a str, Error> {
                 self.btf.string(self.name_offset)
             }
@@ -133,6 +126,7 @@ macro_rules! named {
             /// # Errors
             ///
             /// When the name's offset is out of bounds.
+            #[inline]
             pub fn name_bytes(&self) -> Result<&'a [u8], Error> {
                 self.btf.string_bytes(self.name_offset)
             }
@@ -142,18 +136,11 @@ macro_rules! named {
 
 sequence! {
     /// The members of a struct or union.
-    Members, Member
+    Members, Member, WithBitfields
 }
 
-impl<'a> Members<'a> {
-    pub(crate) fn new(btf: &'a Btf, body: &'a [u8], with_bitfields: bool) -> Self {
-        Self {
-            btf,
-            body,
-            form: Form::Member { with_bitfields },
-        }
-    }
-}
+/// Whether offsets carry the sizes of bit fields.
+type WithBitfields = bool;
 
 /// A member of a struct or union.
 #[derive(Clone, Copy)]
@@ -174,11 +161,18 @@ pub struct Member<'a> {
 named!(Member);
 
 impl<'a> Member<'a> {
-    fn decode(btf: &'a Btf, record: &'a [u8], form: Form) -> Self {
+    #[inline]
+    const fn words(_: WithBitfields) -> usize {
+        3
+    }
+
+    #[inline]
+    fn decode(btf: &'a Btf, record: &'a [[u8; 4]], with_bitfields: WithBitfields) -> Self {
         let offset = word(btf, record, 2);
-        let (bit_offset, bitfield_size) = match form {
-            Form::Member { with_bitfields: true } => (offset & 0x00ff_ffff, (offset >> 24) as u8),
-            _ => (offset, 0),
+        let (bit_offset, bitfield_size) = if with_bitfields {
+            (offset & 0x00ff_ffff, (offset >> 24) as u8)
+        } else {
+            (offset, 0)
         };
         let (name_offset, type_id) = (word(btf, record, 0), TypeId(word(btf, record, 1)));
         Self {
@@ -209,25 +203,15 @@ impl fmt::Debug for Member<'_> {
 
 sequence! {
     /// The values of an enumeration.
-    EnumValues, EnumValue
+    EnumValues, EnumValue, EnumForm
 }
 
-impl<'a> EnumValues<'a> {
-    pub(crate) fn narrow(btf: &'a Btf, body: &'a [u8], signed: bool) -> Self {
-        Self {
-            btf,
-            body,
-            form: Form::Enum { signed },
-        }
-    }
-
-    pub(crate) fn wide(btf: &'a Btf, body: &'a [u8], signed: bool) -> Self {
-        Self {
-            btf,
-            body,
-            form: Form::Enum64 { signed },
-        }
-    }
+/// How the values of an enumeration are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct EnumForm {
+    /// With 64 bits.
+    pub(crate) wide: bool,
+    pub(crate) signed: bool,
 }
 
 /// A value of an enumeration.
@@ -246,18 +230,24 @@ pub struct EnumValue<'a> {
 named!(EnumValue);
 
 impl<'a> EnumValue<'a> {
-    fn decode(btf: &'a Btf, record: &'a [u8], form: Form) -> Self {
+    #[inline]
+    const fn words(form: EnumForm) -> usize {
+        if form.wide { 3 } else { 2 }
+    }
+
+    #[inline]
+    fn decode(btf: &'a Btf, record: &'a [[u8; 4]], form: EnumForm) -> Self {
         let low = word(btf, record, 1);
-        let (bits, signed) = match form {
-            Form::Enum64 { signed } => (u64::from(word(btf, record, 2)) << 32 | u64::from(low), signed),
-            Form::Enum { signed: true } => (i64::from(low as i32) as u64, true),
-            _ => (u64::from(low), false),
+        let bits = match form {
+            EnumForm { wide: true, .. } => u64::from(word(btf, record, 2)) << 32 | u64::from(low),
+            EnumForm { signed: true, .. } => i64::from(low as i32) as u64,
+            _ => u64::from(low),
         };
         Self {
             btf,
             name_offset: word(btf, record, 0),
             bits,
-            signed,
+            signed: form.signed,
         }
     }
 
@@ -279,17 +269,7 @@ impl fmt::Debug for EnumValue<'_> {
 
 sequence! {
     /// The parameters of a function prototype.
-    Parameters, Parameter
-}
-
-impl<'a> Parameters<'a> {
-    pub(crate) fn new(btf: &'a Btf, body: &'a [u8]) -> Self {
-        Self {
-            btf,
-            body,
-            form: Form::Parameter,
-        }
-    }
+    Parameters, Parameter, ()
 }
 
 /// A parameter of a function prototype.
@@ -306,7 +286,13 @@ pub struct Parameter<'a> {
 named!(Parameter);
 
 impl<'a> Parameter<'a> {
-    fn decode(btf: &'a Btf, record: &'a [u8], _: Form) -> Self {
+    #[inline]
+    const fn words((): ()) -> usize {
+        2
+    }
+
+    #[inline]
+    fn decode(btf: &'a Btf, record: &'a [[u8; 4]], (): ()) -> Self {
         Self {
             btf,
             name_offset: word(btf, record, 0),
@@ -323,17 +309,7 @@ impl fmt::Debug for Parameter<'_> {
 
 sequence! {
     /// The variables of a section.
-    Variables, Variable
-}
-
-impl<'a> Variables<'a> {
-    pub(crate) fn new(btf: &'a Btf, body: &'a [u8]) -> Self {
-        Self {
-            btf,
-            body,
-            form: Form::Variable,
-        }
-    }
+    Variables, Variable, ()
 }
 
 /// A variable (or, among externs, a function) of a section.
@@ -350,7 +326,13 @@ pub struct Variable<'a> {
 }
 
 impl<'a> Variable<'a> {
-    fn decode(btf: &'a Btf, record: &'a [u8], _: Form) -> Self {
+    #[inline]
+    const fn words((): ()) -> usize {
+        3
+    }
+
+    #[inline]
+    fn decode(btf: &'a Btf, record: &'a [[u8; 4]], (): ()) -> Self {
         let type_id = TypeId(word(btf, record, 0));
         Self {
             btf,
@@ -365,6 +347,7 @@ impl<'a> Variable<'a> {
     /// # Errors
     ///
     /// When the type or its name is out of bounds, or the name is not UTF-8.
+    #[inline]
     pub fn name(&self) -> Result<&'a str, Error> {
         self.btf.ty(self.type_id)?.name()
     }

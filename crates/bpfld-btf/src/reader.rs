@@ -15,6 +15,7 @@ impl<'a> Reader<'a> {
         Self { data, base, endian }
     }
 
+    #[inline]
     pub(crate) fn data(&self) -> &'a [u8] {
         self.data
     }

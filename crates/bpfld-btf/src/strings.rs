@@ -10,6 +10,12 @@ use crate::{Error, ErrorKind};
 /// The largest string section the format can address.
 const MAX_LEN: usize = 0x7fff_ffff;
 
+/// What comes before the first zero; `None` if there is none.
+#[inline]
+pub(crate) fn before_zero(bytes: &[u8]) -> Option<&[u8]> {
+    bytes.get(..memchr::memchr(0, bytes)?)
+}
+
 /// Strings, each followed by a zero; offsets count from `first`.
 #[derive(Clone, Debug)]
 pub(crate) struct StringPool {
@@ -51,8 +57,7 @@ impl StringPool {
 
     /// The string at an offset, without its zero; `None` if the offset is out of bounds.
     pub(crate) fn at(&self, offset: u32) -> Option<&[u8]> {
-        let tail = self.data.get(offset.checked_sub(self.first)? as usize..)?;
-        tail.get(..tail.iter().position(|byte| *byte == 0)?)
+        before_zero(self.data.get(offset.checked_sub(self.first)? as usize..)?)
     }
 
     /// The offset of the first string here.
@@ -98,8 +103,7 @@ impl StringPool {
         }
         let rehash = |offset: &u32| {
             let tail = at(*offset);
-            let len = tail.iter().position(|byte| *byte == 0).unwrap_or(tail.len());
-            hasher.hash_one(tail.get(..len).unwrap_or_default())
+            hasher.hash_one(before_zero(tail).unwrap_or(tail))
         };
         let offset = offset as u32;
         offsets.insert_unique(hash, offset, rehash);
@@ -112,6 +116,18 @@ impl StringPool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn before_the_first_zero() {
+        for len in 0..100 {
+            for (fill, after) in [(b'a', 0), (0x80, 1), (0xff, 0x80), (1, 0)] {
+                let mut bytes = vec![fill; len];
+                assert_eq!(before_zero(&bytes), None);
+                bytes.extend([0, after, 0, after]);
+                assert_eq!(before_zero(&bytes), bytes.get(..len));
+            }
+        }
+    }
 
     #[test]
     fn strings_are_pooled() {

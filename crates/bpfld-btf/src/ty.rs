@@ -5,7 +5,7 @@ use core::fmt;
 use crate::{
     Btf, Error, ErrorKind, IntEncoding, Kind, Linkage, TypeId,
     kind::TYPE_HEAD,
-    parts::{Array, EnumValues, Int, Members, Parameters, Variables},
+    parts::{Array, EnumForm, EnumValues, Int, Members, Parameters, Variables},
     reader::Reader,
 };
 
@@ -36,6 +36,7 @@ impl<'a> Type<'a> {
     }
 
     /// Reads the record that begins at `start` of the type section of `btf`, over which `reader` is.
+    #[inline]
     pub(crate) fn read(btf: &'a Btf, reader: Reader<'a>, id: TypeId, start: u32) -> Result<Self, Error> {
         let start = start as usize;
         let truncated = || reader.error(ErrorKind::Truncated("type record"), start);
@@ -69,16 +70,19 @@ impl<'a> Type<'a> {
     }
 
     /// The type's number.
+    #[inline]
     pub fn id(&self) -> TypeId {
         self.id
     }
 
     /// The type's kind.
+    #[inline]
     pub fn kind(&self) -> Kind {
         Kind((self.info >> 24) as u8 & Kind::MAX.0)
     }
 
     /// The number of members, values, parameters or variables.
+    #[inline]
     pub fn vlen(&self) -> u32 {
         self.info & 0x00ff_ffff
     }
@@ -86,6 +90,7 @@ impl<'a> Type<'a> {
     /// The highest bit of the info word. It means: for a struct or union, that member offsets carry bit-field sizes;
     /// for an enumeration, that values are signed; for a forward declaration, that it is a union; for a tag, that it
     /// is an attribute.
+    #[inline]
     pub fn kind_flag(&self) -> bool {
         self.info >> 31 != 0
     }
@@ -119,6 +124,7 @@ impl<'a> Type<'a> {
     /// # Errors
     ///
     /// When the name's offset is out of bounds, or the name is not UTF-8.
+    #[inline]
     pub fn name(&self) -> Result<&'a str, Error> {
         self.btf.string(self.name)
     }
@@ -128,12 +134,14 @@ impl<'a> Type<'a> {
     /// # Errors
     ///
     /// When the name's offset is out of bounds.
+    #[inline]
     pub fn name_bytes(&self) -> Result<&'a [u8], Error> {
         self.btf.string_bytes(self.name)
     }
 
     /// The size in bytes that the record states: of an integer, struct, union, enumeration, float or section. For
     /// other kinds, see [`Btf::resolve_size`].
+    #[inline]
     pub fn size_bytes(&self) -> Option<u32> {
         self.kind().has_size().then_some(self.size_or_target)
     }
@@ -141,6 +149,7 @@ impl<'a> Type<'a> {
     /// The type this one refers to: what a pointer points to, what a qualifier or typedef stands for, a function's
     /// prototype, a prototype's return type, a variable's type, what a tag is attached to. For arrays, see
     /// [`Type::array`].
+    #[inline]
     pub fn target(&self) -> Option<TypeId> {
         self.kind().has_target().then_some(TypeId(self.size_or_target))
     }
@@ -172,6 +181,7 @@ impl<'a> Type<'a> {
     }
 
     /// The members of a struct or union.
+    #[inline]
     pub fn members(&self) -> Members<'a> {
         let body = if self.kind().is_composite() {
             self.body
@@ -182,32 +192,37 @@ impl<'a> Type<'a> {
     }
 
     /// The values of an enumeration.
+    #[inline]
     pub fn enum_values(&self) -> EnumValues<'a> {
-        match self.kind() {
-            Kind::ENUM => EnumValues::narrow(self.btf, self.body, self.kind_flag()),
-            Kind::ENUM64 => EnumValues::wide(self.btf, self.body, self.kind_flag()),
-            _ => EnumValues::narrow(self.btf, &[], false),
-        }
+        let kind = self.kind();
+        let body = if kind.is_enumeration() { self.body } else { &[] };
+        let form = EnumForm {
+            wide: kind == Kind::ENUM64,
+            signed: self.kind_flag(),
+        };
+        EnumValues::new(self.btf, body, form)
     }
 
     /// The parameters of a function prototype.
+    #[inline]
     pub fn params(&self) -> Parameters<'a> {
         let body = if self.kind() == Kind::FUNC_PROTO {
             self.body
         } else {
             &[]
         };
-        Parameters::new(self.btf, body)
+        Parameters::new(self.btf, body, ())
     }
 
     /// The variables of a section.
+    #[inline]
     pub fn variables(&self) -> Variables<'a> {
         let body = if self.kind() == Kind::DATASEC {
             self.body
         } else {
             &[]
         };
-        Variables::new(self.btf, body)
+        Variables::new(self.btf, body, ())
     }
 
     /// The linkage of a function or variable.
