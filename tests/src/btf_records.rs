@@ -85,7 +85,7 @@ fn record(choices: &mut Choices<'_>, with_layout: bool, words: &mut Vec<u32>) {
     let choice = choices.next();
     let kind = Kind(match choice {
         255 => 0x7f,
-        _ if choice % 20 != 0 => choice % 20,
+        _ if !choice.is_multiple_of(20) => choice % 20,
         _ if with_layout => 20,
         _ => 1,
     });
@@ -121,7 +121,7 @@ fn record(choices: &mut Choices<'_>, with_layout: bool, words: &mut Vec<u32>) {
                 } else {
                     u32::from(choices.next()) << 24
                 };
-                let offset = u32::from(choices.next()) * 8 >> (number & 1);
+                let offset = (u32::from(choices.next()) * 8) >> (number & 1);
                 words.extend([choices.name(), choices.id(), bits | offset]);
             }
             Kind::ENUM => words.extend([choices.name(), choices.of(&NUMBERS)]),

@@ -77,6 +77,11 @@ fn btf() {
 }
 
 #[test]
+fn btf_records() {
+    ring("btf_records");
+}
+
+#[test]
 fn btf_ext() {
     ring("btf_ext");
 }

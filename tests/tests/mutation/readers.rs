@@ -8,7 +8,7 @@ use std::{
 use bpfld_btf::{Btf, BtfExt, BtfFeatures, Resolver, Targets, Type};
 use bpfld_insn::{Dialect, Endian, Slot, decode, print, slots_from_bytes};
 use bpfld_object::{Executable, Object};
-use bpfld_tests::{all_fixtures, oracle};
+use bpfld_tests::{all_fixtures, btf_of, oracle};
 use goblin::elf::Elf;
 
 /// Something that reads bytes.
@@ -22,7 +22,7 @@ pub(crate) struct Reader {
     pub(crate) read: fn(&[u8]),
 }
 
-pub(crate) const READERS: [Reader; 7] = [
+pub(crate) const READERS: [Reader; 8] = [
     Reader {
         name: "object",
         share: 10,
@@ -34,6 +34,13 @@ pub(crate) const READERS: [Reader; 7] = [
         share: 4,
         seeds: || sections(".BTF"),
         read: read_btf,
+    },
+    Reader {
+        name: "btf_records",
+        share: 4,
+        seeds: code,
+        // what is made of the choices is a few times as long
+        read: |choices| bpfld_tests::btf_bytes::types(&btf_of(choices.get(..256).unwrap_or(choices))),
     },
     Reader {
         name: "btf_ext",
