@@ -8,7 +8,8 @@ use core::fmt;
 /// Why an object could not be read, or a program of it not be linked.
 ///
 /// Prints in one line: the section, symbol or map that is meant, the offset where that is known, and the fault.
-/// A fault of the BTF inside is [`source`](core::error::Error::source), not part of the text.
+/// A fault of the BTF inside is [`source`](core::error::Error::source), not part of the text, but of `{:?}`: that is seen of
+/// an error that leaves `main` or is unwrapped.
 pub struct Error(Box<Inner>);
 
 struct Inner {
@@ -168,7 +169,11 @@ impl fmt::Display for Error {
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Error({:?}: {self})", self.0.kind)
+        write!(f, "{self}")?;
+        match core::error::Error::source(self) {
+            Some(cause) => write!(f, ": {cause}"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -198,5 +203,16 @@ mod tests {
         assert_eq!(error.section_name(), Some("xdp"));
         let error = Error::map("m", "no type");
         assert_eq!(error.to_string(), r#"map "m": no type"#);
+    }
+
+    #[test]
+    #[cfg(feature = "std")]
+    fn unwrapped_it_tells_the_cause() {
+        let cause = std::io::Error::from(std::io::ErrorKind::NotFound);
+        let error = Error::io("count.bpf.o".as_ref(), cause);
+        assert_eq!(
+            alloc::format!("{error:?}"),
+            "cannot read count.bpf.o: entity not found"
+        );
     }
 }

@@ -7,10 +7,10 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 /// Implemented for all that qualifies: integers, arrays of them, and structs that derive the zerocopy traits.
 ///
 /// ```
-/// # use bpfld::zerocopy;
 /// use bpfld::zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 ///
 /// #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, KnownLayout, Immutable)]
+/// #[zerocopy(crate = "bpfld::zerocopy")] // not needed where zerocopy is among the dependencies
 /// #[repr(C)]
 /// struct Stats {
 ///     packets: u64,
