@@ -4,8 +4,8 @@ use crate::{Btf, Error, ErrorKind, IntEncoding, Kind, Type, TypeId};
 
 /// The longest chain of qualifiers, typedefs and arrays that is followed. Compilers make a handful.
 const MAX_CHAIN: usize = 256;
-/// How deeply types may contain each other.
-const MAX_DEPTH: usize = 32;
+/// How deeply types may contain each other: three times as deep as the kernel lets them (`MAX_RESOLVE_DEPTH`).
+pub(crate) const MAX_DEPTH: usize = 96;
 /// How many types one question may touch, so that types that contain others many times over cannot stall us.
 const MAX_STEPS: usize = 1 << 18;
 

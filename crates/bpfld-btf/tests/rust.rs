@@ -220,3 +220,46 @@ fn names_do_not_break_out() {
         "{text}"
     );
 }
+
+/// Structs in structs, as the selftests have them 65 deep: too deep for rustc, which does not spoil the rest.
+#[test]
+fn deep_types() {
+    for (depth, has_size, fits) in [(40, true, true), (65, true, false), (200, false, false)] {
+        let mut b = Builder::new();
+        let int = b.int("int", 4, IntEncoding::SIGNED).unwrap();
+        let mut inner = b.structure("", 4, &[Field::new("a", int, 0)]).unwrap();
+        for _ in 0..depth {
+            inner = b.structure("", 4, &[Field::new("", inner, 0)]).unwrap();
+        }
+        let outer = b.structure("outer", 4, &[Field::new("", inner, 0)]).unwrap();
+        b.structure("flat", 4, &[Field::new("a", int, 0)]).unwrap();
+        let btf = b.finish().unwrap();
+        assert_eq!(btf.align_of(outer).is_ok(), has_size, "{depth}");
+        assert_eq!(
+            btf.write_c(&[outer], &mut String::new()).is_ok(),
+            has_size,
+            "{depth}"
+        );
+        assert_eq!(
+            btf.write_rust(&[outer], &mut String::new()).is_ok(),
+            fits,
+            "{depth}"
+        );
+        let mut all = String::new();
+        btf.write_rust_all(&mut all).unwrap();
+        assert_eq!(all.contains("pub struct outer {"), fits, "{depth}");
+        assert_eq!(all.contains("// `struct outer` is left out"), !fits, "{depth}");
+        assert!(all.contains("pub struct flat {"));
+    }
+}
+
+/// An enumeration that is only named, as clang writes it: no values, no size.
+#[test]
+fn an_enumeration_that_is_only_named() {
+    let mut b = Builder::new();
+    let hidden = b.enumeration("hidden", 0, Sign::Unsigned, &[]).unwrap();
+    b.typedef("hidden_t", hidden).unwrap();
+    let mut text = String::new();
+    b.finish().unwrap().write_rust_all(&mut text).unwrap();
+    assert_eq!(text, "");
+}

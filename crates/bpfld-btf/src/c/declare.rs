@@ -9,12 +9,10 @@ use super::{
     names::{Names, identifier},
     spelling,
 };
-use crate::{Btf, Error, ErrorKind, Kind, Type, TypeId};
+use crate::{Btf, Error, ErrorKind, Kind, Type, TypeId, resolve::MAX_DEPTH};
 
 /// The longest chain of pointers, arrays, qualifiers and prototypes.
 const MAX_CHAIN: usize = 256;
-/// How deeply bodies and parameters may nest.
-const MAX_DEPTH: usize = 48;
 
 /// Prints declarations of the types of one BTF.
 pub(super) struct Printer<'a> {

@@ -8,10 +8,7 @@ use super::{
     lexer::{Lexer, Token, TokenKind, expected},
     number::{self, Integer},
 };
-use crate::{Btf, Endian, Error, ErrorKind, Kind, Type, TypeId};
-
-/// How deeply values may nest.
-const MAX_DEPTH: usize = 64;
+use crate::{Btf, Endian, Error, ErrorKind, Kind, Type, TypeId, resolve::MAX_DEPTH};
 
 /// Most names that an error lists.
 const MOST_NAMES: usize = 20;

@@ -4,10 +4,7 @@ use alloc::string::String;
 use core::fmt::Write;
 
 use super::{Output, RenderError, Zeroes, scalar};
-use crate::{Btf, Endian, Error, ErrorKind, IntEncoding, Kind, Member, Type, TypeId};
-
-/// How deeply values may nest.
-const MAX_DEPTH: usize = 64;
+use crate::{Btf, Endian, Error, ErrorKind, IntEncoding, Kind, Member, Type, TypeId, resolve::MAX_DEPTH};
 
 pub(super) struct Walk<'a> {
     btf: &'a Btf,

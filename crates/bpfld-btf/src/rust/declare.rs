@@ -15,13 +15,11 @@ use super::{
     names::{NUMBERS, Scope, comment, valid},
     plan::{BitField, Part, Plan, Planner, bit_start, bit_width},
 };
-use crate::{Btf, DeclareError, Error, ErrorKind, IntEncoding, Kind, Type, TypeId};
+use crate::{Btf, DeclareError, Error, ErrorKind, IntEncoding, Kind, Type, TypeId, resolve::MAX_DEPTH};
 
 const ALLOW: &str = "#[allow(nonstandard_style, dead_code, missing_docs, unreachable_pub, clippy::all)]\n";
 const DERIVE: &str = "#[derive(Clone, Copy, Debug, ::zerocopy::FromBytes, ::zerocopy::Immutable, ::zerocopy::IntoBytes, ::zerocopy::KnownLayout)]\n";
 const DERIVE_ENUM: &str = "#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, ::zerocopy::FromBytes, ::zerocopy::Immutable, ::zerocopy::IntoBytes, ::zerocopy::KnownLayout)]\n";
-/// How deeply types may contain each other, and typedefs stand for each other.
-const MAX_DEPTH: usize = 96;
 /// Offsets in one assertion.
 const MAX_ASSERTED: usize = 16;
 
@@ -83,11 +81,29 @@ impl<'a> Printer<'a> {
     /// Declares a type, if it has values.
     pub(super) fn root(&mut self, id: TypeId) -> Result<(), DeclareError> {
         let core = self.btf.resolve(id)?;
-        if self.btf.resolve_size(core.id()).is_err() {
-            // A forward declaration, a function, or a name for one: only pointers to it are values.
-            return Ok(());
+        if self.has_values(&core) {
+            self.spell(id, core.name().unwrap_or_default())?;
         }
-        self.spell(id, core.name().unwrap_or_default()).map(|_| ())
+        Ok(())
+    }
+
+    /// Declares a type, if it has values; says so if it cannot be said in Rust.
+    pub(super) fn any_root(&mut self, id: TypeId) -> Result<(), DeclareError> {
+        let core = self.btf.resolve(id)?;
+        match self.planner.shape(core.id()) {
+            Err(DeclareError::Btf(error)) if self.has_values(&core) => {
+                let name = comment(&self.btf.type_name(id));
+                Ok(writeln!(self.out, "// `{name}` is left out: {error}\n")?)
+            }
+            Err(error @ DeclareError::TooLarge) => Err(error),
+            _ => self.root(id),
+        }
+    }
+
+    /// Whether this is no forward declaration and no function: only pointers to these are values.
+    fn has_values(&self, core: &Type<'_>) -> bool {
+        let is_forward_enumeration = core.kind().is_enumeration() && core.size_bytes() == Some(0);
+        self.btf.resolve_size(core.id()).is_ok() && !is_forward_enumeration
     }
 
     /// The type as it stands in a field; declares what it needs. `hint` names what has no name.

@@ -5,7 +5,6 @@ mod declare;
 mod names;
 mod plan;
 
-use alloc::vec::Vec;
 use core::fmt::Write;
 
 use self::declare::Printer;
@@ -52,18 +51,20 @@ impl Btf {
         Ok(out.write_str(&printer.finish())?)
     }
 
-    /// Prints Rust declarations of all types that have a name and values; see [`Btf::write_rust`].
+    /// Prints Rust declarations of all types that have a name and values; see [`Btf::write_rust`]. For those that cannot be said in
+    /// Rust, as their members overlap or they are nested more than 48 deep, there is a remark with the reason.
     ///
     /// # Errors
     ///
-    /// As for [`Btf::write_rust`].
+    /// When types refer to what does not exist, or the writer fails.
     pub fn write_rust_all(&self, out: &mut impl Write) -> Result<(), DeclareError> {
         let has_values = |kind: Kind| kind.is_composite() || kind.is_enumeration() || kind == Kind::TYPEDEF;
-        let roots: Vec<TypeId> = self
-            .types()
-            .filter(|ty| has_values(ty.kind()) && !ty.is_anonymous())
-            .map(|ty| ty.id())
-            .collect();
-        self.write_rust(&roots, out)
+        let mut printer = Printer::new(self);
+        for ty in self.types() {
+            if has_values(ty.kind()) && !ty.is_anonymous() {
+                printer.any_root(ty.id())?;
+            }
+        }
+        Ok(out.write_str(&printer.finish())?)
     }
 }

@@ -6,7 +6,7 @@ use hashbrown::HashMap;
 
 use crate::{Btf, DeclareError, Error, ErrorKind, Kind, Member, Type, TypeId};
 
-/// How deeply types may contain each other.
+/// How deeply types may contain each other. What is derived takes rustc two steps a level, of which it makes 128.
 const MAX_DEPTH: usize = 48;
 
 /// Size and alignment of a declaration, in bytes.
@@ -85,8 +85,16 @@ impl<'a> Planner<'a> {
         }
         match ty.kind() {
             Kind::STRUCT | Kind::UNION => Ok(self.plan(ty)?.shape),
-            _ => {
+            kind => {
                 let size = self.btf.resolve_size(ty.id())?;
+                if kind.is_enumeration() && !matches!(size, 1 | 2 | 4 | 8) {
+                    let kind = ErrorKind::UnexpectedKind {
+                        id: ty.id(),
+                        kind,
+                        expected: "an enumeration of 1, 2, 4 or 8 bytes",
+                    };
+                    return Err(Error::new(kind, 0).into());
+                }
                 Ok(Shape {
                     size,
                     align: scalar_align(ty, size),
