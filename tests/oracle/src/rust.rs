@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
-use bpfld_btf::{Btf, Kind, TypeId};
+use bpfld_btf::{Btf, Builder, Endian, Kind, TypeId};
 use bpfld_object::BtfFile;
 
 /// Types of a kernel that contain a good part of all others.
@@ -34,73 +34,64 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<bool> {
+    let mut texts = Vec::new();
+    let mut objects = Vec::new();
+    for path in &args.files {
+        let Ok(btf) = BtfFile::open(path).and_then(|file| file.parse(None)) else {
+            continue;
+        };
+        if btf.len() >= KERNEL {
+            texts.push((path.display().to_string(), declared_choice(&btf)?));
+        } else {
+            objects.push(btf);
+        }
+    }
+    // Objects share most of their types, and rustc would need hours for all.
+    for endian in [Endian::Little, Endian::Big] {
+        let objects = || objects.iter().filter(|btf| btf.endian() == endian);
+        let mut builder = Builder::new();
+        objects().try_for_each(|btf| builder.append(btf).map(drop))?;
+        let merged = Btf::parse(builder.dedup()?.builder.to_bytes_in(endian))?;
+        let mut text = String::new();
+        merged.write_rust_all(&mut text)?;
+        texts.push((format!("{} objects of {endian:?} order", objects().count()), text));
+    }
     let scratch = std::env::temp_dir().join(format!("bpfld-oracle-{}", std::process::id()));
     fs::create_dir_all(scratch.join("src"))?;
-    let result = compile(&args.files, &scratch);
+    let result = compile(&texts, &scratch);
     fs::remove_dir_all(&scratch)?;
     result
 }
 
-/// Files that are compiled together; rustc takes some ten megabytes for each.
-const TOGETHER: usize = 32;
-
-fn compile(files: &[PathBuf], scratch: &Path) -> Result<bool> {
+fn compile(texts: &[(String, String)], scratch: &Path) -> Result<bool> {
+    fs::write(scratch.join("Cargo.toml"), MANIFEST)?;
     let mut all_agree = true;
-    for files in files.chunks(TOGETHER) {
-        all_agree &= compile_together(files, scratch)?;
+    for (what, text) in texts {
+        fs::write(scratch.join("src/lib.rs"), text)?;
+        let status = Command::new("cargo")
+            .args(["check", "--quiet"])
+            .current_dir(scratch)
+            .status()
+            .context("cannot start cargo")?;
+        let answer = if status.success() { "takes" } else { "refuses" };
+        let structs = text.matches("\npub struct ").count() + text.matches("\npub union ").count();
+        println!("{what}: rustc {answer} {structs} structs, unions and enumerations");
+        text.lines()
+            .filter(|line| line.contains(" is left out: "))
+            .for_each(|line| println!("  {line}"));
+        all_agree &= status.success();
     }
     Ok(all_agree)
 }
 
-fn compile_together(files: &[PathBuf], scratch: &Path) -> Result<bool> {
-    let mut modules = String::new();
-    let mut refused = Vec::new();
-    for (number, path) in files.iter().enumerate() {
-        let Ok(btf) = BtfFile::open(path).and_then(|file| file.parse(None)) else {
-            continue;
-        };
-        match declarations(&btf) {
-            Ok(text) => {
-                fs::write(scratch.join(format!("src/types_{number}.rs")), text)?;
-                modules += &format!("/// {}\npub mod types_{number};\n", path.display());
-            }
-            Err(error) => refused.push(format!("{}: {error}", path.display())),
-        }
-    }
-    fs::write(scratch.join("src/lib.rs"), &modules)?;
-    fs::write(scratch.join("Cargo.toml"), MANIFEST)?;
-    let status = Command::new("cargo")
-        .args(["check", "--quiet"])
-        .current_dir(scratch)
-        .status()
-        .context("cannot start cargo")?;
-    println!(
-        "{} files declared, {} refused, {}",
-        modules.lines().count() / 2,
-        refused.len(),
-        if status.success() {
-            "rustc takes them"
-        } else {
-            "rustc refuses"
-        }
-    );
-    for refused in &refused {
-        println!("{refused}");
-    }
-    Ok(status.success() && refused.is_empty())
-}
-
-fn declarations(btf: &Btf) -> Result<String, bpfld_btf::DeclareError> {
-    let mut text = String::new();
-    if btf.len() < KERNEL {
-        btf.write_rust_all(&mut text)?;
-        return Ok(text);
-    }
+/// Some types of a kernel and all that they need.
+fn declared_choice(btf: &Btf) -> Result<String, bpfld_btf::DeclareError> {
     let find = |name: &&str| {
         btf.find(name, Kind::STRUCT)
             .or_else(|| btf.find(name, Kind::UNION))
     };
     let roots: Vec<TypeId> = KERNEL_TYPES.iter().filter_map(find).collect();
+    let mut text = String::new();
     btf.write_rust(&roots, &mut text)?;
     Ok(text)
 }
