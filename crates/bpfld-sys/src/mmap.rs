@@ -14,14 +14,16 @@
 //!   any other writer. Pages that are not there (beyond the end of a file that shrank) end the process with a signal; that is no
 //!   undefined behaviour.
 
-use std::ffi::CStr;
 use std::num::NonZeroUsize;
-use std::ops::Deref;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 
 use crate::Errno;
+
+mod kernel_btf;
+
+pub use kernel_btf::Mmap;
 
 /// A mapping; unmapped when dropped.
 #[derive(Debug)]
@@ -91,76 +93,6 @@ impl Drop for Region {
     fn drop(&mut self) {
         // SAFETY: the mapping is ours alone, and nothing borrowed from it lives any more.
         let _ = unsafe { libc::munmap(self.start.as_ptr().cast(), self.len.get()) };
-    }
-}
-
-/// BTF of the kernel or a module, mapped instead of copied. Since Linux 6.16.
-///
-/// ```no_run
-/// let btf = bpfld_sys::mmap::Mmap::kernel_btf(c"vmlinux")?;
-/// assert_eq!(btf[..2], 0xeb9f_u16.to_ne_bytes());
-/// # Ok::<(), bpfld_sys::Errno>(())
-/// ```
-#[derive(Debug)]
-pub struct Mmap {
-    region: Region,
-}
-
-impl Mmap {
-    /// Maps `/sys/kernel/btf/` and `name`: `vmlinux`, or a module.
-    ///
-    /// # Errors
-    ///
-    /// `ENOENT` if there is none; `ENODEV` or `EINVAL` if this kernel does not allow it (then it can be read); `EACCES` for lack of rights.
-    pub fn kernel_btf(name: &CStr) -> Result<Self, Errno> {
-        let name = name.to_str().map_err(|_| Errno::EINVAL)?;
-        if name.contains('/') || name.starts_with('.') {
-            return Err(Errno::EINVAL);
-        }
-        let path = std::path::Path::new("/sys/kernel/btf").join(name);
-        let file = std::fs::File::open(path).map_err(|error| errno(&error))?;
-        if !is_sysfs(file.as_fd())? {
-            return Err(Errno::ENODEV);
-        }
-        let len = file.metadata().map_err(|error| errno(&error))?.len();
-        let len = usize::try_from(len).map_err(|_| Errno::EFBIG)?;
-        let region = Region::new(Some(file.as_fd()), 0, len, libc::PROT_READ, libc::MAP_PRIVATE)?;
-        Ok(Self { region })
-    }
-}
-
-/// Whether a file is the kernel's own, so that nobody can write or cut it.
-fn is_sysfs(fd: BorrowedFd<'_>) -> Result<bool, Errno> {
-    /// The same on all architectures; libc knows it on some C libraries only.
-    const SYSFS_MAGIC: u64 = 0x6265_6572;
-    let mut answer = std::mem::MaybeUninit::<libc::statfs>::uninit();
-    // SAFETY: `answer` has room for what is written.
-    if unsafe { libc::fstatfs(fd.as_raw_fd(), answer.as_mut_ptr()) } != 0 {
-        return Err(Errno::last());
-    }
-    // SAFETY: the call has filled it in.
-    let answer = unsafe { answer.assume_init() };
-    Ok(u64::try_from(answer.f_type).is_ok_and(|kind| kind == SYSFS_MAGIC))
-}
-
-/// The error number of an operation of the standard library.
-fn errno(error: &std::io::Error) -> Errno {
-    error.raw_os_error().map_or(Errno::EIO, Errno)
-}
-
-impl Deref for Mmap {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        // SAFETY: the mapping is readable over its whole length, lives as long as `self`, and its memory is never written: it is the kernel's
-        // own copy of its BTF, which neither we nor others can map for writing.
-        unsafe { std::slice::from_raw_parts(self.region.start.as_ptr(), self.region.len.get()) }
-    }
-}
-
-impl AsRef<[u8]> for Mmap {
-    fn as_ref(&self) -> &[u8] {
-        self
     }
 }
 
@@ -371,6 +303,15 @@ impl SharedMmap {
         Some(())
     }
 
+    /// The whole words of it, for atomic operations, in the order of their offsets. Nothing if the mapping is for reading only.
+    #[inline]
+    pub fn atomic_words(&self) -> Option<&[AtomicU64]> {
+        self.writable()?;
+        let words = self.words();
+        // SAFETY: a `Word` is such a number by another name (it is transparent), and the slice is as long as that of the words.
+        Some(unsafe { std::slice::from_raw_parts(words.as_ptr().cast(), words.len()) })
+    }
+
     /// A number within, for atomic operations. Nothing if the mapping is for reading only.
     #[inline]
     pub fn atomic_u32(&self, offset: usize) -> Option<&AtomicU32> {
@@ -476,7 +417,8 @@ mod tests {
             other.read(offset, &mut back).unwrap();
             assert_eq!(back, bytes, "{offset} {len}");
         }
-        shared.store_u64(16, 7, Ordering::Release).unwrap();
+        assert_eq!(shared.atomic_words().unwrap().len(), 1024);
+        shared.atomic_words().unwrap()[2].store(7, Ordering::Release);
         assert_eq!(other.load_u64(16, Ordering::Acquire), Some(7));
         assert_eq!(
             other.load_u32(16, Ordering::Acquire),
@@ -489,6 +431,7 @@ mod tests {
         let file = memory(4096);
         let shared = SharedMmap::new(&file, 0, 4096, Access::Read).unwrap();
         assert_eq!(shared.store_u64(0, 1, Ordering::Relaxed), None);
+        assert!(shared.atomic_words().is_none());
         assert_eq!(shared.write(0, &[1]), None);
         assert_eq!(shared.load_u64(4, Ordering::Relaxed), None);
         assert_eq!(shared.load_u64(4096, Ordering::Relaxed), None);
@@ -512,15 +455,5 @@ mod tests {
         assert!(SharedMmap::anonymous(0, None).is_err());
         assert!(SharedMmap::anonymous(4096, Some(63)).is_err());
         assert!(SharedMmap::anonymous(4096, Some(64)).is_err());
-    }
-
-    #[test]
-    fn kernel_btf() {
-        match Mmap::kernel_btf(c"vmlinux") {
-            Ok(btf) => assert_eq!(btf[..2], 0xeb9f_u16.to_ne_bytes()),
-            Err(errno) => eprintln!("skipped: mapping the kernel's BTF: {errno}"),
-        }
-        assert_eq!(Mmap::kernel_btf(c"../btf/vmlinux").err(), Some(Errno::EINVAL));
-        assert_eq!(Mmap::kernel_btf(c"no such module").err(), Some(Errno::ENOENT));
     }
 }

@@ -10,13 +10,13 @@ use std::{
 use bpfld::ToInterface;
 use bpfld_sys::{
     Errno,
-    mmap::SharedMmap,
     xdp::{self, BindFlags, Offsets, RingKind, RingOffsets},
 };
 
 use crate::{
     Error, Result, Umem, XskSocket,
-    channel::{Channel, Queue},
+    channel::Channel,
+    queue::Queue,
     ring::{End, Ring},
 };
 
@@ -140,7 +140,8 @@ impl XskBuilder {
     /// Uses a socket that a process with more rights has made (`socket(AF_XDP, SOCK_RAW, 0)`), put into an XSKMAP perhaps, and passed on. To bind it no
     /// rights are needed.
     ///
-    /// Nobody may change its memory or rings besides this process. When it is dropped, others may still have it open; so the frames that
+    /// The memory is always this process's own (see "What is not here" in the [crate](crate)); it counts against this process's limit of
+    /// locked memory. Nobody may change its memory or rings besides this process. When it is dropped, others may still have it open; so the frames that
     /// the kernel then has are [retired](crate::Usage::retired).
     pub fn passed(mut self, socket: OwnedFd) -> Self {
         self.passed = Some(socket);
@@ -188,13 +189,13 @@ impl XskBuilder {
                 .map_err(|errno| Error::kernel(format!("make a {kind:?} ring of {size} elements"), errno))?;
         }
         let offsets = offsets(&fd)?;
-        let map = |kind| self.map(&fd, &offsets, kind);
-        let (fill, completion) = (map(RingKind::Fill)?, map(RingKind::Completion)?);
+        let fill = self.map(&fd, (RingKind::Fill, offsets.fill, End::Writer))?;
+        let completion = self.map(&fd, (RingKind::Completion, offsets.completion, End::Reader))?;
         let (Some(fill), Some(completion)) = (fill, completion) else {
             return Err(Error::invalid("a socket has a fill and a completion ring"));
         };
         let queue_rings = Arc::new(Queue::new(Arc::clone(shared), fill, completion)?);
-        let channel = self.channel(queue_rings, map(RingKind::Rx)?, map(RingKind::Tx)?);
+        let channel = self.channel(queue_rings, self.packet_rings(&fd, &offsets)?);
         let mut flags = match self.copy_mode {
             CopyMode::Auto => BindFlags::empty(),
             CopyMode::Copy => BindFlags::COPY,
@@ -263,9 +264,8 @@ impl XskBuilder {
             }
         }
         let offsets = offsets(&fd)?;
-        let map = |kind| self.map(&fd, &offsets, kind);
         let queue = Arc::clone(&other.channel.queue);
-        let mut channel = self.channel(queue, map(RingKind::Rx)?, map(RingKind::Tx)?);
+        let mut channel = self.channel(queue, self.packet_rings(&fd, &offsets)?);
         channel.most_parts = other.channel.most_parts;
         let (ifindex, queue) = (other.ifindex, other.queue_id);
         xdp::bind(
@@ -291,7 +291,7 @@ impl XskBuilder {
     /// The rings that there are to be, with their sizes.
     fn rings(&self) -> impl Iterator<Item = (RingKind, u32)> {
         use RingKind::{Completion, Fill, Rx, Tx};
-        let frames = self.umem.shared.frames;
+        let frames = self.umem.shared.cut.frames;
         [Fill, Completion, Rx, Tx]
             .into_iter()
             .filter(|kind| match kind {
@@ -307,29 +307,31 @@ impl XskBuilder {
             })
     }
 
-    fn map(&self, fd: &OwnedFd, offsets: &Offsets, kind: RingKind) -> Result<Option<Ring>> {
+    fn map<const WORDS: usize>(
+        &self,
+        fd: &OwnedFd,
+        (kind, offsets, end): (RingKind, RingOffsets, End),
+    ) -> Result<Option<Ring<WORDS>>> {
         let Some((_, size)) = self.rings().find(|(ring, _)| *ring == kind) else {
             return Ok(None);
         };
-        let (offsets, stride, end): (RingOffsets, usize, End) = match kind {
-            RingKind::Rx => (offsets.rx, 16, End::Reader),
-            RingKind::Tx => (offsets.tx, 16, End::Writer),
-            RingKind::Fill => (offsets.fill, 8, End::Writer),
-            RingKind::Completion => (offsets.completion, 8, End::Reader),
-        };
-        let len = usize::try_from(offsets.desc)
-            .ok()
-            .and_then(|start| start.checked_add((size as usize).checked_mul(stride)?));
-        let memory: Result<SharedMmap, Errno> = len
-            .ok_or(Errno::EOVERFLOW)
-            .and_then(|len| xdp::map_ring(fd, kind, len));
+        let len = Ring::<WORDS>::end(offsets, size).ok_or(Errno::EOVERFLOW);
+        let memory = len.and_then(|len| xdp::map_ring(fd, kind, len));
         let memory = memory.map_err(|errno| Error::kernel(format!("map the {kind:?} ring"), errno))?;
-        let ring = Ring::new(memory, offsets, size, stride, end);
+        let ring = Ring::new(memory, offsets, size, end);
         ring.map(Some)
             .ok_or_else(|| Error::kernel(format!("make sense of the {kind:?} ring"), Errno::EINVAL))
     }
 
-    fn channel(&self, queue: Arc<Queue>, rx: Option<Ring>, tx: Option<Ring>) -> Channel {
+    /// The rings of one socket, where it has them: RX and TX.
+    fn packet_rings(&self, fd: &OwnedFd, offsets: &Offsets) -> Result<[Option<Ring<2>>; 2]> {
+        Ok([
+            self.map(fd, (RingKind::Rx, offsets.rx, End::Reader))?,
+            self.map(fd, (RingKind::Tx, offsets.tx, End::Writer))?,
+        ])
+    }
+
+    fn channel(&self, queue: Arc<Queue>, [rx, tx]: [Option<Ring<2>>; 2]) -> Channel {
         Channel {
             queue,
             rx,

@@ -1,16 +1,4 @@
 //! A frame as a value, and the packet in it as a slice.
-//!
-//! # Safety
-//!
-//! The bytes of a frame are lent as plain slices, so nobody else may use them meanwhile.
-//!
-//! - There is one [`Slot`] for a frame at most. It is made only of a number that was taken off the list of free frames, or that the
-//!   kernel gave back and the [ledger](crate::ledger) knows to have been given to it; and it cannot be cloned.
-//! - The kernel uses a frame only while it is in a ring, or between two. To put it there the [`Frame`] is given up. What was written to it
-//!   before is visible to the kernel, and the other way round, by the release and acquire operations on the positions of rings.
-//! - Frames do not overlap: a number times the size of frames lies within the memory, as was checked when that was made.
-//! - The memory is private to this crate. When a socket is closed, what the kernel had is only used again if the kernel has let go of it by then; else it is retired.
-#![expect(unsafe_code, reason = "lends slices out of memory shared with the kernel")]
 
 use std::{
     fmt,
@@ -21,7 +9,7 @@ use std::{
 use bpfld_sys::xdp::{PKT_CONTD, TX_METADATA};
 use zerocopy::IntoBytes as _;
 
-use crate::{Error, Result, TxRequest, metadata, umem::Shared};
+use crate::{Error, Result, TxRequest, metadata, slot::Slot, umem::Shared};
 
 /// A frame: room for one packet, in exactly one place. Dropping it makes it free.
 ///
@@ -44,90 +32,6 @@ pub struct Frame {
     len: u32,
     options: u32,
     request: Option<Box<TxRequest>>,
-}
-
-/// The right to use a frame of some memory. Dropping it makes the frame free.
-pub(crate) struct Slot {
-    /// Nothing once the frame is given up.
-    shared: Option<Arc<Shared>>,
-    number: u32,
-}
-
-impl Slot {
-    /// The frame must have come off the list of free ones, or from the kernel.
-    pub(crate) fn new(shared: Arc<Shared>, number: u32) -> Self {
-        Self {
-            shared: Some(shared),
-            number,
-        }
-    }
-
-    /// Gives the frame up to whoever then has its number; if it is of this memory.
-    pub(crate) fn leave(mut self, shared: &Arc<Shared>) -> Result<u32, Self> {
-        self.end(shared).ok_or(self)
-    }
-
-    /// Gives the frame up, if it is of this memory, and is the right to another one from then on.
-    #[inline]
-    pub(crate) fn change(&mut self, shared: &Arc<Shared>, number: u32) -> Option<u32> {
-        self.is_of(shared)
-            .then(|| std::mem::replace(&mut self.number, number))
-    }
-
-    /// Gives the frame up, if it is of this memory; nothing is left.
-    pub(crate) fn end(&mut self, shared: &Arc<Shared>) -> Option<u32> {
-        let own = self.is_of(shared);
-        own.then(|| {
-            self.shared = None;
-            self.number
-        })
-    }
-
-    pub(crate) fn is_of(&self, shared: &Arc<Shared>) -> bool {
-        self.shared.as_ref().is_some_and(|own| Arc::ptr_eq(own, shared))
-    }
-
-    /// The first byte of the frame, and how many it has.
-    fn bytes(&self) -> (*mut u8, usize) {
-        let Some(shared) = &self.shared else {
-            return (std::ptr::dangling_mut(), 0);
-        };
-        let size = shared.frame_size as usize;
-        let offset = self.number as usize * size;
-        assert!(
-            offset
-                .checked_add(size)
-                .is_some_and(|end| end <= shared.memory.len()),
-            "frames lie within the memory"
-        );
-        // SAFETY: the offset is within the mapping, as just asserted.
-        (unsafe { shared.memory.as_ptr().add(offset) }, size)
-    }
-
-    /// All bytes of the frame.
-    #[inline]
-    fn whole(&self) -> &[u8] {
-        let (start, len) = self.bytes();
-        // SAFETY: so many bytes from there on are within the mapping, which lives as long as `self`, and nobody else uses them while this
-        // slot is there, for the reasons above; who has it borrowed for reading has no slice for writing. Without memory `len` is 0.
-        unsafe { std::slice::from_raw_parts(start, len) }
-    }
-
-    /// All bytes of the frame.
-    #[inline]
-    fn whole_mut(&mut self) -> &mut [u8] {
-        let (start, len) = self.bytes();
-        // SAFETY: as above; the slot is borrowed mutably, so that there is no other slice.
-        unsafe { std::slice::from_raw_parts_mut(start, len) }
-    }
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        if let Some(shared) = self.shared.take() {
-            shared.ledger.free().push(self.number);
-        }
-    }
 }
 
 /// A packet that came: what becomes a [`Frame`]. Whoever has it must see to it that it becomes one, or is free again.
@@ -172,7 +76,7 @@ impl Frame {
     /// [`XskSocket::completed`](crate::XskSocket::completed).
     #[must_use]
     pub fn number(&self) -> u32 {
-        self.slot.number
+        self.slot.number()
     }
 
     /// Makes a copy of these bytes the packet, from where it began.
@@ -180,16 +84,16 @@ impl Frame {
     /// # Errors
     ///
     /// [`Error::TooLong`] if they do not fit; the packet stays what it was.
+    #[inline]
     pub fn set(&mut self, bytes: &[u8]) -> Result<()> {
-        let room = self.len() + self.room_behind();
-        if bytes.len() > room {
-            return Err(Error::TooLong {
-                len: bytes.len(),
-                room,
-            });
-        }
-        self.len = bytes.len() as u32;
-        self.copy_from_slice(bytes);
+        let behind = self.slot.whole_mut().get_mut(self.start as usize..);
+        let behind = behind.unwrap_or_default();
+        let (room, len) = (behind.len(), bytes.len());
+        let Some(to) = behind.get_mut(..len) else {
+            return Err(Error::TooLong { len, room });
+        };
+        to.copy_from_slice(bytes);
+        self.len = len as u32;
         Ok(())
     }
 
@@ -282,6 +186,13 @@ impl Frame {
         metadata::sent_at(self.in_front(reserved)?)
     }
 
+    /// Where the packet begins, its length and options; if it is in one frame of this memory, with nothing asked for or to be written to it.
+    #[inline]
+    pub(crate) fn plain(&self, shared: &Arc<Shared>) -> Option<(u32, u32, u32)> {
+        let plain = self.slot.is_of(shared) && shared.tx_metadata() == 0 && self.request.is_none();
+        (plain && self.options == 0 && self.len > 0).then_some((self.start, self.len, 0))
+    }
+
     /// Makes the frame ready to be sent: where the packet begins, its length and options.
     #[inline]
     pub(crate) fn prepare(&mut self) -> Result<(u32, u32, u32)> {
@@ -318,8 +229,9 @@ impl Frame {
         Ok((self.start, self.len, options))
     }
 
+    #[inline]
     fn reserved(&self) -> u32 {
-        self.slot.shared.as_ref().map_or(0, |shared| shared.tx_metadata())
+        self.slot.tx_metadata()
     }
 
     fn end(&self) -> usize {
@@ -354,7 +266,7 @@ impl AsRef<[u8]> for Frame {
 impl fmt::Debug for Frame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Frame")
-            .field("number", &self.slot.number)
+            .field("number", &self.slot.number())
             .field("start", &self.start)
             .field("len", &self.len)
             .field("options", &self.options)

@@ -62,6 +62,39 @@ impl Usage {
     }
 }
 
+/// Where frames are written down that a queue has for one purpose.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Page<'a> {
+    places: &'a [AtomicU32],
+    place: u32,
+}
+
+impl Page<'_> {
+    /// Writes down that the kernel gets a frame.
+    #[inline]
+    pub(crate) fn give(self, frame: u32) {
+        if let Some(entry) = self.places.get(frame as usize) {
+            // What orders this is the ring through which the kernel gets it.
+            entry.store(self.place, Ordering::Relaxed);
+        }
+    }
+
+    /// Writes down that the kernel gave a frame back; false if it did not have it.
+    #[inline]
+    #[must_use]
+    pub(crate) fn take(self, frame: u32) -> bool {
+        let Some(entry) = self.places.get(frame as usize) else {
+            return false;
+        };
+        // Only who reads the ring of that queue looks for this value, and one at a time.
+        let given = entry.load(Ordering::Relaxed) == self.place;
+        if given {
+            entry.store(OURS, Ordering::Relaxed);
+        }
+        given
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Ledger {
     /// The numbers of free frames.
@@ -96,28 +129,13 @@ impl Ledger {
         self.free.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes down that the kernel gets a frame.
+    /// The places of frames, for what one queue has them for.
     #[inline]
-    pub(crate) fn give(&self, frame: u32, queue: QueueNumber, purpose: Purpose) {
-        if let Some(entry) = self.places.get(frame as usize) {
-            // What orders this is the ring through which the kernel gets it.
-            entry.store(place(queue, purpose), Ordering::Relaxed);
+    pub(crate) fn page(&self, queue: QueueNumber, purpose: Purpose) -> Page<'_> {
+        Page {
+            places: &self.places,
+            place: place(queue, purpose),
         }
-    }
-
-    /// Writes down that the kernel gave a frame back; false if it did not have it.
-    #[inline]
-    #[must_use]
-    pub(crate) fn take(&self, frame: u32, queue: QueueNumber, purpose: Purpose) -> bool {
-        let Some(entry) = self.places.get(frame as usize) else {
-            return false;
-        };
-        // Only who reads the ring of that queue looks for this value, and one at a time.
-        let given = entry.load(Ordering::Relaxed) == place(queue, purpose);
-        if given {
-            entry.store(OURS, Ordering::Relaxed);
-        }
-        given
     }
 
     /// Takes back all frames that the kernel has for a queue, which is no more.

@@ -37,7 +37,10 @@
 //!
 //! # What is not here
 //!
-//! - Memory in files, to share it with other processes: whoever else can write to it could change bytes under a slice.
+//! - Memory in files, or memory that another process made and passed on: whoever else can write to it could change bytes under a slice. Seals do
+//!   not help: F_SEAL_FUTURE_WRITE keeps others from mapping a file anew, but not from writing to what they mapped before, and F_SEAL_WRITE, which
+//!   tells whether anybody has, forbids our own mapping too. A process without rights makes the memory itself; whoever passes it a
+//!   socket can raise its limit of locked memory (prlimit(2), RLIMIT_MEMLOCK), which is all that it needs in addition.
 //! - Sharing of one registration among queues (5.10): each queue registers the memory for itself.
 //! - Packets of several frames as one value: [`Frame::continues`] tells where they go on.
 //! - Questions to the driver: what it can do (netlink's `netdev` family), how its queues are set up (ethtool).
@@ -49,18 +52,21 @@
 
 #[cfg(feature = "tokio")]
 mod asynchronous;
+mod batch;
 mod builder;
 mod channel;
 mod error;
 mod frame;
 mod ledger;
 mod metadata;
+mod queue;
 mod queues;
 mod redirect;
 mod ring;
 mod rx_metadata;
 mod set;
 mod simple;
+mod slot;
 mod socket;
 mod umem;
 
@@ -68,8 +74,8 @@ pub use bpfld_sys::xdp::{RingKind, Statistics};
 
 #[cfg(feature = "tokio")]
 pub use asynchronous::{AsyncXskSet, AsyncXskSocket};
+pub use batch::Then;
 pub use builder::{CopyMode, Direction, XskBuilder};
-pub use channel::Then;
 pub use error::{Error, Result};
 pub use frame::Frame;
 pub use ledger::Usage;

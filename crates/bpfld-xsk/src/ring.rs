@@ -3,26 +3,29 @@
 //! Two positions count elements for ever, modulo 2^32: how many were written, how many were read. Each is written by one side only. Whoever writes
 //! puts elements down, then moves its position with release ordering; whoever reads looks at that with acquire ordering first. The other
 //! position works the same way for the room that becomes free. All access is by atomic operations on shared memory whose bounds are checked.
+//!
+//! The kernel's position is looked at once, and ours is moved once, for many elements: a [`Run`].
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use bpfld_sys::{
     mmap::SharedMmap,
-    xdp::{Desc, RING_NEED_WAKEUP, RingOffsets},
+    xdp::{RING_NEED_WAKEUP, RingOffsets},
 };
 
-/// Our end of a ring.
+/// Our end of a ring of elements of so many words: an address, or a packet.
 #[derive(Debug)]
-pub(crate) struct Ring {
+pub(crate) struct Ring<const WORDS: usize> {
     memory: SharedMmap,
     /// The position that we write.
     own: usize,
     /// The position that the kernel writes.
     other: usize,
     flags: Option<usize>,
+    /// The word where the elements begin.
     elements: usize,
     size: u32,
-    /// Our position, ahead of what is published.
+    /// Our position.
     position: u32,
     /// The kernel's position, as last seen.
     seen: u32,
@@ -37,15 +40,18 @@ pub(crate) enum End {
     Reader,
 }
 
-impl Ring {
-    /// The ring of `size` elements (a power of two) of `stride` bytes in some memory; none if it does not fit there.
-    pub(crate) fn new(
-        memory: SharedMmap,
-        offsets: RingOffsets,
-        size: u32,
-        stride: usize,
-        end: End,
-    ) -> Option<Ring> {
+impl<const WORDS: usize> Ring<WORDS> {
+    /// Bytes of an element.
+    pub(crate) const STRIDE: usize = WORDS * size_of::<AtomicU64>();
+
+    /// Where a ring of `size` elements ends.
+    pub(crate) fn end(offsets: RingOffsets, size: u32) -> Option<usize> {
+        let len = (size as usize).checked_mul(Self::STRIDE)?;
+        usize::try_from(offsets.desc).ok()?.checked_add(len)
+    }
+
+    /// The ring of `size` elements (a power of two) in some memory; none if it does not fit there.
+    pub(crate) fn new(memory: SharedMmap, offsets: RingOffsets, size: u32, end: End) -> Option<Self> {
         let at = |offset: u64| usize::try_from(offset).ok();
         let (producer, consumer) = (at(offsets.producer)?, at(offsets.consumer)?);
         let (elements, flags) = (at(offsets.desc)?, at(offsets.flags)?);
@@ -56,15 +62,16 @@ impl Ring {
         let position = memory.atomic_u32(own)?.load(Ordering::Acquire);
         let seen = memory.atomic_u32(other)?.load(Ordering::Acquire);
         memory.atomic_u32(flags)?;
-        let last = (size as usize).checked_mul(stride)?.checked_sub(8)?;
-        memory.atomic_u64(elements)?;
-        memory.atomic_u64(elements.checked_add(last)?)?;
+        if !size.is_power_of_two() || !elements.is_multiple_of(size_of::<AtomicU64>()) {
+            return None;
+        }
+        elements_in::<WORDS>(&memory, elements / size_of::<AtomicU64>()).get(..size as usize)?;
         Some(Ring {
             memory,
             own,
             other,
             flags: Some(flags).filter(|flags| *flags != 0),
-            elements,
+            elements: elements / size_of::<AtomicU64>(),
             size,
             position,
             seen,
@@ -81,14 +88,34 @@ impl Ring {
         room(self)
     }
 
-    /// How many elements can be read, if it is the reader's end; looks again only if there is none.
+    /// Up to `most` elements to be written, as far as there is room, if it is the writer's end.
     #[inline]
-    pub(crate) fn filled(&mut self) -> u32 {
+    pub(crate) fn write(&mut self, most: u32) -> Run<'_, WORDS> {
+        let room = self.room(most);
+        self.run(most.min(room))
+    }
+
+    /// Up to `most` elements to be read, if it is the reader's end; looks again only if there is none.
+    #[inline]
+    pub(crate) fn read(&mut self, most: u32) -> Run<'_, WORDS> {
         if self.seen == self.position {
             self.look();
         }
         // A kernel that claims more than there is room for is not believed.
-        self.seen.wrapping_sub(self.position).min(self.size)
+        let filled = self.seen.wrapping_sub(self.position).min(self.size);
+        self.run(most.min(filled))
+    }
+
+    #[inline]
+    fn run(&mut self, len: u32) -> Run<'_, WORDS> {
+        Run {
+            elements: elements_in(&self.memory, self.elements),
+            mask: self.size as usize - 1,
+            published: self.memory.atomic_u32(self.own),
+            next: self.position,
+            end: self.position.wrapping_add(len),
+            position: &mut self.position,
+        }
     }
 
     #[inline]
@@ -98,53 +125,6 @@ impl Ring {
             .memory
             .load_u32(self.other, Ordering::Acquire)
             .unwrap_or(self.position);
-    }
-
-    /// Writes a frame's address as the next element. There must be room.
-    #[inline]
-    pub(crate) fn put_address(&mut self, address: u64) {
-        let at = self.elements + self.index() * 8;
-        let _ = self.memory.store_u64(at, address, Ordering::Relaxed);
-        self.position = self.position.wrapping_add(1);
-    }
-
-    /// Writes a packet as the next element. There must be room.
-    #[inline]
-    pub(crate) fn put_desc(&mut self, desc: Desc) {
-        let at = self.elements + self.index() * 16;
-        let rest: [u8; 8] = zerocopy::transmute!([desc.len, desc.options]);
-        let _ = self.memory.store_u64(at, desc.addr, Ordering::Relaxed);
-        let _ = self
-            .memory
-            .store_u64(at + 8, u64::from_ne_bytes(rest), Ordering::Relaxed);
-        self.position = self.position.wrapping_add(1);
-    }
-
-    /// Reads the next element, a frame's address. There must be one.
-    #[inline]
-    pub(crate) fn next_address(&mut self) -> u64 {
-        let at = self.elements + self.index() * 8;
-        self.position = self.position.wrapping_add(1);
-        self.memory.load_u64(at, Ordering::Relaxed).unwrap_or(u64::MAX)
-    }
-
-    /// Reads the next element, a packet. There must be one.
-    #[inline]
-    pub(crate) fn next_desc(&mut self) -> Desc {
-        let at = self.elements + self.index() * 16;
-        self.position = self.position.wrapping_add(1);
-        let addr = self.memory.load_u64(at, Ordering::Relaxed).unwrap_or(u64::MAX);
-        let rest = self.memory.load_u64(at + 8, Ordering::Relaxed).unwrap_or(0);
-        let [len, options]: [u32; 2] = zerocopy::transmute!(rest.to_ne_bytes());
-        Desc { addr, len, options }
-    }
-
-    /// Tells the kernel of all that was written or read since the last time.
-    #[inline]
-    pub(crate) fn publish(&mut self) {
-        if let Some(own) = self.memory.atomic_u32(self.own) {
-            own.store(self.position, Ordering::Release);
-        }
     }
 
     /// Whether the kernel wants to be called; nothing if it does not say.
@@ -159,9 +139,73 @@ impl Ring {
         self.look();
         self.position.wrapping_sub(self.seen).min(self.size)
     }
+}
+
+/// What may be elements: from a word on, as far as the memory goes.
+#[inline]
+fn elements_in<const WORDS: usize>(memory: &SharedMmap, first: usize) -> &[[AtomicU64; WORDS]] {
+    let words = memory.atomic_words().unwrap_or_default();
+    words.get(first..).unwrap_or_default().as_chunks().0
+}
+
+/// Elements that follow each other, to be written or read. When it is dropped the kernel is told of those that were.
+pub(crate) struct Run<'a, const WORDS: usize> {
+    elements: &'a [[AtomicU64; WORDS]],
+    mask: usize,
+    next: u32,
+    end: u32,
+    position: &'a mut u32,
+    published: Option<&'a AtomicU32>,
+}
+
+impl<'a, const WORDS: usize> Run<'a, WORDS> {
+    /// How many are left.
+    #[inline]
+    pub(crate) fn left(&self) -> usize {
+        self.end.wrapping_sub(self.next) as usize
+    }
+
+    /// Writes the next element; false if none is left.
+    #[inline]
+    pub(crate) fn put(&mut self, element: [u64; WORDS]) -> bool {
+        let words = self.step();
+        for (word, value) in words.into_iter().flatten().zip(element) {
+            word.store(value, Ordering::Relaxed);
+        }
+        words.is_some()
+    }
 
     #[inline]
-    fn index(&self) -> usize {
-        (self.position & (self.size - 1)) as usize
+    fn step(&mut self) -> Option<&'a [AtomicU64; WORDS]> {
+        if self.next == self.end {
+            return None;
+        }
+        let element = self.elements.get(self.next as usize & self.mask)?;
+        self.next = self.next.wrapping_add(1);
+        Some(element)
+    }
+}
+
+impl<const WORDS: usize> Iterator for Run<'_, WORDS> {
+    type Item = [u64; WORDS];
+
+    #[inline]
+    fn next(&mut self) -> Option<[u64; WORDS]> {
+        let words = self.step()?;
+        Some(std::array::from_fn(|at| {
+            words.get(at).map_or(0, |word| word.load(Ordering::Relaxed))
+        }))
+    }
+}
+
+impl<const WORDS: usize> Drop for Run<'_, WORDS> {
+    #[inline]
+    fn drop(&mut self) {
+        if *self.position != self.next {
+            *self.position = self.next;
+            if let Some(published) = self.published {
+                published.store(self.next, Ordering::Release);
+            }
+        }
     }
 }

@@ -155,19 +155,18 @@ impl XskSocket {
         if let Some(errno) = self.gone {
             return Err(Error::InterfaceGone(errno));
         }
-        self.channel.complete()?;
         if !self.waiting.is_empty() {
             return self.for_each_waiting(most, decide);
         }
         let handled = self.channel.for_each(most, decide)?;
-        if handled.sent > 0 {
-            self.flush()?;
-        } else if handled.packets == 0 {
-            // Packets that found the device busy may take all the room.
-            self.flush()?;
-            if self.busy || self.channel.fill_needs_wakeup() == Some(true) {
-                self.wake_rx()?;
-            }
+        // Packets that found the device busy may take all the room: then none is handled.
+        let none_sent = handled.packets > 0 && handled.sent == 0;
+        let flushed = if none_sent { Ok(()) } else { self.flush() };
+        // After that: most drivers are done with what they send by then, and those frames, still in the cache, are the next to receive.
+        self.channel.replenish()?;
+        flushed?;
+        if handled.packets == 0 && (self.busy || self.channel.fill_needs_wakeup() == Some(true)) {
+            self.wake_rx()?;
         }
         match handled.refused {
             Some(error) => Err(error),
@@ -177,6 +176,7 @@ impl XskSocket {
 
     /// The same for packets that were taken to be handed out one by one.
     fn for_each_waiting(&mut self, most: usize, mut decide: impl FnMut(&mut Frame) -> Then) -> Result<usize> {
+        self.channel.complete()?;
         let most = self.channel.room_to_send(most.min(self.waiting.len()));
         let mut frames: Vec<Frame> = self.waiting.drain(..most).collect();
         frames.retain_mut(|frame| decide(frame) == Then::Send);
@@ -204,7 +204,6 @@ impl XskSocket {
         if let Some(errno) = self.gone {
             return Err(Error::InterfaceGone(errno));
         }
-        self.channel.complete()?;
         let handled = self.channel.send_each(most, write)?;
         self.flush()?;
         match handled.refused {

@@ -46,12 +46,9 @@ pub struct Umem {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) memory: SharedMmap,
-    pub(crate) frames: u32,
-    pub(crate) frame_size: u32,
     /// As the kernel was told.
     pub(crate) registration: UmemReg,
-    /// Whether frames may begin anywhere, so that addresses have an offset in their upper bits.
-    pub(crate) unaligned: bool,
+    pub(crate) cut: Cut,
     /// Where a frame's bytes begin, when it is not one that a packet was received in.
     lead: u32,
     pub(crate) ledger: Ledger,
@@ -109,7 +106,7 @@ impl Umem {
     /// Bytes of a frame, headroom included.
     #[must_use]
     pub fn frame_size(&self) -> usize {
-        self.shared.frame_size as usize
+        self.shared.cut.frame_size as usize
     }
 }
 
@@ -129,35 +126,49 @@ impl Shared {
         }
     }
 
+    /// Bytes before a packet to be sent that belong to the kernel.
+    #[inline]
+    pub(crate) fn tx_metadata(&self) -> u32 {
+        self.registration.tx_metadata_len
+    }
+}
+
+/// How the memory is cut into frames.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cut {
+    pub(crate) frames: u32,
+    pub(crate) frame_size: u32,
+    /// Whether frames may begin anywhere, so that addresses have an offset in their upper bits.
+    pub(crate) unaligned: bool,
+}
+
+impl Cut {
     /// Where a frame begins.
     #[inline]
-    pub(crate) fn address(&self, number: u32) -> u64 {
+    pub(crate) fn address(self, number: u32) -> u64 {
         u64::from(number) * u64::from(self.frame_size)
     }
 
     /// The frame that an address lies in, and how far from its beginning.
     #[inline]
-    pub(crate) fn locate(&self, address: u64) -> Option<(u32, u32)> {
+    pub(crate) fn locate(self, address: u64) -> Option<(u32, u32)> {
         const OFFSET_BITS: u32 = 48;
         let (number, start) = if self.unaligned {
             let (base, offset) = (address & ((1 << OFFSET_BITS) - 1), address >> OFFSET_BITS);
-            let (address, size) = (base.checked_add(offset)?, u64::from(self.frame_size));
-            (address / size, address % size)
+            let (address, size) = (base + offset, u64::from(self.frame_size));
+            (address / size, (address % size) as u32)
         } else {
             // A power of two.
             let bits = self.frame_size.trailing_zeros();
-            (address >> bits, address & (u64::from(self.frame_size) - 1))
+            (address >> bits, address as u32 & (self.frame_size - 1))
         };
-        let number = u32::try_from(number)
-            .ok()
-            .filter(|number| *number < self.frames)?;
-        Some((number, u32::try_from(start).ok()?))
+        (number < u64::from(self.frames)).then_some((number as u32, start))
     }
 
-    /// Bytes before a packet to be sent that belong to the kernel.
+    /// Whether so many bytes from there on are within a frame.
     #[inline]
-    pub(crate) fn tx_metadata(&self) -> u32 {
-        self.registration.tx_metadata_len
+    pub(crate) fn has(self, start: u32, len: u32) -> bool {
+        u64::from(start) + u64::from(len) <= u64::from(self.frame_size)
     }
 }
 
@@ -283,10 +294,12 @@ impl UmemBuilder {
         registration.tx_metadata_len = tx_metadata_len;
         let shared = Shared {
             memory,
-            frames,
-            frame_size,
             registration,
-            unaligned,
+            cut: Cut {
+                frames,
+                frame_size,
+                unaligned,
+            },
             lead,
             ledger: Ledger::new(frames),
         };
@@ -326,12 +339,18 @@ mod tests {
 
     #[test]
     fn addresses() {
-        let umem = Umem::builder().frames(5).frame_size(2048).build().unwrap().shared;
+        let umem = Umem::builder()
+            .frames(5)
+            .frame_size(2048)
+            .build()
+            .unwrap()
+            .shared
+            .cut;
         assert_eq!(umem.locate(2048 * 4 + 256), Some((4, 256)));
         assert_eq!(umem.locate(2048 * 5), None);
         assert_eq!(umem.locate(u64::MAX), None);
         let builder = Umem::builder().frames(5).frame_size(3000).unaligned();
-        let umem = builder.build().unwrap().shared;
+        let umem = builder.build().unwrap().shared.cut;
         assert_eq!(umem.locate(6000 | 256 << 48), Some((2, 256)));
         assert_eq!(umem.locate(6256), Some((2, 256)));
         assert_eq!(umem.locate(u64::MAX), None);
