@@ -81,6 +81,7 @@ errnos! {
     EPROTOTYPE = 91 "wrong protocol type";
     ENOPROTOOPT = 92 "protocol not available";
     EPROTONOSUPPORT = 93 "protocol not supported";
+    ESOCKTNOSUPPORT = 94 "socket type not supported";
     EOPNOTSUPP = 95 "operation not supported";
     EAFNOSUPPORT = 97 "address family not supported";
     EADDRINUSE = 98 "address in use";

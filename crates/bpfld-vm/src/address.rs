@@ -98,6 +98,9 @@ impl RegionId {
     }
 }
 
+/// What stands for the packet where it is an object of the kernel. Those that stand for tasks are further on.
+pub(crate) const PACKET_OBJECT: GuestAddr = GuestAddr::new(RegionId::OBJECTS, 1 << 8);
+
 /// The address of a map, as 64-bit loads put it into registers.
 pub(crate) const fn map_address(map: usize) -> u64 {
     GuestAddr::new(RegionId::MAPS, (map as u64 + 1) << 8).0

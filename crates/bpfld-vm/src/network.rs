@@ -16,6 +16,8 @@ pub struct Network {
     pub neighbours: Vec<Neighbour>,
     /// Sockets, for programs that look them up.
     pub sockets: Vec<Socket>,
+    /// What `bpf_get_netns_cookie` tells: 1 is the first namespace's.
+    pub cookie: u64,
 }
 
 /// A network device.
@@ -164,6 +166,8 @@ pub struct Socket {
     pub priority: u32,
     /// The device it is bound to; 0: none.
     pub ifindex: u32,
+    /// What `bpf_tcp_sock` tells: `struct bpf_tcp_sock`, in the order of the guest. What is not given cannot be read.
+    pub connection: Vec<u8>,
 }
 
 impl Socket {
@@ -182,17 +186,17 @@ impl Socket {
             mark: 0,
             priority: 0,
             ifindex: 0,
+            connection: Vec::new(),
         }
     }
 
     /// A socket that is connected.
     #[must_use]
     pub const fn connected(transport: Transport, local: SocketAddr, remote: SocketAddr) -> Self {
-        Self {
-            remote: Some(remote),
-            state: 1,
-            ..Self::listening(transport, local)
-        }
+        let mut socket = Self::listening(transport, local);
+        socket.remote = Some(remote);
+        socket.state = 1;
+        socket
     }
 
     /// How well it fits a packet from one address to another; `None`: not at all.
@@ -226,6 +230,7 @@ impl Default for Network {
             routes: Vec::new(),
             neighbours: Vec::new(),
             sockets: Vec::new(),
+            cookie: 1,
         }
     }
 }

@@ -34,6 +34,14 @@ pub enum Redirect {
         /// Flags.
         flags: u64,
     },
+    /// To a socket: by `bpf_sk_assign`, `bpf_sk_select_reuseport`, `bpf_sk_redirect_map` and `bpf_msg_redirect_map`, and those two
+    /// with keys.
+    Socket {
+        /// Its cookie: of the scenario's sockets, the place in the list, from 1 on; or what the host put into the map.
+        cookie: u64,
+        /// Flags.
+        flags: u64,
+    },
     /// To a copy on another device beside the packet, by `bpf_clone_redirect`.
     Clone {
         /// The device's index.

@@ -29,6 +29,11 @@ pub struct Scenario {
     pub task: Task,
     /// What `bpf_get_attach_cookie` tells.
     pub cookie: u64,
+    /// What `bpf_get_func_ip` tells: the address of the function that the program is attached to.
+    pub function: u64,
+    /// What `bpf_get_socket_cookie` tells of the socket that programs work on. Those of the network's sockets are their places in the
+    /// list, from 1 on.
+    pub socket_cookie: u64,
     /// Devices, routes, neighbours and sockets.
     pub network: Network,
     /// Options of the socket that programs work on, by level and name, in the order of the guest: what `bpf_getsockopt` reads,
@@ -50,8 +55,18 @@ pub struct Task {
     pub gid: u32,
     /// The name, cut after 15 bytes.
     pub comm: String,
-    /// The control group.
+    /// The control group, which is also that of sockets.
     pub cgroup_id: u64,
+    /// The groups above it, from the root on.
+    pub cgroup_ancestors: Vec<u64>,
+    /// The namespace that its numbers are of: device and inode.
+    pub pid_namespace: (u64, u64),
+    /// Where its functions in the kernel return to, the innermost first: what `bpf_get_stack` copies.
+    pub kernel_stack: Vec<u64>,
+    /// The same of its functions in user space.
+    pub user_stack: Vec<u64>,
+    /// The signals that programs sent to it.
+    pub signals: Vec<u32>,
 }
 
 impl Default for Scenario {
@@ -66,6 +81,8 @@ impl Default for Scenario {
             numa_node: 0,
             task: Task::default(),
             cookie: 0,
+            function: 0,
+            socket_cookie: 10_000,
             network: Network::default(),
             socket_options: BTreeMap::new(),
         }
@@ -81,6 +98,11 @@ impl Default for Task {
             gid: 0,
             comm: "task".into(),
             cgroup_id: 1,
+            cgroup_ancestors: Vec::new(),
+            pid_namespace: (4, 0xefff_fffc),
+            kernel_stack: Vec::new(),
+            user_stack: Vec::new(),
+            signals: Vec::new(),
         }
     }
 }

@@ -4,11 +4,12 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::address::{GuestAddr, RegionId};
 use crate::code::Set;
 use crate::context::Fields;
 use crate::helper::{Bits, Heap, Tunnel};
 use crate::map::Map;
-use crate::memory::{MAX_FRAMES, Memory};
+use crate::memory::{MAX_FRAMES, Memory, Region, RegionKind, Rights, Shape};
 use crate::redirect::Redirect;
 use crate::scenario::Scenario;
 use crate::timer::Timers;
@@ -65,6 +66,8 @@ pub struct State {
     pub(crate) heap: Heap,
     /// The addresses of sockets of the scenario that were looked up, by number.
     pub(crate) sockets: BTreeMap<usize, u64>,
+    /// The addresses of what is known of their connections.
+    pub(crate) connections: BTreeMap<usize, u64>,
     /// The tunnel that the packet is to take.
     pub(crate) tunnel: Option<Tunnel>,
     /// What keys and values are copied to on their way.
@@ -100,6 +103,7 @@ impl State {
             bits: BTreeMap::new(),
             heap: Heap::default(),
             sockets: BTreeMap::new(),
+            connections: BTreeMap::new(),
             tunnel: None,
             scratch: Scratch::default(),
         }
@@ -123,4 +127,11 @@ impl State {
             .saturating_sub(self.left)
             .max(0) as u64
     }
+}
+
+/// Memory of the host's for programs, at an address that it returns.
+pub(crate) fn add_memory(state: &mut State, name: &str, bytes: Vec<u8>, rights: Rights) -> u64 {
+    let region = Region::new(RegionKind::Host, name.into(), rights, Shape::Plain, bytes);
+    let id: RegionId = state.memory.add(region);
+    GuestAddr::new(id, 0).0
 }

@@ -3,16 +3,10 @@
 
 use core::net::{Ipv4Addr, SocketAddr};
 
-use bpfld_insn::Endian;
-use bpfld_object::ObjectAssembler;
-use bpfld_vm::{Device, Neighbour, Object, Route, RouteKind, Skb, Socket, Transport, Vm, Xdp};
+mod support;
 
-fn assembled(text: &str) -> Vm {
-    let text = format!(".license \"GPL\"\n{text}");
-    // of this order on all hosts, as the numbers in the texts are
-    let assembler = ObjectAssembler::new().endian(Endian::Little);
-    Vm::load(&Object::parse(assembler.assemble(&text).unwrap().bytes).unwrap()).unwrap()
-}
+use bpfld_vm::{Device, Neighbour, Route, RouteKind, Skb, Socket, Transport, Vm, Xdp};
+use support::assembled;
 
 /// Looks 10.1.2.3 up from device 2, and leaves the parameters in a map.
 const ROUTE: &str = r#"

@@ -18,6 +18,11 @@ pub(crate) enum Fields {
     Skb(Box<SkbFields>),
     Flow(FlowFields),
     Structure(Box<StructureFields>),
+    /// Arguments of a function, and whether its result comes behind them. They are plain memory.
+    Arguments {
+        count: u64,
+        has_result: bool,
+    },
 }
 
 /// Where the headers of a packet begin, in the bytes of its region.
@@ -47,7 +52,7 @@ impl Fields {
             .ok()
             .filter(|offset| offset.is_multiple_of(size))?;
         match self {
-            Self::None => None,
+            Self::None | Self::Arguments { .. } => None,
             Self::Xdp(fields) => fields.load(memory, offset, size),
             Self::Skb(fields) => fields.load(memory, offset, size, endian),
             Self::Flow(_) => FlowFields::load(memory, offset, size),
@@ -63,7 +68,7 @@ impl Fields {
         match self {
             Self::Skb(fields) => fields.load_socket(offset, size, endian),
             Self::Structure(fields) => fields.load_socket(offset, size),
-            Self::None | Self::Xdp(_) | Self::Flow(_) => None,
+            Self::None | Self::Xdp(_) | Self::Flow(_) | Self::Arguments { .. } => None,
         }
     }
 
@@ -76,7 +81,7 @@ impl Fields {
             return false;
         };
         match self {
-            Self::None | Self::Xdp(_) | Self::Flow(_) => false,
+            Self::None | Self::Xdp(_) | Self::Flow(_) | Self::Arguments { .. } => false,
             Self::Skb(fields) => fields.store(offset, size, value, endian),
             Self::Structure(fields) => fields.store(offset, size, value, endian),
         }
@@ -94,9 +99,7 @@ impl Fields {
     pub(crate) fn packet_start(&self, memory: &Memory) -> usize {
         match self {
             Self::Xdp(fields) => fields.data,
-            Self::None | Self::Skb(_) | Self::Flow(_) | Self::Structure(_) => {
-                memory.region(RegionId::PACKET).map_or(0, |region| region.start)
-            }
+            _ => memory.region(RegionId::PACKET).map_or(0, |region| region.start),
         }
     }
 
@@ -111,6 +114,14 @@ impl Fields {
         *self = Self::Xdp(fields);
     }
 
+    /// Of a socket buffer, how many checksums are known to be right; `None`: not even the outermost.
+    pub(crate) fn checksum_level(&mut self) -> Option<&mut Option<u8>> {
+        match self {
+            Self::Skb(fields) => Some(&mut fields.checksum_level),
+            _ => None,
+        }
+    }
+
     pub(crate) fn skb_mut(&mut self) -> Option<&mut SkBuff> {
         match self {
             Self::Skb(fields) => Some(&mut fields.values),
@@ -123,7 +134,31 @@ impl Fields {
         match self {
             Self::Xdp(fields) => fields.ingress_ifindex,
             Self::Skb(fields) => fields.values.ifindex,
-            Self::None | Self::Flow(_) | Self::Structure(_) => 0,
+            Self::None | Self::Flow(_) | Self::Structure(_) | Self::Arguments { .. } => 0,
+        }
+    }
+
+    /// How many arguments there are, and whether a result follows.
+    pub(crate) fn arguments(&self) -> Option<(u64, bool)> {
+        match *self {
+            Self::Arguments { count, has_result } => Some((count, has_result)),
+            _ => None,
+        }
+    }
+
+    /// The number in a field of a structure.
+    pub(crate) fn number(&self, field: &str) -> Option<u64> {
+        match self {
+            Self::Structure(fields) => fields.field(field),
+            _ => None,
+        }
+    }
+
+    /// Sets the number in a field of a structure; false if there is no such field.
+    pub(crate) fn set_number(&mut self, field: &str, value: u64) -> bool {
+        match self {
+            Self::Structure(fields) => fields.set_field(field, value),
+            _ => false,
         }
     }
 
@@ -143,7 +178,7 @@ impl Fields {
         }
     }
 
-    pub(crate) fn set_message_size(&mut self, size: u32) {
+    pub(crate) fn set_data_len(&mut self, size: u32) {
         if let Self::Structure(fields) = self {
             fields.set_size(size);
         }
@@ -153,6 +188,13 @@ impl Fields {
     pub(crate) fn network_at(&mut self, offset: usize) {
         if let Self::Skb(fields) = self {
             fields.headers.network = fields.headers.link + offset;
+        }
+    }
+
+    /// The network header begins at least so many bytes after the link layer's.
+    pub(crate) fn network_from(&mut self, offset: usize) {
+        if let Self::Skb(fields) = self {
+            fields.headers.network = fields.headers.network.max(fields.headers.link + offset);
         }
     }
 

@@ -117,6 +117,17 @@ layouts! {
         60 4 Read local_port;
         64 4 Read ingress_ifindex;
     }
+    SK_REUSEPORT "sk_reuseport_md" 56 {
+        0 8 Data data;
+        8 8 DataEnd data_end;
+        16 4 Read len;
+        20 4 Read eth_protocol;
+        24 4 Read ip_protocol;
+        28 4 Read bind_inany;
+        32 4 Read hash;
+        40 8 Socket sk;
+        48 8 Read migrating_sk;
+    }
     SOCK_OPS "bpf_sock_ops" 224 {
         0 4 Read op;
         4 16 Write args;
@@ -173,6 +184,7 @@ impl Layout {
             ProgramType::CGROUP_DEVICE => &DEVICE,
             ProgramType::SK_MSG => &SK_MSG,
             ProgramType::SK_LOOKUP => &SK_LOOKUP,
+            ProgramType::SK_REUSEPORT => &SK_REUSEPORT,
             ProgramType::SOCK_OPS => &SOCK_OPS,
             _ => return None,
         })
@@ -181,6 +193,13 @@ impl Layout {
     /// Whether it is that of a message.
     pub(super) fn is_message(&self) -> bool {
         self.name == SK_MSG.name
+    }
+
+    /// The field that tells how long the data are.
+    pub(super) fn len_field(&self) -> Option<&'static str> {
+        let fields = [(&SK_MSG, "size"), (&SK_REUSEPORT, "len"), (&SOCK_OPS, "skb_len")];
+        let found = fields.into_iter().find(|(layout, _)| layout.name == self.name);
+        found.map(|(_, field)| field)
     }
 
     /// The field of a name; the C name `type` is `type_` in the table.
@@ -204,7 +223,15 @@ mod tests {
     #[test]
     fn fields_lie_one_behind_the_other() {
         for layout in [
-            &SOCK_ADDR, &SOCK, &SOCKOPT, &SYSCTL, &DEVICE, &SK_MSG, &SK_LOOKUP, &SOCK_OPS,
+            &SOCK_ADDR,
+            &SOCK,
+            &SOCKOPT,
+            &SYSCTL,
+            &DEVICE,
+            &SK_MSG,
+            &SK_LOOKUP,
+            &SK_REUSEPORT,
+            &SOCK_OPS,
         ] {
             let mut end = 0;
             for row in layout.rows {

@@ -3,6 +3,7 @@
 mod fields;
 mod flow;
 mod layout;
+mod netfilter;
 mod plain;
 mod registers;
 mod skb;
@@ -10,6 +11,7 @@ mod structure;
 mod xdp;
 
 pub use flow::Flow;
+pub use netfilter::Netfilter;
 pub use plain::{Arguments, Bytes};
 pub use registers::Registers;
 pub use skb::Skb;
@@ -35,8 +37,8 @@ pub(crate) mod sealed {
     }
 }
 
-/// What a program can be run on: [`Xdp`], [`Skb`], [`Flow`], [`Arguments`], [`Registers`], [`Structure`], [`Bytes`], or nothing:
-/// `()`.
+/// What a program can be run on: [`Xdp`], [`Skb`], [`Flow`], [`Netfilter`], [`Arguments`], [`Registers`], [`Structure`], [`Bytes`],
+/// or nothing: `()`.
 ///
 /// Contexts are lent to the machine for a run; afterwards they hold what the program left in them.
 pub trait Context: sealed::Sealed {}

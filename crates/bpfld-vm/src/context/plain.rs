@@ -44,8 +44,14 @@ impl Bytes {
     }
 }
 
-/// Puts plain bytes into the place of the context.
+/// Puts plain bytes into the place of the context, which is nothing else.
 pub(super) fn open(state: &mut State, bytes: Vec<u8>, rights: Rights) {
+    fill(state, bytes, rights);
+    state.context = Fields::None;
+}
+
+/// Puts plain bytes into the place of the context.
+pub(super) fn fill(state: &mut State, bytes: Vec<u8>, rights: Rights) {
     if let Some(region) = state.memory.region_mut(RegionId::CONTEXT) {
         region.shape = Shape::Plain;
         region.rights = rights;
@@ -53,11 +59,11 @@ pub(super) fn open(state: &mut State, bytes: Vec<u8>, rights: Rights) {
         let end = region.bytes.len();
         region.set_window(0, end);
     }
-    state.context = Fields::None;
 }
 
 /// Takes them out again.
 pub(super) fn close(state: &mut State) -> Vec<u8> {
+    state.context = Fields::None;
     let region = state.memory.region_mut(RegionId::CONTEXT);
     region.map_or_else(Vec::new, |region| {
         let bytes = core::mem::take(&mut region.bytes);
@@ -76,25 +82,47 @@ impl Sealed for Bytes {
     }
 }
 
-/// The arguments of a raw tracepoint or a traced function: numbers of 64 bits.
+/// The arguments of a raw tracepoint, of a traced function, of an operation that a program implements (`struct_ops`) or decides
+/// about (LSM): numbers of 64 bits. What they point to is given by [`Vm::add_memory`](crate::Vm::add_memory), made from types by
+/// [`Btf::encode`](bpfld_btf::Btf::encode).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Arguments(Vec<u64>);
+pub struct Arguments {
+    arguments: Vec<u64>,
+    result: Option<u64>,
+}
 
 impl Arguments {
     /// These arguments.
     #[must_use]
     pub fn new(arguments: &[u64]) -> Self {
-        Self(arguments.to_vec())
+        Self {
+            arguments: arguments.to_vec(),
+            result: None,
+        }
+    }
+
+    /// With what the function returned, for programs that run after it.
+    #[must_use]
+    pub fn returning(self, result: u64) -> Self {
+        Self {
+            result: Some(result),
+            ..self
+        }
     }
 }
 
 impl Sealed for Arguments {
     fn enter(&mut self, state: &mut State, _: ProgramType, endian: Endian) {
-        let bytes = self.0.iter().flat_map(|number| match endian {
+        let numbers = self.arguments.iter().chain(&self.result);
+        let bytes = numbers.flat_map(|number| match endian {
             Endian::Little => number.to_le_bytes(),
             Endian::Big => number.to_be_bytes(),
         });
         open(state, bytes.collect(), Rights::Read);
+        state.context = Fields::Arguments {
+            count: self.arguments.len() as u64,
+            has_result: self.result.is_some(),
+        };
     }
 
     fn leave(&mut self, state: &mut State) {

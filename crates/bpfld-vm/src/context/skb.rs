@@ -20,10 +20,10 @@ const HEADROOM: usize = 256;
 /// Bytes of an Ethernet header.
 const ETHERNET: usize = 14;
 
-/// A packet for programs of traffic control, socket filters, `cgroup_skb` and lightweight tunnels.
+/// A packet for programs of traffic control, socket filters, `cgroup_skb`, `sk_skb` and lightweight tunnels.
 ///
-/// Traffic control sees the packet from its Ethernet header on, the others from the network header on, as in the
-/// kernel.
+/// Traffic control sees the packet from its Ethernet header on, streams (`sk_skb`) see all of it, the others from the network
+/// header on, as in the kernel.
 ///
 /// ```
 /// use bpfld_vm::Skb;
@@ -46,6 +46,8 @@ pub(crate) struct SkbFields {
     pub(crate) values: SkBuff,
     pub(crate) headers: Headers,
     kind: ProgramType,
+    /// How many checksums, one inside the other, are known to be right.
+    pub(crate) checksum_level: Option<u8>,
 }
 
 impl Skb {
@@ -61,6 +63,7 @@ impl Skb {
                     network: HEADROOM,
                 },
                 kind: ProgramType::UNSPEC,
+                checksum_level: None,
             }),
             buffer: Vec::new(),
             end: 0,
@@ -89,6 +92,7 @@ impl Skb {
         values.pkt_type = addressee(packet);
         addresses(packet, &mut values);
         self.inner.values = values;
+        self.inner.checksum_level = None;
     }
 
     /// The packet from its Ethernet header on: as it went in, or as the program left it.
@@ -163,6 +167,13 @@ fn addresses(packet: &[u8], values: &mut SkBuff) {
     }
 }
 
+/// An empty packet.
+impl Default for Skb {
+    fn default() -> Self {
+        Self::new(&[])
+    }
+}
+
 impl Sealed for Skb {
     fn enter(&mut self, state: &mut State, program: ProgramType, _: Endian) {
         let inner = &mut self.inner;
@@ -182,6 +193,7 @@ impl Sealed for Skb {
             values: SkBuff::default(),
             headers: inner.headers,
             kind: program,
+            checksum_level: None,
         });
         state.context = Fields::Skb(core::mem::replace(&mut self.inner, empty));
     }
@@ -205,11 +217,32 @@ impl Sealed for Skb {
 
 /// Whether a program sees the Ethernet header.
 fn sees_link_layer(program: ProgramType) -> bool {
-    matches!(program, ProgramType::SCHED_CLS | ProgramType::SCHED_ACT)
+    // streams have no header: what they see is all payload
+    matches!(
+        program,
+        ProgramType::SCHED_CLS | ProgramType::SCHED_ACT | ProgramType::SK_SKB
+    )
 }
 
 /// The bytes of the program's own: `cb`.
 const CB: core::ops::Range<usize> = 48..68;
+
+/// A number in network order, for a guest whose order is not the host's.
+fn swapped(guest: Endian, number: u32) -> u32 {
+    match guest == Endian::NATIVE {
+        true => number,
+        false => number.swap_bytes(),
+    }
+}
+
+/// The same, where the field at an offset is in network order: protocols, addresses, and the peer's port.
+fn in_order_of(guest: Endian, offset: usize, number: u32) -> u32 {
+    match offset {
+        16 | 28 => swapped(guest, number) >> if guest == Endian::NATIVE { 0 } else { 16 },
+        92..136 => swapped(guest, number),
+        _ => number,
+    }
+}
 
 impl SkbFields {
     pub(super) fn load(&self, memory: &Memory, offset: usize, size: usize, endian: Endian) -> Option<u64> {
@@ -220,7 +253,9 @@ impl SkbFields {
             (76, 4) => return has_data.then(|| pointer(region.start)),
             (80, 4) => return has_data.then(|| pointer(region.end())),
             (140, 4) => return has_data.then(|| pointer(region.start)),
-            (76..84 | 140..152 | 180..184, _) => return (offset == 180 && size == 1).then_some(0),
+            (76..84 | 140..152 | 180..184, _) => {
+                return (offset == 180 && size == 1).then(|| self.values.tstamp_type.into());
+            }
             _ => {}
         }
         // every packet of a test run has a socket
@@ -255,7 +290,10 @@ impl SkbFields {
         let start = offset / width * width;
         let bytes = self.values.as_bytes().get(start..start + width)?;
         let value = match *bytes {
-            [a, b, c, d] => u64::from(u32::from_ne_bytes([a, b, c, d])),
+            [a, b, c, d] => {
+                let number = u32::from_ne_bytes([a, b, c, d]);
+                in_order_of(endian, start, number).into()
+            }
             _ => u64::from_ne_bytes(bytes.first_chunk().copied()?),
         };
         Some(narrow(value, width, offset - start, size, endian))
@@ -271,12 +309,12 @@ impl SkbFields {
         let value = match start {
             0 | 8..24 => 0,
             4 => values.family,
-            24 => values.local_ip4,
-            28..44 => address(&values.local_ip6, start - 28)?,
+            24 => swapped(endian, values.local_ip4),
+            28..44 => swapped(endian, address(&values.local_ip6, start - 28)?),
             44 => values.local_port,
-            48 => values.remote_port,
-            52 => values.remote_ip4,
-            56..72 => address(&values.remote_ip6, start - 56)?,
+            48 => swapped(endian, values.remote_port),
+            52 => swapped(endian, values.remote_ip4),
+            56..72 => swapped(endian, address(&values.remote_ip6, start - 56)?),
             72 => CLOSED,
             76 => u32::MAX,
             _ => return None,

@@ -15,8 +15,8 @@ use crate::address::{GuestAddr, RegionId};
 use crate::memory::Memory;
 use crate::state::State;
 
-/// The context of programs on control groups (`sock_addr`, `sock`, `sockopt`, `sysctl`, `device`, `sock_ops`), of `sk_msg` and of
-/// `sk_lookup`: fields by their C names, which programs may read and write as the kernel lets them.
+/// The context of programs on control groups (`sock_addr`, `sock`, `sockopt`, `sysctl`, `device`, `sock_ops`), of `sk_msg`,
+/// `sk_lookup` and `sk_reuseport`: fields by their C names, which programs may read and write as the kernel lets them.
 ///
 /// ```
 /// use bpfld_vm::{ProgramType, Structure};
@@ -108,8 +108,7 @@ impl Structure {
     /// One of several numbers of a field: the words of an IPv6 address, for example.
     #[must_use]
     pub fn get_at(&self, field: &str, index: usize) -> Option<u64> {
-        let (start, size) = self.inner.place(field, index)?;
-        Some(self.inner.number(start, size))
+        self.inner.field_at(field, index)
     }
 
     /// Sets the number in a field.
@@ -132,7 +131,7 @@ impl Structure {
         Ok(self)
     }
 
-    /// The data that programs get the address of: of the message, whose `size` it is then, of the option, of the segment.
+    /// The data that programs get the address of, of the message, packet or option; the field that tells its length is set, too.
     pub fn set_data(&mut self, data: &[u8]) -> &mut Self {
         self.data = data.to_vec();
         self.inner.set_size(data.len() as u32);
@@ -203,17 +202,32 @@ impl Sealed for Structure {
 }
 
 impl StructureFields {
+    fn field_at(&self, field: &str, index: usize) -> Option<u64> {
+        let (start, size) = self.place(field, index)?;
+        Some(self.number(start, size))
+    }
+
+    pub(super) fn field(&self, field: &str) -> Option<u64> {
+        self.field_at(field, 0)
+    }
+
+    pub(super) fn set_field(&mut self, field: &str, value: u64) -> bool {
+        let place = self.place(field, 0);
+        if let Some((start, size)) = place {
+            self.set_number(start, size, value);
+        }
+        place.is_some()
+    }
+
     /// What helpers were told, of a message.
     pub(super) fn message_mut(&mut self) -> Option<&mut Message> {
         self.layout.is_message().then_some(&mut self.message)
     }
 
-    /// Of a message, the length.
+    /// The length of the data, where a field tells it.
     pub(super) fn set_size(&mut self, size: u32) {
-        if self.layout.is_message()
-            && let Some((start, width)) = self.place("size", 0)
-        {
-            self.set_number(start, width, size.into());
+        if let Some(field) = self.layout.len_field() {
+            self.set_field(field, size.into());
         }
     }
 

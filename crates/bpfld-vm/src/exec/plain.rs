@@ -104,7 +104,8 @@ pub(super) fn plain<const BIG: bool, const ONE: bool>(
     macro_rules! load {
         ($step:ident, $size:literal) => {{
             let address = src!($step).wrapping_add(i64::from($step.offset) as u64);
-            match memory.load::<$size, BIG>(address) {
+            let loaded = memory.load::<$size, BIG>(address);
+            match loaded.or_else(|| memory.load_value::<$size, BIG>(address)) {
                 Some(value) if !ONE || memory.may_access::<$size>(address) => value,
                 _ => break,
             }
@@ -114,7 +115,13 @@ pub(super) fn plain<const BIG: bool, const ONE: bool>(
         ($step:ident, $size:literal, $value:expr) => {{
             let address = dst!($step).wrapping_add(i64::from($step.offset) as u64);
             let may = !ONE || memory.may_access::<$size>(address);
-            if !may || !memory.store::<$size, BIG>(address, $value) {
+            if !may {
+                break;
+            }
+            let value = $value;
+            if !memory.store::<$size, BIG>(address, value)
+                && !memory.store_value::<$size, BIG>(address, value)
+            {
                 break;
             }
         }};

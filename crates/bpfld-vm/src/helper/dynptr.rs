@@ -4,7 +4,7 @@ use bpfld_sys::{Errno, ProgramType};
 
 use super::call::{Call, errno};
 use super::skb;
-use crate::address::{GuestAddr, RegionId};
+use crate::address::{GuestAddr, PACKET_OBJECT, RegionId};
 use crate::fault::Trap;
 use crate::map::{Contents, RecordState};
 use crate::state::State;
@@ -287,8 +287,10 @@ pub(crate) fn clone(call: &mut Call<'_>) -> Result<u64, Trap> {
 
 /// Of the packet of the run.
 pub(crate) fn from_packet(call: &mut Call<'_>) -> Result<u64, Trap> {
-    call.context(0)?;
     let [context, flags, to, ..] = call.args;
+    if context != PACKET_OBJECT.0 {
+        call.context(0)?;
+    }
     if flags != 0 {
         Dynptr::NULL.write(call, to)?;
         return Ok(errno(Errno::EINVAL));

@@ -21,48 +21,47 @@ struct Spec {
 
 impl Spec {
     /// Fills up to the width.
-    fn pad(&self, sign: &str, digits: &str, out: &mut String) {
+    fn pad(&self, sign: &str, digits: impl AsRef<[u8]>, out: &mut Vec<u8>) {
+        let (sign, digits) = (sign.as_bytes(), digits.as_ref());
         let missing = self.width.saturating_sub(sign.len() + digits.len());
-        let fill = |out: &mut String, with: char| out.extend(core::iter::repeat_n(with, missing));
+        let fill = |out: &mut Vec<u8>, with: u8| out.extend(core::iter::repeat_n(with, missing));
         if self.left {
-            out.push_str(sign);
-            out.push_str(digits);
-            fill(out, ' ');
+            out.extend([sign, digits].concat());
+            fill(out, b' ');
         } else if self.zeros {
-            out.push_str(sign);
-            fill(out, '0');
-            out.push_str(digits);
+            out.extend(sign);
+            fill(out, b'0');
+            out.extend(digits);
         } else {
-            fill(out, ' ');
-            out.push_str(sign);
-            out.push_str(digits);
+            fill(out, b' ');
+            out.extend([sign, digits].concat());
         }
     }
 }
 
-/// Makes the text. Strings and addresses are read through the call.
+/// Makes the text, which need not be UTF-8. Strings and addresses are read through the call.
 ///
 /// # Errors
 ///
 /// EINVAL: the format has something that the kernel does not take, or more conversions than there are arguments.
-pub(crate) fn format_text(call: &Call<'_>, text: &[u8], args: &[u64]) -> Result<String, Errno> {
+pub(crate) fn format_text(call: &Call<'_>, text: &[u8], args: &[u64]) -> Result<Vec<u8>, Errno> {
     if !text
         .iter()
         .all(|byte| byte.is_ascii() && (*byte == b'\n' || *byte == b'\t' || !byte.is_ascii_control()))
     {
         return Err(Errno::EINVAL);
     }
-    let mut out = String::new();
+    let mut out = Vec::new();
     let mut args = args.iter().copied();
     let mut rest = text;
     while let Some((&first, after)) = rest.split_first() {
         rest = after;
         if first != b'%' {
-            out.push(char::from(first));
+            out.push(first);
             continue;
         }
         if let Some(after) = rest.strip_prefix(b"%") {
-            out.push('%');
+            out.push(b'%');
             rest = after;
             continue;
         }
@@ -108,7 +107,7 @@ pub(crate) fn format_text(call: &Call<'_>, text: &[u8], args: &[u64]) -> Result<
                     _ if spec.space => " ",
                     _ => "",
                 };
-                spec.pad(sign, &format!("{}", number.unsigned_abs()), &mut out);
+                spec.pad(sign, format!("{}", number.unsigned_abs()), &mut out);
             }
             b'u' | b'x' | b'X' => {
                 let number = if wide > 0 { value } else { u64::from(value as u32) };
@@ -117,10 +116,10 @@ pub(crate) fn format_text(call: &Call<'_>, text: &[u8], args: &[u64]) -> Result<
                     b'x' => format!("{number:x}"),
                     _ => format!("{number:X}"),
                 };
-                spec.pad("", &digits, &mut out);
+                spec.pad("", digits, &mut out);
             }
-            b'c' if wide == 0 => spec.pad("", &format!("{}", char::from(value as u8)), &mut out),
-            b's' if wide == 0 => spec.pad("", &string(call, value), &mut out),
+            b'c' if wide == 0 => spec.pad("", [value as u8], &mut out),
+            b's' if wide == 0 => spec.pad("", string(call, value), &mut out),
             b'p' if wide == 0 => rest = pointer(call, &spec, value, rest, &mut out)?,
             _ => return Err(Errno::EINVAL),
         }
@@ -128,12 +127,9 @@ pub(crate) fn format_text(call: &Call<'_>, text: &[u8], args: &[u64]) -> Result<
     Ok(out)
 }
 
-fn string(call: &Call<'_>, address: u64) -> String {
-    match call.read_string(address) {
-        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-        // the kernel prints an empty string where none can be read
-        Err(_) => String::new(),
-    }
+/// The kernel prints an empty string where none can be read.
+fn string(call: &Call<'_>, address: u64) -> Vec<u8> {
+    call.read_string(address).unwrap_or_default()
 }
 
 /// What follows `%p`. Returns the rest of the format.
@@ -142,24 +138,21 @@ fn pointer<'t>(
     spec: &Spec,
     value: u64,
     rest: &'t [u8],
-    out: &mut String,
+    out: &mut Vec<u8>,
 ) -> Result<&'t [u8], Errno> {
-    let bytes = |len: usize| {
-        call.read(value, len)
-            .map(<[u8]>::to_vec)
-            .map_err(|_| Errno::EFAULT)
-    };
+    // what cannot be read is zero
+    let bytes = |len: usize| call.read(value, len).unwrap_or_default();
     if let Some(rest) = rest.strip_prefix(b"ks").or_else(|| rest.strip_prefix(b"us")) {
-        spec.pad("", &string(call, value), out);
+        spec.pad("", string(call, value), out);
         return Ok(rest);
     }
     if let Some(rest) = rest.strip_prefix(b"I4").or_else(|| rest.strip_prefix(b"i4")) {
-        let octets: [u8; 4] = bytes(4)?.first_chunk().copied().unwrap_or_default();
-        spec.pad("", &format!("{}", Ipv4Addr::from(octets)), out);
+        let octets: [u8; 4] = bytes(4).first_chunk().copied().unwrap_or_default();
+        spec.pad("", format!("{}", Ipv4Addr::from(octets)), out);
         return Ok(rest);
     }
     if let Some(after) = rest.strip_prefix(b"I6").or_else(|| rest.strip_prefix(b"i6")) {
-        let octets: [u8; 16] = bytes(16)?.first_chunk().copied().unwrap_or_default();
+        let octets: [u8; 16] = bytes(16).first_chunk().copied().unwrap_or_default();
         let mut text = String::new();
         for (number, group) in Ipv6Addr::from(octets).segments().iter().enumerate() {
             let colon = if number > 0 && rest.first() == Some(&b'I') {
@@ -169,13 +162,13 @@ fn pointer<'t>(
             };
             let _ = write!(text, "{colon}{group:04x}"); // a string takes all
         }
-        spec.pad("", &text, out);
+        spec.pad("", text, out);
         return Ok(after);
     }
     let plain: &[&[u8]] = &[b"x", b"K", b"S", b"s", b"B"];
     for suffix in plain {
         if let Some(rest) = rest.strip_prefix(*suffix) {
-            spec.pad("", &address(value, suffix), out);
+            spec.pad("", address(value, suffix), out);
             return Ok(rest);
         }
     }
@@ -184,7 +177,7 @@ fn pointer<'t>(
         Some(next) if next.is_ascii_whitespace() || next.is_ascii_punctuation() => {}
         Some(_) => return Err(Errno::EINVAL),
     }
-    spec.pad("", &address(value, b""), out);
+    spec.pad("", address(value, b""), out);
     Ok(rest)
 }
 

@@ -29,6 +29,11 @@ fn lookup_for(call: &mut Call<'_>, cpu: u32) -> Result<u64, Trap> {
         return Ok(0);
     };
     let key = memory.slice(key, map.spec.key_size as usize)?;
+    if map.holds_sockets() {
+        let place = map.peek(key, endian);
+        let cookie = place.and_then(|place| map.number_at(memory, place, endian));
+        return Ok(cookie.map_or(0, |cookie| super::socket::with_cookie(call, cookie)));
+    }
     Ok(map.lookup(memory, key, cpu, endian))
 }
 
@@ -63,12 +68,12 @@ pub(crate) fn update(call: &mut Call<'_>) -> Result<u64, Trap> {
     )))
 }
 
-/// The value is a socket, which is kept by its number.
+/// The value is a socket, which is kept by its cookie.
 fn update_socket(call: &mut Call<'_>, number: usize) -> Result<u64, Trap> {
     let (endian, cpu) = (call.endian(), call.cpu());
     let [_, key_at, socket, flags, _] = call.args;
     // of the sockets of a test run, none is of a kind that maps take
-    let Some(socket) = super::socket::number_at(call, socket) else {
+    let Some(cookie) = super::socket::cookie_at(call, socket) else {
         return Ok(errno(Errno::EOPNOTSUPP));
     };
     let State { maps, memory, .. } = call.state();
@@ -76,12 +81,11 @@ fn update_socket(call: &mut Call<'_>, number: usize) -> Result<u64, Trap> {
         return Ok(0);
     };
     let key = memory.slice(key_at, map.spec.key_size as usize)?.to_vec();
-    let value = (socket as u64 + 1).to_le_bytes();
-    let value = value.get(..map.spec.value_size as usize).unwrap_or(&value);
+    let value = map.number_bytes(cookie, endian);
     Ok(status(map.update(
         memory,
         &key,
-        Put::Cpu(cpu, value),
+        Put::Cpu(cpu, &value),
         flags,
         endian,
     )))

@@ -1,5 +1,7 @@
 //! Messages on their way into a socket: which part a verdict is about, and what is in them.
 
+use alloc::vec::Vec;
+
 use bpfld_sys::Errno;
 
 use super::call::{Call, errno};
@@ -21,12 +23,26 @@ fn bytes<'c>(call: &'c mut Call<'_>) -> Result<&'c mut Region, Trap> {
     call.state().memory.region_mut(RegionId::PACKET).ok_or(problem)
 }
 
-/// Makes all of the message accessible, and tells its length.
-fn resized(call: &mut Call<'_>) -> Result<u64, Trap> {
+/// Puts bytes in or takes them out at a place, both arguments of the call. Then all of the message is accessible.
+fn edit(
+    call: &mut Call<'_>,
+    change: impl FnOnce(&mut Vec<u8>, usize, usize) -> Result<(), Errno>,
+) -> Result<u64, Trap> {
+    let [_, start, len, flags, _] = call.args;
+    let (start, len) = (start as u32 as usize, len as u32 as usize);
     let region = bytes(call)?;
+    if flags != 0 {
+        return Ok(errno(Errno::EINVAL));
+    }
+    if len == 0 {
+        return Ok(0);
+    }
+    if let Err(error) = change(&mut region.bytes, start, len) {
+        return Ok(errno(error));
+    }
     let len = region.bytes.len();
     region.set_window(0, len);
-    call.state().context.set_message_size(len as u32);
+    call.state().context.set_data_len(len as u32);
     Ok(0)
 }
 
@@ -58,39 +74,25 @@ pub(crate) fn pull(call: &mut Call<'_>) -> Result<u64, Trap> {
 pub(crate) fn push(call: &mut Call<'_>) -> Result<u64, Trap> {
     /// The longest message.
     const LONGEST: usize = 1 << 20;
-    let [_, start, len, flags, _] = call.args;
-    let (start, len) = (start as u32 as usize, len as u32 as usize);
-    let region = bytes(call)?;
-    if flags != 0 {
-        return Ok(errno(Errno::EINVAL));
-    }
-    if len == 0 {
-        return Ok(0);
-    }
-    if start > region.bytes.len() {
-        return Ok(errno(Errno::EINVAL));
-    }
-    if region.bytes.len() + len > LONGEST {
-        return Ok(errno(Errno::ENOMEM));
-    }
-    region.bytes.splice(start..start, core::iter::repeat_n(0, len));
-    resized(call)
+    edit(call, |bytes, start, len| {
+        if start > bytes.len() {
+            return Err(Errno::EINVAL);
+        }
+        if bytes.len() + len > LONGEST {
+            return Err(Errno::ENOMEM);
+        }
+        bytes.splice(start..start, core::iter::repeat_n(0, len));
+        Ok(())
+    })
 }
 
 /// Takes bytes out from `start` on.
 pub(crate) fn pop(call: &mut Call<'_>) -> Result<u64, Trap> {
-    let [_, start, len, flags, _] = call.args;
-    let (start, len) = (start as u32 as usize, len as u32 as usize);
-    let region = bytes(call)?;
-    if flags != 0 {
-        return Ok(errno(Errno::EINVAL));
-    }
-    if len == 0 {
-        return Ok(0);
-    }
-    if start + len > region.bytes.len() {
-        return Ok(errno(Errno::EINVAL));
-    }
-    region.bytes.drain(start..start + len);
-    resized(call)
+    edit(call, |bytes, start, len| {
+        if start + len > bytes.len() {
+            return Err(Errno::EINVAL);
+        }
+        bytes.drain(start..start + len);
+        Ok(())
+    })
 }

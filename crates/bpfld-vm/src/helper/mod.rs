@@ -2,14 +2,17 @@
 
 mod arena;
 mod call;
+mod cgroup;
 mod checksum;
 mod cycle;
 mod dynptr;
 mod format;
+mod function;
 mod iter;
 mod lock;
 mod maps;
 mod message;
+mod notes;
 mod objects;
 mod output;
 mod print;
@@ -21,6 +24,8 @@ mod route;
 mod skb;
 mod socket;
 mod sockopt;
+mod stack;
+mod steer;
 mod storage;
 mod strings;
 mod sysctl;
@@ -31,6 +36,7 @@ mod time;
 mod timers;
 mod tunnel;
 mod userring;
+mod vlan;
 mod xdp;
 
 pub use call::Call;

@@ -37,12 +37,9 @@ fn print(call: &mut Call<'_>, text: u64, len: u64, args: &[u64]) -> Result<u64, 
             let len = line.len() as u64;
             let printed = &mut call.state().printed;
             if printed.len() < MOST_LINES {
-                let kept = line
-                    .strip_suffix('\n')
-                    .unwrap_or(&line)
-                    .chars()
-                    .take(LONGEST_LINE);
-                printed.push(kept.collect::<String>());
+                let line = line.strip_suffix(b"\n").unwrap_or(&line);
+                let kept = line.get(..LONGEST_LINE).unwrap_or(line);
+                printed.push(String::from_utf8_lossy(kept).into_owned());
             }
             len
         }
@@ -62,7 +59,7 @@ pub(crate) fn to_memory(call: &mut Call<'_>) -> Result<u64, Trap> {
     };
     let room = size as u32 as usize;
     if room > 0 {
-        let mut bytes = made.as_bytes().to_vec();
+        let mut bytes = made.clone();
         bytes.truncate(room - 1);
         bytes.push(0);
         // all of the room counts as written

@@ -38,6 +38,14 @@ pub(crate) fn read(call: &mut Call<'_>) -> Result<u64, Trap> {
     })
 }
 
+/// Memory of a task: there is one.
+pub(crate) fn read_of_task(call: &mut Call<'_>) -> Result<u64, Trap> {
+    if call.args[4] != 0 {
+        return Ok(errno(Errno::EINVAL));
+    }
+    read(call)
+}
+
 /// The same of the kernel's.
 pub(crate) fn read_kernel_string(call: &mut Call<'_>) -> Result<u64, Trap> {
     let from = call.args[2];

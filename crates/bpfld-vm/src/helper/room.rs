@@ -38,12 +38,12 @@ const MOST: u32 = 0xfff;
 /// The longest packet that one can be made.
 const LONGEST: usize = 65_535;
 
-fn protocol(call: &mut Call<'_>) -> u16 {
+pub(super) fn protocol(call: &mut Call<'_>) -> u16 {
     let fields = call.state().context.skb_mut();
     fields.map_or(0, |fields| u16::from_be(fields.protocol as u16))
 }
 
-fn set_protocol(call: &mut Call<'_>, protocol: u16) {
+pub(super) fn set_protocol(call: &mut Call<'_>, protocol: u16) {
     if let Some(fields) = call.state().context.skb_mut() {
         fields.protocol = protocol.to_be().into();
     }
@@ -149,9 +149,16 @@ fn push(call: &mut Call<'_>, at: usize, by: usize) {
     call.state().context.network_at(before);
 }
 
-/// Takes bytes out, if they are there; what is before them moves to the back.
+/// Takes bytes out, if they are there; headers move to the back with what is before it.
 fn pop(call: &mut Call<'_>, at: usize, by: usize) -> Result<(), Errno> {
     let before = lengths(call).map_or(0, |(link, _)| link);
+    take(call, at, by)?;
+    call.state().context.network_at(before);
+    Ok(())
+}
+
+/// Takes bytes out, if they are there; what is before them moves to the back.
+pub(super) fn take(call: &mut Call<'_>, at: usize, by: usize) -> Result<(), Errno> {
     let state = call.state();
     let first = state.context.packet_start(&state.memory);
     let Some(region) = state.memory.region_mut(RegionId::PACKET) else {
@@ -164,7 +171,6 @@ fn pop(call: &mut Call<'_>, at: usize, by: usize) -> Result<(), Errno> {
     region.bytes.copy_within(first..first + at, first + by);
     region.set_window(first + by, end);
     state.context.moved(0, first + by, (end - first - by) as u32);
-    state.context.network_at(before);
     Ok(())
 }
 

@@ -6,10 +6,11 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use bpfld_insn::Endian;
 
 use super::call::Call;
-use crate::address::GuestAddr;
+use crate::address::{GuestAddr, RegionId};
 use crate::fault::Trap;
-use crate::memory::{Region, RegionKind, Rights, Shape};
+use crate::memory::Rights;
 use crate::network::{Socket, Transport};
+use crate::state::add_memory;
 
 /// Bytes of the addresses of a look-up: of IPv4, of IPv6.
 const TUPLE_V4: u64 = 12;
@@ -82,14 +83,7 @@ fn address(call: &mut Call<'_>, number: usize) -> u64 {
     if let Some(known) = state.sockets.get(&number) {
         return *known;
     }
-    let made = Region::new(
-        RegionKind::Host,
-        "socket".into(),
-        Rights::Read,
-        Shape::Plain,
-        bytes,
-    );
-    let address = GuestAddr::new(state.memory.add(made), 0).0;
+    let address = add_memory(state, "socket", bytes, Rights::Read);
     state.sockets.insert(number, address);
     address
 }
@@ -106,6 +100,7 @@ fn structure(socket: &Socket, endian: Endian) -> Vec<u8> {
         mark,
         priority,
         ifindex,
+        connection: _,
     } = socket;
     let (kind, protocol) = match transport {
         Transport::Tcp => (TYPES.0, 6),
@@ -141,8 +136,48 @@ fn structure(socket: &Socket, endian: Endian) -> Vec<u8> {
     out
 }
 
+/// The cookie of a socket of the scenario: its place in the list, from 1 on.
+fn cookie_of(number: usize) -> u64 {
+    number as u64 + 1
+}
+
+/// The socket of the scenario that has a cookie.
+pub(super) fn find<'c>(call: &'c Call<'_>, cookie: u64) -> Option<&'c Socket> {
+    let number = usize::try_from(cookie.checked_sub(1)?).ok()?;
+    call.run.state.scenario.network.sockets.get(number)
+}
+
+/// The cookie of the socket at an address: of the scenario, or the one that the program works on.
+pub(super) fn cookie_at(call: &Call<'_>, at: u64) -> Option<u64> {
+    if at == GuestAddr::new(RegionId::SOCKET, 0).0 {
+        return Some(call.run.state.scenario.socket_cookie);
+    }
+    number_at(call, at).map(cookie_of)
+}
+
+/// The address of the socket that has a cookie; 0: there is none.
+pub(super) fn with_cookie(call: &mut Call<'_>, cookie: u64) -> u64 {
+    if cookie == call.scenario().socket_cookie {
+        return GuestAddr::new(RegionId::SOCKET, 0).0;
+    }
+    let number = cookie
+        .checked_sub(1)
+        .and_then(|number| usize::try_from(number).ok());
+    number.map_or(0, |number| address(call, number))
+}
+
+/// Of the socket at an address, or of that of the context.
+pub(crate) fn cookie(call: &mut Call<'_>) -> Result<u64, Trap> {
+    let own = call.scenario().socket_cookie;
+    Ok(cookie_at(call, call.args[0]).unwrap_or(own))
+}
+
+pub(crate) fn namespace_cookie(call: &mut Call<'_>) -> Result<u64, Trap> {
+    Ok(call.scenario().network.cookie)
+}
+
 /// The number of the socket at an address.
-pub(super) fn number_at(call: &Call<'_>, address: u64) -> Option<usize> {
+fn number_at(call: &Call<'_>, address: u64) -> Option<usize> {
     let found = call
         .run
         .state
@@ -164,13 +199,23 @@ pub(crate) fn full(call: &mut Call<'_>) -> Result<u64, Trap> {
     Ok(call.args[0])
 }
 
-/// The socket, if it is one of TCP.
+/// What is known of the connection, if it is one of TCP.
 pub(crate) fn tcp(call: &mut Call<'_>) -> Result<u64, Trap> {
-    let address = call.args[0];
-    let socket =
-        number_at(call, address).and_then(|number| call.run.state.scenario.network.sockets.get(number));
-    let is_tcp = socket.is_some_and(|socket| socket.transport == Transport::Tcp);
-    Ok(if is_tcp { address } else { 0 })
+    let number = number_at(call, call.args[0]);
+    let state = call.state();
+    let socket = number.and_then(|number| state.scenario.network.sockets.get(number));
+    let (Some(number), Some(socket)) = (number, socket.filter(|socket| socket.transport == Transport::Tcp))
+    else {
+        return Ok(0);
+    };
+    if let Some(known) = state.connections.get(&number) {
+        return Ok(*known);
+    }
+    let bytes = socket.connection.clone();
+    let name = "connection of a socket, as far as it was given";
+    let address = add_memory(state, name, bytes, Rights::Read);
+    state.connections.insert(number, address);
+    Ok(address)
 }
 
 /// The listening socket that belongs to a socket: itself, if it is one.

@@ -73,6 +73,21 @@ pub(crate) fn set(call: &mut Call<'_>) -> Result<u64, Trap> {
     Ok(0)
 }
 
+/// Which calls of the program a connection is to make: a field of its context. Returns those that there are not.
+pub(crate) fn set_callbacks(call: &mut Call<'_>) -> Result<u64, Trap> {
+    /// `BPF_SOCK_OPS_ALL_CB_FLAGS`
+    const ALL: u32 = 0x7f;
+    call.context(0)?;
+    let wanted = call.args[1] as u32;
+    let context = &mut call.state().context;
+    Ok(
+        match context.set_number("bpf_sock_ops_cb_flags", (wanted & ALL).into()) {
+            true => (wanted & !ALL).into(),
+            false => return Err(call.bad(1, "no context of socket operations")),
+        },
+    )
+}
+
 /// What nobody set is zero, and so is all that is behind a value.
 pub(crate) fn get(call: &mut Call<'_>) -> Result<u64, Trap> {
     let [.., to, len] = call.args;

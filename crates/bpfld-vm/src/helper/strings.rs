@@ -64,15 +64,15 @@ fn number(call: &mut Call<'_>) -> Result<Result<(bool, u64, u64), Errno>, Trap> 
         Some((b'-', rest)) => (true, rest),
         _ => (false, rest),
     };
-    let prefixed = |rest: &[u8]| {
-        rest.len() > 2 && rest.first() == Some(&b'0') && matches!(rest.get(1), Some(b'x' | b'X'))
-    };
-    let (base, digits) = match base {
-        0 if prefixed(rest) => (16, rest.get(2..).unwrap_or_default()),
-        0 if rest.first() == Some(&b'0') => (8, rest),
-        0 => (10, rest),
-        16 if prefixed(rest) => (16, rest.get(2..).unwrap_or_default()),
-        base => (base as u32, rest),
+    let (base, digits) = match (base, rest) {
+        // without a digit behind it, the prefix is a zero and a letter; but not where the base is given
+        (0, [b'0', b'x' | b'X', digits @ ..]) if digits.first().is_some_and(u8::is_ascii_hexdigit) => {
+            (16, digits)
+        }
+        (16, [b'0', b'x' | b'X', digits @ ..]) => (16, digits),
+        (0, [b'0', ..]) => (8, rest),
+        (0, _) => (10, rest),
+        (base, _) => (base as u32, rest),
     };
     let mut value = 0u64;
     let mut count = 0;

@@ -4,9 +4,9 @@ use bpfld_insn::Helper;
 
 use super::call::Call;
 use super::{
-    arena, checksum, cycle, dynptr, iter, lock, maps, message, objects, output, print, probe, redirect,
-    ringbuf, room, route, skb, socket, sockopt, storage, strings, sysctl, task, throw, time, timers, tunnel,
-    userring, xdp,
+    arena, cgroup, checksum, cycle, dynptr, function, iter, lock, maps, message, notes, objects, output,
+    print, probe, redirect, ringbuf, room, route, skb, socket, sockopt, stack, steer, storage, strings,
+    sysctl, task, throw, time, timers, tunnel, userring, vlan, xdp,
 };
 use crate::fault::Trap;
 
@@ -33,6 +33,7 @@ helpers! {
     PROBE_READ_KERNEL: probe::read_kernel;
     PROBE_READ_USER: probe::read;
     COPY_FROM_USER: probe::read;
+    COPY_FROM_USER_TASK: probe::read_of_task;
     PROBE_READ_STR: probe::read_string;
     PROBE_READ_KERNEL_STR: probe::read_kernel_string;
     PROBE_READ_USER_STR: probe::read_string;
@@ -54,11 +55,29 @@ helpers! {
     GET_CURRENT_PID_TGID: task::pid_tgid;
     GET_CURRENT_UID_GID: task::uid_gid;
     GET_CURRENT_COMM: task::comm;
-    GET_CURRENT_CGROUP_ID: task::cgroup;
+    GET_CURRENT_CGROUP_ID: cgroup::own;
+    GET_CURRENT_ANCESTOR_CGROUP_ID: cgroup::ancestor;
+    CURRENT_TASK_UNDER_CGROUP: cgroup::task_is_under;
+    SKB_UNDER_CGROUP: cgroup::packet_is_under;
+    SKB_CGROUP_ID: cgroup::own;
+    SKB_ANCESTOR_CGROUP_ID: cgroup::ancestor_of;
+    SK_CGROUP_ID: cgroup::own;
+    SK_ANCESTOR_CGROUP_ID: cgroup::ancestor_of;
+    GET_NS_CURRENT_PID_TGID: task::pid_tgid_in;
+    SEND_SIGNAL: task::signal;
+    SEND_SIGNAL_THREAD: task::signal;
     GET_CURRENT_TASK: task::current;
     GET_CURRENT_TASK_BTF: task::current;
     GET_ATTACH_COOKIE: task::cookie;
+    GET_FUNC_IP: function::address;
+    GET_FUNC_ARG: function::argument;
+    GET_FUNC_ARG_CNT: function::argument_count;
+    GET_FUNC_RET: function::result;
+    GET_STACKID: stack::number;
+    GET_STACK: stack::copy;
+    GET_TASK_STACK: stack::copy;
     SET_RETVAL: task::set_retval;
+    OVERRIDE_RETURN: task::override_return;
     GET_RETVAL: task::retval;
     PER_CPU_PTR: task::per_cpu;
     THIS_CPU_PTR: task::this_cpu;
@@ -86,12 +105,15 @@ helpers! {
     SKB_PULL_DATA: skb::pull;
     SKB_CHANGE_TAIL: skb::change_tail;
     SKB_CHANGE_HEAD: skb::change_head;
-    SKB_CHANGE_TYPE: skb::change_type;
-    SKB_VLAN_PUSH: skb::vlan_push;
-    SKB_VLAN_POP: skb::vlan_pop;
-    SET_HASH_INVALID: skb::invalidate_hash;
-    SET_HASH: skb::set_hash;
-    GET_HASH_RECALC: skb::hash;
+    SKB_CHANGE_TYPE: notes::change_type;
+    SKB_VLAN_PUSH: vlan::push;
+    SKB_VLAN_POP: vlan::pop;
+    SET_HASH_INVALID: notes::invalidate_hash;
+    SET_HASH: notes::set_hash;
+    GET_HASH_RECALC: notes::hash;
+    CSUM_LEVEL: notes::checksum_level;
+    SKB_SET_TSTAMP: notes::set_time;
+    SKB_ECN_SET_CE: notes::met_congestion;
     XDP_ADJUST_HEAD: xdp::adjust_head;
     XDP_ADJUST_TAIL: xdp::adjust_tail;
     XDP_ADJUST_META: xdp::adjust_meta;
@@ -129,6 +151,17 @@ helpers! {
     SK_RELEASE: socket::release;
     SK_FULLSOCK: socket::full;
     GET_LISTENER_SOCK: socket::listener;
+    GET_SOCKET_COOKIE: socket::cookie;
+    GET_NETNS_COOKIE: socket::namespace_cookie;
+    SK_ASSIGN: steer::assign;
+    SK_SELECT_REUSEPORT: steer::select;
+    SK_REDIRECT_MAP: steer::by_index;
+    SK_REDIRECT_HASH: steer::by_key;
+    MSG_REDIRECT_MAP: steer::by_index;
+    MSG_REDIRECT_HASH: steer::by_key;
+    SOCK_MAP_UPDATE: steer::keep;
+    SOCK_HASH_UPDATE: steer::keep;
+    SOCK_OPS_CB_FLAGS_SET: sockopt::set_callbacks;
     SYSCTL_GET_NAME: sysctl::name;
     SYSCTL_GET_CURRENT_VALUE: sysctl::current;
     SYSCTL_GET_NEW_VALUE: sysctl::new;

@@ -37,8 +37,38 @@ pub(crate) fn comm(call: &mut Call<'_>) -> Result<u64, Trap> {
     Ok(if size == 0 { errno(Errno::EINVAL) } else { 0 })
 }
 
-pub(crate) fn cgroup(call: &mut Call<'_>) -> Result<u64, Trap> {
-    Ok(call.scenario().task.cgroup_id)
+/// The same as numbers of a namespace, which is that of the scenario or unknown.
+pub(crate) fn pid_tgid_in(call: &mut Call<'_>) -> Result<u64, Trap> {
+    let [device, inode, to, size, _] = call.args;
+    let task = &call.scenario().task;
+    let (namespace, pid, tgid) = (task.pid_namespace, task.pid, task.tgid);
+    let place = call.run.state.memory.slice_mut(to, size as u32 as usize)?;
+    place.fill(0);
+    if size as u32 != 8 || (device, inode) != namespace {
+        return Ok(errno(Errno::EINVAL));
+    }
+    // struct bpf_pidns_info
+    call.write_number(to, pid.into(), 4)?;
+    call.write_number(to.wrapping_add(4), tgid.into(), 4)?;
+    Ok(0)
+}
+
+/// Only noted.
+pub(crate) fn signal(call: &mut Call<'_>) -> Result<u64, Trap> {
+    /// `_NSIG`
+    const LAST: u32 = 64;
+    /// How many are noted.
+    const MOST: usize = 1 << 10;
+    let number = call.args[0] as u32;
+    if number > LAST {
+        return Ok(errno(Errno::EINVAL));
+    }
+    let signals = &mut call.scenario().task.signals;
+    if signals.len() >= MOST {
+        return Ok(errno(Errno::EBUSY));
+    }
+    signals.push(number);
+    Ok(0)
 }
 
 /// Only a handle: what the task's structure holds is not known here.
@@ -52,12 +82,24 @@ pub(crate) fn cookie(call: &mut Call<'_>) -> Result<u64, Trap> {
 }
 
 pub(crate) fn set_retval(call: &mut Call<'_>) -> Result<u64, Trap> {
-    call.run.state.retval = call.args[0] as i32;
+    let value = call.args[0] as i32;
+    let state = call.state();
+    state.retval = value;
+    // of an option, it is a field of the context, too
+    state.context.set_number("retval", u64::from(value as u32));
+    Ok(0)
+}
+
+/// What the function is to return instead of being run.
+pub(crate) fn override_return(call: &mut Call<'_>) -> Result<u64, Trap> {
+    call.run.state.retval = call.args[1] as i32;
     Ok(0)
 }
 
 pub(crate) fn retval(call: &mut Call<'_>) -> Result<u64, Trap> {
-    Ok(i64::from(call.run.state.retval) as u64)
+    let state = &*call.run.state;
+    let field = state.context.number("retval").map(|value| value as i32);
+    Ok(i64::from(field.unwrap_or(state.retval)) as u64)
 }
 
 /// Variables of the kernel exist once here, for every CPU the same.

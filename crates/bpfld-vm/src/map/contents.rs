@@ -139,7 +139,9 @@ impl Map {
             | MapType::XSKMAP
             | MapType::SOCKMAP
             | MapType::SOCKHASH
-            | MapType::REUSEPORT_SOCKARRAY => {
+            | MapType::REUSEPORT_SOCKARRAY
+            | MapType::CGROUP_ARRAY
+            | MapType::STACK_TRACE => {
                 needs_entries()?;
                 let (region, hash) = hash(&spec, Eviction::Never)?;
                 (region, Contents::Hash(hash))

@@ -93,6 +93,7 @@ impl Map {
                 | MapType::XSKMAP
                 | MapType::SOCKMAP
                 | MapType::REUSEPORT_SOCKARRAY
+                | MapType::CGROUP_ARRAY
         )
     }
 }

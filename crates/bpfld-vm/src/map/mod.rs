@@ -5,6 +5,7 @@ mod bloom;
 mod contents;
 mod entries;
 mod hash;
+mod numbers;
 mod ops;
 mod queue;
 mod ring;

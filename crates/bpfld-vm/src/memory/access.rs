@@ -62,6 +62,35 @@ impl Memory {
         Some(value_of::<N, BIG>(*bytes))
     }
 
+    /// Loads from a value of a map, of which no byte was ever left unwritten; `None` where a closer look is needed.
+    #[inline(never)]
+    pub(crate) fn load_value<const N: usize, const BIG: bool>(&self, address: u64) -> Option<u64> {
+        let address = GuestAddr(address);
+        let region = self.regions.get(address.region().index())?;
+        let start = region.in_value(address.offset() as usize, N)?;
+        let bytes = region.bytes.get(start..)?.first_chunk::<N>()?;
+        region.rights.reads().then(|| value_of::<N, BIG>(*bytes))
+    }
+
+    /// Stores to a value of a map; false where a closer look is needed, and then nothing was done.
+    #[inline(never)]
+    pub(crate) fn store_value<const N: usize, const BIG: bool>(&mut self, address: u64, value: u64) -> bool {
+        let address = GuestAddr(address);
+        let region = self.regions.get_mut(address.region().index());
+        let Some(region) = region.filter(|region| region.rights.writes()) else {
+            return false;
+        };
+        let start = region.in_value(address.offset() as usize, N);
+        let rest = start.and_then(|start| region.bytes.get_mut(start..));
+        match rest.and_then(|rest| rest.first_chunk_mut::<N>()) {
+            Some(place) => {
+                *place = bytes_of::<N, BIG>(value);
+                true
+            }
+            None => false,
+        }
+    }
+
     /// Stores to plain memory; false where a closer look is needed, and then nothing was done. Does not look at alignment.
     #[inline(always)]
     pub(crate) fn store<const N: usize, const BIG: bool>(&mut self, address: u64, value: u64) -> bool {

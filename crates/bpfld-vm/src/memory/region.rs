@@ -193,6 +193,19 @@ impl Region {
         }
     }
 
+    /// Where in the host an access lies that is all in one value; `None` if these are no values, or it is not.
+    #[inline]
+    pub(crate) fn in_value(&self, offset: usize, len: usize) -> Option<usize> {
+        let Shape::Values { shift, size, stride } = self.shape else {
+            return None;
+        };
+        let (number, inner) = (offset >> shift, offset & ((1 << shift) - 1));
+        if inner.checked_add(len)? > size {
+            return None;
+        }
+        number.checked_mul(stride)?.checked_add(inner)
+    }
+
     /// Have all of these bytes been written? Always, where that is not tracked.
     #[inline(always)]
     pub(crate) fn is_written<const N: usize>(&self, offset: usize) -> bool {

@@ -116,19 +116,13 @@ impl Memory {
                     _ => return Err(fault(Problem::Bounds)),
                 }
             }
-            Shape::Values {
-                shift,
-                size: value,
-                stride,
-            } => {
-                let (index, inner) = (offset >> shift, offset & ((1 << shift) - 1));
-                let start = index
-                    .checked_mul(stride)
-                    .and_then(|start| start.checked_add(inner));
-                let fits = inner.checked_add(size).is_some_and(|end| end <= value);
-                match start {
-                    Some(start) if fits && start + size <= region.bytes.len() => start..start + size,
-                    _ => return Err(fault(Problem::Bounds)),
+            Shape::Values { .. } => {
+                let end = |start: &usize| start.checked_add(size);
+                let found = region.in_value(offset, size);
+                let fits = |start: &usize| end(start).is_some_and(|end| end <= region.bytes.len());
+                match found.filter(fits) {
+                    Some(start) => start..start + size,
+                    None => return Err(fault(Problem::Bounds)),
                 }
             }
             Shape::Records => {
@@ -171,12 +165,14 @@ impl Memory {
             return Ok(&mut []);
         }
         let (id, range) = self.locate(address, size, Access::Write)?;
-        let fault = self.fault(GuestAddr(address), size, Access::Write, Problem::Bounds);
-        let Some(region) = self.region_mut(id) else {
+        let found = self.region(id).and_then(|region| region.bytes.get(range.clone()));
+        if found.is_none() {
+            let fault = self.fault(GuestAddr(address), size, Access::Write, Problem::Bounds);
             return Err(fault.into());
-        };
+        }
+        let region = self.region_mut(id).ok_or(FaultKind::Instruction)?;
         region.mark_range_written(range.clone());
-        region.bytes.get_mut(range).ok_or_else(|| fault.into())
+        region.bytes.get_mut(range).ok_or(FaultKind::Instruction.into())
     }
 
     /// A load that needs a closer look.

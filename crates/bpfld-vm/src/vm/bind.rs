@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use bpfld_insn::{Endian, Slot, pseudo};
 use bpfld_object::{ExternIndex, LinkedProgram, Object, Target};
 
-use crate::address::{GuestAddr, RegionId, code_address, map_address};
+use crate::address::{GuestAddr, code_address, map_address};
 use crate::code::Names;
 use crate::image::Image;
 use crate::map::{Contents, PAGE};
@@ -136,11 +136,4 @@ fn add_table(targets: &[u32], program: usize, endian: Endian, state: &mut State)
         bytes.collect(),
     );
     GuestAddr::new(state.memory.add(region), 0).0
-}
-
-/// Memory of the host's for programs, at an address that it returns.
-pub(super) fn add_memory(state: &mut State, name: &str, bytes: Vec<u8>, rights: Rights) -> u64 {
-    let region = Region::new(RegionKind::Host, name.into(), rights, Shape::Plain, bytes);
-    let id: RegionId = state.memory.add(region);
-    GuestAddr::new(id, 0).0
 }

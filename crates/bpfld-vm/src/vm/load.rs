@@ -11,12 +11,13 @@ use bpfld_btf::Targets;
 use bpfld_object::{ExternKind, MapDef, MapIndex, MapKind, Object, ProgramIndex, SlotValue, ring_size};
 use bpfld_sys::{MapType, ProgramType};
 
-use super::bind::{Addresses, Externs, add_memory, bind};
+use super::bind::{Addresses, Externs, bind};
 use super::{Builder, Error, Vm, kconfig};
 use crate::code::{effects, is_doubtful, translate};
 use crate::map::{Contents, MapSpec, PAGE, number_key};
 use crate::memory::Rights;
 use crate::program::Code;
+use crate::state::add_memory;
 
 /// Pages as the kernel counts them for ring buffers.
 const PAGE_BYTES: u32 = PAGE as u32;

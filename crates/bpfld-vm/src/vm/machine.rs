@@ -10,7 +10,7 @@ use bpfld_object::{Object, Variable};
 use bpfld_sys::ProgramType;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
-use super::bind::{Addresses, add_memory};
+use super::bind::Addresses;
 use super::{Builder, Error, Map, Program, Uninitialised};
 use crate::address::GuestAddr;
 use crate::code::{effects, is_doubtful, translate};
@@ -22,7 +22,7 @@ use crate::map::{Map as Contents, MapSpec};
 use crate::memory::Rights;
 use crate::program::Code;
 use crate::scenario::Scenario;
-use crate::state::State;
+use crate::state::{State, add_memory};
 
 /// A machine with the programs and maps of an object, or with those that were added to it.
 ///

@@ -30,6 +30,9 @@ pub struct Outcome<C> {
     pub r0: u64,
     /// How many instruction slots it took.
     pub slots: u64,
+    /// What the call that the program was asked about is to return, by `bpf_set_retval` or `bpf_override_return`; 0 if nothing
+    /// was said.
+    pub retval: i32,
     /// Where the program wants its packet to go.
     pub redirect: Option<Redirect>,
     /// The context, as the program left it.
@@ -59,6 +62,7 @@ impl<'v> Program<'v> {
         Ok(Outcome {
             r0,
             slots: self.vm.state.taken(),
+            retval: self.vm.state.retval,
             redirect: self.vm.state.redirect.take(),
             context,
         })

@@ -35,6 +35,7 @@ fn fields_are_where_the_kernel_has_them() {
         ProgramType::CGROUP_DEVICE,
         ProgramType::SK_MSG,
         ProgramType::SK_LOOKUP,
+        ProgramType::SK_REUSEPORT,
         ProgramType::SOCK_OPS,
     ];
     for kind in kinds {

@@ -7,7 +7,7 @@ use super::compare::{Verdict, compare};
 
 /// All programs of a text return the same, and leave the same in packets and maps.
 #[track_caller]
-fn check(text: &str) {
+pub(super) fn check(text: &str) {
     let text = format!(".license \"GPL\"\n{text}");
     let object = Object::parse(text.into_bytes()).unwrap();
     let verdicts = sandbox(|_room| compare(&object));

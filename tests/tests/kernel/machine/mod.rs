@@ -3,5 +3,8 @@
 mod compare;
 mod contexts;
 mod helpers;
+mod netfilter;
 mod objects;
+mod packets;
 mod random;
+mod texts;
