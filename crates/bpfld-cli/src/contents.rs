@@ -8,6 +8,7 @@ use bpfld_object::{MapDef, MapIndex, Object, Variable};
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::bytes::hex;
 use crate::output::Output;
 use crate::values::{Shown, shorten, show};
 
@@ -23,6 +24,8 @@ pub(crate) struct Raw {
     pub(crate) elements: Result<Vec<Element>, String>,
     /// How many more there are.
     pub(crate) left_out: usize,
+    /// What programs put into a ring or perf buffer.
+    pub(crate) records: Vec<Vec<u8>>,
 }
 
 /// A key with its values.
@@ -59,6 +62,21 @@ impl Raw {
             max_entries,
             elements: error.map_or(Ok(taken), Err),
             left_out,
+            records: Vec::new(),
+        }
+    }
+
+    /// With records in place of elements.
+    pub(crate) fn records(name: &str, map_type: MapType, max_entries: u32, mut records: Vec<Vec<u8>>) -> Raw {
+        let left_out = records.len().saturating_sub(MOST);
+        records.truncate(MOST);
+        Raw {
+            name: name.to_owned(),
+            map_type,
+            max_entries,
+            elements: Ok(Vec::new()),
+            left_out,
+            records,
         }
     }
 }
@@ -74,6 +92,9 @@ pub(crate) struct MapContents {
     entries: Vec<Entry>,
     /// How many more there are.
     left_out: usize,
+    /// What programs put into a ring or perf buffer, in hexadecimal.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    records: Vec<String>,
     /// Why there are none to be seen.
     error: Option<String>,
 }
@@ -96,6 +117,7 @@ impl MapContents {
             max_entries,
             elements,
             left_out,
+            records,
         } = raw;
         let index = object.map_index(&name);
         let def = index.and_then(|index| object.maps().get(index.index()));
@@ -105,6 +127,7 @@ impl MapContents {
             max_entries,
             entries: Vec::new(),
             left_out,
+            records: records.iter().map(|record| hex(record)).collect(),
             error: None,
         };
         match (elements, index, def) {
@@ -185,9 +208,14 @@ impl MapContents {
             max_entries,
             entries,
             left_out,
+            records,
             error,
         } = self;
-        writeln!(output, "\n{name}: {map_type}, {max_entries} entries")?;
+        let unit = match &**map_type {
+            "ringbuf" | "user_ringbuf" => "bytes",
+            _ => "entries",
+        };
+        writeln!(output, "\n{name}: {map_type}, {max_entries} {unit}")?;
         if let Some(error) = error {
             writeln!(output, "    {error}")?;
         }
@@ -204,6 +232,14 @@ impl MapContents {
                     writeln!(output, "[{}]", values.join(", "))?;
                 }
             }
+        }
+        for record in records {
+            writeln!(
+                output,
+                "    record of {} bytes: {}",
+                record.len() / 2,
+                shorten(record)
+            )?;
         }
         match left_out {
             0 => Ok(()),

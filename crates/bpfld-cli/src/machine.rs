@@ -4,7 +4,7 @@ use anyhow::{Result, anyhow};
 use bpfld::{KernelBtf, ProgramType};
 use bpfld_features::{Config, ConfigValue, Release};
 use bpfld_object::{ExternKind, Object};
-use bpfld_vm::{Bytes, Flow, Observer, Setting, Skb, Uninitialised, Vm, Xdp};
+use bpfld_vm::{Bytes, Flow, MapType, Observer, Registers, Setting, Skb, Structure, Uninitialised, Vm, Xdp};
 
 use crate::contents::Raw;
 use crate::input::Takes;
@@ -43,18 +43,26 @@ pub(crate) enum Input {
     Xdp(Xdp),
     Skb(Box<Skb>),
     Flow(Flow),
+    Structure(Structure),
+    Registers(Registers),
     Bytes(Bytes),
 }
 
 impl Input {
-    /// For a program of this type: a packet, without data one of 64 zeros; or the context itself.
+    /// For a program of this type: a packet, without data one of 64 zeros; or the context itself, without data all zero where its
+    /// fields are known.
     pub(crate) fn new(kind: ProgramType, data: Option<&[u8]>) -> Input {
         let packet = data.unwrap_or(&[0; 64]);
         match (Takes::of(kind), kind) {
             (Takes::Packet, ProgramType::XDP) => Input::Xdp(Xdp::new(packet)),
             (Takes::Packet, ProgramType::FLOW_DISSECTOR) => Input::Flow(Flow::new(packet)),
             (Takes::Packet, _) => Input::Skb(Box::new(Skb::new(packet))),
-            (Takes::Context, _) => Input::Bytes(Bytes::new(data.unwrap_or_default())),
+            (Takes::Context, ProgramType::KPROBE) if data.is_none() => Input::Registers(Registers::new()),
+            (Takes::Context, _) => {
+                let bytes = data.unwrap_or_default();
+                let structure = Structure::from_bytes(kind, bytes);
+                structure.map_or_else(|| Input::Bytes(Bytes::new(bytes)), Input::Structure)
+            }
         }
     }
 
@@ -70,10 +78,14 @@ impl Input {
             (Input::Xdp(context), None) => program.run_on(context),
             (Input::Skb(context), None) => program.run_on(&mut **context),
             (Input::Flow(context), None) => program.run_on(context),
+            (Input::Structure(context), None) => program.run_on(context),
+            (Input::Registers(context), None) => program.run_on(context),
             (Input::Bytes(context), None) => program.run_on(context),
             (Input::Xdp(context), Some(observer)) => program.observe(context, observer),
             (Input::Skb(context), Some(observer)) => program.observe(&mut **context, observer),
             (Input::Flow(context), Some(observer)) => program.observe(context, observer),
+            (Input::Structure(context), Some(observer)) => program.observe(context, observer),
+            (Input::Registers(context), Some(observer)) => program.observe(context, observer),
             (Input::Bytes(context), Some(observer)) => program.observe(context, observer),
         };
         // the long form, with the line, the instruction and the registers
@@ -86,14 +98,15 @@ impl Input {
             Input::Xdp(context) => context.packet(),
             Input::Skb(context) => context.packet(),
             Input::Flow(context) => context.keys(),
-            Input::Bytes(_) => &[],
+            Input::Structure(_) | Input::Registers(_) | Input::Bytes(_) => &[],
         }
     }
 
     /// The context as it is now, if that is all there is.
     pub(crate) fn context(&self) -> &[u8] {
         match self {
-            Input::Xdp(_) | Input::Skb(_) | Input::Flow(_) => &[],
+            Input::Xdp(_) | Input::Skb(_) | Input::Flow(_) | Input::Registers(_) => &[],
+            Input::Structure(context) => context.bytes(),
             Input::Bytes(context) => context.bytes(),
         }
     }
@@ -108,6 +121,14 @@ pub(crate) fn contents(vm: &mut Vm) -> Vec<Raw> {
 fn raw(vm: &mut Vm, number: usize) -> Option<Raw> {
     let mut map = vm.map_at(number)?;
     let spec = map.spec().clone();
+    let records = match spec.map_type {
+        MapType::RINGBUF => map.take_records(),
+        MapType::PERF_EVENT_ARRAY => map.take_events().into_iter().map(|event| event.data).collect(),
+        _ => Vec::new(),
+    };
+    if !records.is_empty() {
+        return Some(Raw::records(&spec.name, spec.map_type, spec.max_entries, records));
+    }
     let keys = map.keys();
     let elements = keys
         .into_iter()

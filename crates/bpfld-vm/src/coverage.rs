@@ -49,18 +49,12 @@ impl Coverage {
         }
     }
 
-    /// How often each line was run, by file and number. A line counts each time that one of its instructions is run after one
-    /// of another line.
+    /// How often each line was run, by file and number: as often as that column of it that was run most. What compilers made up, and give
+    /// to no line, is not told of.
     #[must_use]
     pub fn lines(&self) -> BTreeMap<(String, u32), u64> {
-        let mut lines = BTreeMap::new();
-        for program in &self.programs {
-            // the first instruction of a line stands for it
-            for line in &program.code.lines {
-                let source = program.code.source(line);
-                *lines.entry((source.file, source.line)).or_default() += program.at(line.slot);
-            }
-        }
+        let mut lines = counts(&self.programs);
+        lines.retain(|(_, line), _| *line > 0);
         lines
     }
 
@@ -107,6 +101,25 @@ impl Coverage {
         });
         self.programs.get_mut(at)
     }
+}
+
+/// How often each line was run; 0 is the one of what belongs to none.
+pub(crate) fn counts(programs: &[Counted]) -> BTreeMap<(String, u32), u64> {
+    let mut columns: BTreeMap<(String, u32, u32), u64> = BTreeMap::new();
+    for program in programs {
+        // the first instruction stands for those that follow it; copies, such as inlined functions, add up
+        for line in &program.code.lines {
+            let source = program.code.source(line);
+            let column = (source.file, source.line, source.column);
+            *columns.entry(column).or_default() += program.at(line.slot);
+        }
+    }
+    let mut lines = BTreeMap::new();
+    for ((file, line, _), count) in columns {
+        let most: &mut u64 = lines.entry((file, line)).or_default();
+        *most = count.max(*most);
+    }
+    lines
 }
 
 impl Observer for Coverage {

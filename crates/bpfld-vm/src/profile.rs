@@ -9,7 +9,7 @@ use core::fmt;
 
 use bpfld_insn::Insn;
 
-use crate::coverage::Counted;
+use crate::coverage::{Counted, counts};
 use crate::fault::Place;
 
 /// Where instructions were run: by function, by line, and one by one, that with most of them first. Made by
@@ -74,6 +74,7 @@ impl Profile {
     pub(crate) fn of(programs: &[Counted]) -> Self {
         let mut functions: BTreeMap<(Arc<str>, Arc<str>), Share> = BTreeMap::new();
         let mut lines: BTreeMap<(String, u32), Share> = BTreeMap::new();
+        let times = counts(programs);
         let mut instructions = Vec::new();
         let mut total = 0;
         for program in programs {
@@ -96,15 +97,13 @@ impl Profile {
                 function.instructions += count;
                 if let Some(source) = &own.place.source {
                     let key = (source.file.clone(), source.line);
+                    let times = times.get(&key).copied().unwrap_or(0);
                     let line = lines.entry(key).or_insert_with(|| Share {
-                        times: 0,
+                        times,
                         instructions: 0,
                         ..own.clone()
                     });
                     line.instructions += count;
-                    if code.line(slot).is_some_and(|line| line.slot == slot) {
-                        line.times += count;
-                    }
                 }
                 instructions.push(own);
             }

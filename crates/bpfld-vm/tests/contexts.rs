@@ -59,6 +59,9 @@ fn fields_are_read_and_written_in_both_orders() {
         }
     }
     assert!(connect.set("sk", 1).is_err());
+    let same = Structure::from_bytes(kind, connect.bytes()).unwrap();
+    assert_eq!(same.get_at("user_ip6", 3), Some(0xaabb_ccdd));
+    assert_eq!(Structure::from_bytes(kind, &[2]).unwrap().bytes().len(), 72);
     assert!(Structure::new(ProgramType::XDP).is_none());
 }
 

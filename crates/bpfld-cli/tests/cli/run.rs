@@ -106,6 +106,12 @@ fn a_trace_shows_instructions_and_registers() {
     for part in ["call bpf_map_lookup_elem", "r0 = 0x", "exit", "return value  1"] {
         assert!(run.stdout.contains(part), "{part} in\n{}", run.stdout);
     }
+    // a line is printed when it begins, not for each of its instructions
+    let lines: Vec<&str> = run.stdout.lines().filter(|line| line.starts_with("; ")).collect();
+    assert!(
+        !lines.is_empty() && lines.windows(2).all(|pair| pair[0] != pair[1]),
+        "{lines:#?}"
+    );
     let run = bpfld([
         "run",
         "--trace",
@@ -278,4 +284,27 @@ fn the_quickstart_runs_in_the_userspace_machine() {
         "{}",
         run.stdout
     );
+}
+
+#[test]
+fn records_of_ring_buffers_are_shown() {
+    let run = bpfld(["run", "--on", "vm", &fixture("ringbuf"), "emit"]);
+    assert_eq!((run.status, &*run.stderr), (0, ""));
+    for part in ["events: ringbuf, 65536 bytes", "    record of 32 bytes: "] {
+        assert!(run.stdout.contains(part), "{part} in\n{}", run.stdout);
+    }
+    let run = bpfld([
+        "run",
+        "--on",
+        "vm",
+        "--output",
+        "json",
+        &fixture("ringbuf"),
+        "emit",
+    ]);
+    let report = &json_lines(&run.stdout)[0];
+    let maps = report["maps"].as_array().unwrap();
+    let records: Vec<_> = maps.iter().filter(|map| !map["records"].is_null()).collect();
+    assert_eq!(records.len(), 1, "{maps:?}");
+    assert_eq!(records[0]["records"][0].as_str().unwrap().len(), 64);
 }

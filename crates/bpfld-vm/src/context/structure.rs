@@ -87,6 +87,23 @@ impl Structure {
         })
     }
 
+    /// The context as bytes, as `BPF_PROG_TEST_RUN` takes it: numbers in the order of this machine. What is missing is zero; addresses are
+    /// not taken over.
+    #[must_use]
+    pub fn from_bytes(program_type: ProgramType, bytes: &[u8]) -> Option<Self> {
+        let mut structure = Self::new(program_type)?;
+        for (to, from) in structure.inner.bytes.iter_mut().zip(bytes) {
+            *to = *from;
+        }
+        Some(structure)
+    }
+
+    /// The same bytes: as they went in, or as the program left them.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.inner.bytes
+    }
+
     /// The C name of the structure.
     #[must_use]
     pub fn name(&self) -> &'static str {

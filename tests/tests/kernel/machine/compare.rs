@@ -184,19 +184,6 @@ fn lookups() -> Vec<Vec<u8>> {
     vec![v4, v6]
 }
 
-/// The same bytes as fields.
-fn structure(program_type: ProgramType, bytes: &[u8]) -> Structure {
-    let mut structure = Structure::new(program_type).unwrap();
-    let fields: Vec<_> = structure.fields().collect();
-    for (name, offset, size) in fields {
-        let width = if size > 8 { 4 } else { size };
-        for (index, part) in bytes[offset..offset + size].chunks(width).enumerate() {
-            structure.set_at(name, index, word(part)).unwrap();
-        }
-    }
-    structure
-}
-
 fn machine(object: &Object, uninitialised: Uninitialised) -> Result<Vm, String> {
     let mut builder = Vm::builder();
     builder.cpus(bpfld_sys::possible_cpus().unwrap());
@@ -333,7 +320,9 @@ fn run_here(vm: &mut Vm, name: &str, program_type: ProgramType, input: &[u8]) ->
             }
         }
         ProgramType::SK_LOOKUP => Left {
-            value: program.run(structure(program_type, input))?.return_value(),
+            value: program
+                .run(Structure::from_bytes(program_type, input).unwrap())?
+                .return_value(),
             data: Vec::new(),
         },
         _ => {

@@ -15,7 +15,7 @@ unbreak N         take a breakpoint out
 unwatch N         take a watchpoint out
 p, points         list breakpoints and watchpoints
 r, registers      show them
-k, stack          show what was written of the function's stack
+k, stack          show the function's stack, from the lowest word that is not zero
 t, callers        show the calls that led here
 d, disasm         show the instructions around
 x ADDRESS LEN     show memory

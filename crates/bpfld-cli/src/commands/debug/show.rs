@@ -78,8 +78,14 @@ pub(super) fn registers(output: &mut Output, observed: &Observed<'_>) -> io::Res
     Ok(())
 }
 
+/// The stack from the lowest word that is not zero.
 pub(super) fn stack(output: &mut Output, observed: &Observed<'_>) -> io::Result<()> {
-    for (below, bytes) in observed.stack() {
+    let words = observed.stack();
+    let untouched = words
+        .iter()
+        .take_while(|(_, bytes)| bytes.iter().all(|byte| *byte == 0));
+    let start = untouched.count();
+    for (below, bytes) in words.iter().skip(start) {
         writeln!(output, "r10-{below:<3} {}", hex(bytes))?;
     }
     Ok(())

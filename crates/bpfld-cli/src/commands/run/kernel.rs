@@ -1,7 +1,7 @@
 //! The run in the kernel.
 
 use anyhow::{Context, Result};
-use bpfld::{Loader, Map, MapType, Program, TestRunResult};
+use bpfld::{Loader, Map, MapType, Program, RingBuf, TestRunResult};
 use bpfld_object::{Object, Pinning};
 
 use super::Ran;
@@ -55,6 +55,11 @@ fn test_run(program: &Program, data: Option<&[u8]>, repeat: u32) -> Result<TestR
 
 fn raw(map: &Map) -> Raw {
     let (name, map_type, max_entries) = (map.name(), map.map_type(), map.max_entries());
+    if map_type == MapType::RINGBUF
+        && let Ok(records) = records(map)
+    {
+        return Raw::records(name, map_type, max_entries, records);
+    }
     if !is_readable(map_type) {
         return Raw {
             name: name.to_owned(),
@@ -62,6 +67,7 @@ fn raw(map: &Map) -> Raw {
             max_entries,
             elements: Err("elements of this type of map cannot be read".to_owned()),
             left_out: 0,
+            records: Vec::new(),
         };
     }
     let cpus = map.cpus();
@@ -82,6 +88,16 @@ fn raw(map: &Map) -> Raw {
         max_entries,
         map.entries().map(|entry| entry.map(split)),
     )
+}
+
+/// What is in a ring buffer, up to the first record that is still being filled.
+fn records(map: &Map) -> Result<Vec<Vec<u8>>, bpfld::Error> {
+    let mut ring = RingBuf::try_from(map)?;
+    let mut out = Vec::new();
+    while let Some(record) = ring.read()? {
+        out.push(record.to_vec());
+    }
+    Ok(out)
 }
 
 /// Whether user space can walk the elements of a map and read them.

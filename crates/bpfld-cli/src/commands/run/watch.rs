@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use bpfld_vm::{Control, Coverage, Observed, Observer};
+use bpfld_vm::{Control, Coverage, Observed, Observer, SourceRef};
 
 use crate::output::Output;
 
@@ -11,6 +11,8 @@ pub(super) struct Watch<'w> {
     output: Option<&'w mut Output>,
     coverage: Option<&'w mut Coverage>,
     before: [u64; 11],
+    /// The line of the instruction before: it is not printed again.
+    line: Option<(String, u32)>,
     failed: Option<io::Error>,
 }
 
@@ -20,6 +22,7 @@ impl<'w> Watch<'w> {
             output,
             coverage,
             before: [0; 11],
+            line: None,
             failed: None,
         }
     }
@@ -39,12 +42,14 @@ impl<'w> Watch<'w> {
             writeln!(output, "              r{number} = {now:#x}")?;
         }
         self.before = *registers;
-        if let Some(source) = step
-            .place()
-            .source
-            .filter(|source| !source.text.trim().is_empty())
-        {
-            writeln!(output, "; {}", source.text.trim())?;
+        if let Some(SourceRef { file, line, text, .. }) = step.place().source {
+            let is_new = self.line.as_ref() != Some(&(file.clone(), line));
+            match text.trim() {
+                _ if !is_new => {}
+                "" => writeln!(output, "; {file}:{line}")?,
+                text => writeln!(output, "; {text}")?,
+            }
+            self.line = Some((file, line));
         }
         let indent = "  ".repeat(step.depth().saturating_sub(1));
         match step.insn() {
