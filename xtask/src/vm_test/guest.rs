@@ -79,6 +79,7 @@ pub(super) fn run(args: &Args, suites: &Suites, name: &str, kernel: &Kernel, acc
         );
         again(args, &guest, &lost, &mut column)?;
     }
+    column.expect_tests(args.filter.as_deref());
     if args.record_features {
         record(kernel, outcome.programs.last())?;
     }

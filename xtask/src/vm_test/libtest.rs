@@ -1,8 +1,22 @@
 //! Reads what Rust's test harness prints.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, process::Command};
+
+use anyhow::{Result, bail};
 
 use super::matrix::Verdict;
+use crate::shell;
+
+/// Fails if a filter is given that no test fits, as a run of none shows nothing. Each command runs tests; here they only list them.
+pub(super) fn expect_any(tests: &mut [Command], filter: Option<&str>) -> Result<()> {
+    let Some(filter) = filter else { return Ok(()) };
+    for command in tests {
+        if !listed(&shell::output(command.args(["--", "--list", filter]))?).is_empty() {
+            return Ok(());
+        }
+    }
+    bail!("no test ran: none has a name that contains '{filter}'")
+}
 
 /// The names in the output of `--list`.
 pub(super) fn listed(text: &str) -> Vec<String> {

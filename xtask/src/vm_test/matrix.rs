@@ -70,6 +70,16 @@ pub(super) struct Count {
 }
 
 impl Column {
+    /// A kernel on which no test ran shows nothing, so that is a problem: skipped ones have been looked at.
+    pub(super) fn expect_tests(&mut self, filter: Option<&str>) {
+        if self.verdicts.is_empty() && self.problems.is_empty() {
+            self.problems.push(match filter {
+                Some(filter) => format!("no test ran: none has a name that contains '{filter}'"),
+                None => "no test ran".to_owned(),
+            });
+        }
+    }
+
     pub(super) fn count(&self) -> Count {
         let mut count = Count::default();
         for verdict in self.verdicts.values() {
@@ -193,4 +203,39 @@ fn indent(text: &str) -> String {
         .map(|line| format!("    {line}"))
         .collect::<Vec<_>>()
         .join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kernel_on_which_nothing_ran_is_a_failure() {
+        let mut column = Column {
+            name: "6.12".to_owned(),
+            release: "6.12.1".to_owned(),
+            boot: 1.0,
+            wall: 2.0,
+            problems: Vec::new(),
+            warnings: Vec::new(),
+            verdicts: BTreeMap::new(),
+        };
+        let judged = |column: &Column, filter| {
+            let mut column = column.clone();
+            column.expect_tests(filter);
+            Matrix::new(Arch::X86_64, vec![column], Vec::new())
+        };
+        let nothing = judged(&column, Some("linsk"));
+        assert_eq!(nothing.failures(), 1);
+        let text = nothing.text();
+        let told = "FAILED on 6.12: no test ran: none has a name that contains 'linsk'\n";
+        assert!(text.contains(told), "{text}");
+        assert_eq!(judged(&column, None).failures(), 1);
+
+        // One that is skipped for a reason is a result.
+        let reason = "came with Linux 6.13".to_owned();
+        let test = ("kernel".to_owned(), "links::xdp".to_owned());
+        column.verdicts.insert(test, Verdict::Skip { reason });
+        assert_eq!(judged(&column, Some("links")).failures(), 0);
+    }
 }

@@ -3,7 +3,10 @@
 use anyhow::{Result, ensure};
 use bpfld_guest::Arch;
 
-use super::toolchain::{Toolchain, runner};
+use super::{
+    libtest,
+    toolchain::{Toolchain, runner},
+};
 use crate::shell;
 
 /// Everything that reads, writes, computes or runs programs by itself.
@@ -29,11 +32,9 @@ pub(super) fn run(arch: Arch, install: bool, filter: Option<&str>) -> Result<()>
         shell::install(&["qemu-user-static"])?;
     }
     let toolchain = Toolchain::of(arch, install)?;
-    let test = |what: &[&str]| {
-        let mut command = toolchain.cargo(&[&["test", "--quiet", "--no-fail-fast"], what].concat());
-        command.arg("--").args(filter);
-        shell::run(&mut command)
-    };
+    let cargo = |what: &[&str]| toolchain.cargo(&[&["test", "--quiet", "--no-fail-fast"], what].concat());
+    libtest::expect_any(&mut [cargo(&CRATES), cargo(&CORPUS)], filter)?;
+    let test = |what: &[&str]| shell::run(cargo(what).arg("--").args(filter));
     // The second also if the first fails, so that all failures are seen.
     let (crates, corpus) = (test(&CRATES), test(&CORPUS));
     crates.and(corpus)
