@@ -8,7 +8,7 @@ use std::{
     collections::BTreeSet,
     fs,
     path::Path,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
     thread,
 };
 
@@ -24,6 +24,17 @@ use crate::{alone::is_alone, netlink};
 #[derive(Debug)]
 pub struct Leftovers {
     descriptors: BTreeSet<String>,
+    /// Given back last.
+    _turn: Turn,
+}
+
+/// Tests run side by side, except one that opens what others have: until it closes that again, what they have let go of stays.
+static TURNS: RwLock<()> = RwLock::new(());
+
+#[derive(Debug)]
+enum Turn {
+    Beside(#[expect(dead_code, reason = "held, not read")] RwLockReadGuard<'static, ()>),
+    Alone(#[expect(dead_code, reason = "held, not read")] RwLockWriteGuard<'static, ()>),
 }
 
 /// How many tests run, and what was there before the first of them.
@@ -40,6 +51,20 @@ impl Leftovers {
     /// If something cannot be looked at.
     #[must_use = "it looks again when dropped"]
     pub fn watch() -> Leftovers {
+        Leftovers::in_turn(Turn::Beside(TURNS.read().unwrap_or_else(PoisonError::into_inner)))
+    }
+
+    /// As [`watch`](Self::watch), while no other test runs in this process.
+    ///
+    /// # Panics
+    ///
+    /// If something cannot be looked at.
+    #[must_use = "it looks again when dropped"]
+    pub fn watch_alone() -> Leftovers {
+        Leftovers::in_turn(Turn::Alone(TURNS.write().unwrap_or_else(PoisonError::into_inner)))
+    }
+
+    fn in_turn(turn: Turn) -> Leftovers {
         if !is_alone() {
             unshare(CloneFlags::CLONE_FILES).unwrap();
         }
@@ -50,6 +75,7 @@ impl Leftovers {
         running.0 += 1;
         Leftovers {
             descriptors: descriptors(),
+            _turn: turn,
         }
     }
 

@@ -45,7 +45,8 @@ impl From<Feature> for Need {
 /// # attaches_to_a_kernel_function();
 /// ```
 ///
-/// A test that runs must leave nothing behind: see [`Leftovers`](crate::Leftovers).
+/// A test that runs must leave nothing behind: see [`Leftovers`](crate::Leftovers). One that opens what other tests have, all links of the
+/// system for example, begins with `require!(alone: …)`, and no other test of the process runs beside it.
 ///
 /// The needs are looked at in order. Each skipped test says so on standard error, whatever becomes of its output, and adds
 /// a line to the file that `BPFLD_TEST_SKIPS` names.
@@ -55,7 +56,10 @@ impl From<Feature> for Need {
 /// If something is missing that the kernel should have.
 #[macro_export]
 macro_rules! require {
-    ($($need:expr),+ $(,)?) => {
+    (alone: $($need:expr),+ $(,)?) => {
+        $crate::require!(@ watch_alone, $($need),+)
+    };
+    (@ $watch:ident, $($need:expr),+) => {
         // Goes when the test does, after all that the test has made.
         let _leftovers = {
             fn here() {}
@@ -64,8 +68,11 @@ macro_rules! require {
                 $crate::skip(::std::any::type_name_of_val(&here), &reason);
                 return;
             }
-            $crate::Leftovers::watch()
+            $crate::Leftovers::$watch()
         };
+    };
+    ($($need:expr),+ $(,)?) => {
+        $crate::require!(@ watch, $($need),+)
     };
 }
 
