@@ -163,7 +163,7 @@ impl<'a> TestRun<'a> {
         let outcome = sys::prog_test_run(program, &mut run);
         let (return_value, duration) = (run.return_value, run.duration);
         let (data_len, context_len) = (run.data_len as usize, run.context_len as usize);
-        outcome.map_err(|source| explain(program, source, data_len, data_room))?;
+        outcome.map_err(|source| explain(program, source, data.len(), data_len, data_room))?;
 
         data_out.truncate(data_len);
         context_out.truncate(context_len);
@@ -198,8 +198,11 @@ fn gives_context_back(program: &Program) -> bool {
     )
 }
 
-fn explain(program: &Program, source: sys::Error, needed: usize, room: usize) -> Error {
-    let error = program.failed("run", source);
+fn explain(program: &Program, source: sys::Error, given: usize, needed: usize, room: usize) -> Error {
+    let error = match given {
+        0 => program.failed("run", source),
+        _ => program.failed(format!("run with {given} bytes of data"), source),
+    };
     match source.errno() {
         Errno::ENOSPC if needed > room => error.with_hint(format!(
             "{needed} bytes came out where there was room for {room}; see `data_room`"

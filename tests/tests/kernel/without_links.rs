@@ -107,6 +107,65 @@ fn prg_06_xdp_by_netlink() {
     });
 }
 
+/// The second takes the place of the first, whatever way that hangs on the interface.
+#[test]
+fn prg_06_xdp_is_replaced_in_every_mode() {
+    require!(Need::Root, Need::Linux(4, 14));
+    sandbox(|room| {
+        let (left, _) = room.veth("left", "right");
+        let interface = Interface::from(left);
+        let programs = || interface.xdp_programs().unwrap();
+        let load = || Counter::new(ProgramType::XDP, None, PASS);
+        let attach = |interface: u32, counter: &Counter, mode, replace| {
+            let program = Xdp::try_from(&counter.program).unwrap();
+            program.attach_without_link(interface, mode, replace)
+        };
+        // This driver can; one that is asked to choose takes it.
+        let in_mode = |mode, id| {
+            let mut expected = bpfld::XdpPrograms::default();
+            match mode {
+                XdpMode::Generic => expected.generic = Some(id),
+                _ => expected.driver = Some(id),
+            }
+            expected
+        };
+        let modes = [XdpMode::Auto, XdpMode::Driver, XdpMode::Generic];
+        for (first, second) in modes
+            .into_iter()
+            .flat_map(|first| modes.map(|second| (first, second)))
+        {
+            let (one, two) = (load(), load());
+            let link = attach(left, &one, first, XdpReplace::Never).unwrap();
+            assert_eq!(programs(), in_mode(first, id(&one)));
+            let error = attach(left, &two, second, XdpReplace::Never).unwrap_err();
+            assert_eq!(
+                error.hint(),
+                Some("something is attached there already"),
+                "{error}"
+            );
+            let other = attach(left, &two, second, XdpReplace::Any).unwrap();
+            let expected = in_mode(second, id(&two));
+            assert_eq!(programs(), expected, "{first:?}, {second:?}");
+            // What was replaced has nothing to take off.
+            link.detach().unwrap();
+            assert_eq!(programs(), expected, "{first:?}, {second:?}");
+            other.detach().unwrap();
+            assert_eq!(programs(), bpfld::XdpPrograms::default());
+        }
+
+        // Where the second cannot be, the first is there afterwards as before.
+        let (one, two) = (load(), load());
+        let lo = Interface::from(room.loopback());
+        let link = attach(lo.index(), &one, XdpMode::Generic, XdpReplace::Never).unwrap();
+        let error = attach(lo.index(), &two, XdpMode::Driver, XdpReplace::Any).unwrap_err();
+        assert_eq!(error.errno(), Some(Errno::EOPNOTSUPP), "{error}");
+        assert_eq!(lo.xdp_programs().unwrap().generic, Some(id(&one)));
+        assert_eq!(one.runs_in(|| room.send(9, 3, 100)), 3);
+        drop(link);
+        assert_eq!(lo.xdp_programs().unwrap(), bpfld::XdpPrograms::default());
+    });
+}
+
 #[test]
 fn prg_07_xdp_of_interfaces_that_go() {
     require!(Need::Root, Need::Linux(4, 14));

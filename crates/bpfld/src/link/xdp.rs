@@ -104,7 +104,14 @@ impl XdpHold {
         expect: Expect<'_>,
     ) -> io::Result<XdpHold> {
         let socket = RouteSocket::open()?;
-        set(&socket, ifindex, Some(program), mode, expect)?;
+        match set(&socket, ifindex, Some(program), mode, expect) {
+            Err(error)
+                if matches!(expect, Expect::Anything) && error.raw_os_error() == Some(Errno::EEXIST.0) =>
+            {
+                change_mode(&socket, ifindex, program, mode)?;
+            }
+            result => result?,
+        }
         Ok(XdpHold {
             socket,
             ifindex,
@@ -166,6 +173,28 @@ impl XdpHold {
             result => result,
         }
     }
+}
+
+/// Takes off the program that hangs on the interface in another way, and puts this one on. If that fails the old one is put back.
+fn change_mode(socket: &RouteSocket, ifindex: u32, program: &Program, mode: XdpFlags) -> io::Result<()> {
+    let old = XdpPrograms::of(socket, ifindex)?;
+    let generic = (old.generic, XdpFlags::SKB_MODE);
+    let driver = (old.driver, XdpFlags::DRV_MODE);
+    let (Some(id), old_mode) = (if mode == XdpFlags::SKB_MODE {
+        driver
+    } else {
+        generic
+    }) else {
+        // It has gone meanwhile.
+        return set(socket, ifindex, Some(program), mode, Expect::Anything);
+    };
+    let old = Program::from_id(id).map_err(io::Error::other)?;
+    set(socket, ifindex, None, old_mode, Expect::Anything)?;
+    let attached = set(socket, ifindex, Some(program), mode, Expect::Anything);
+    if attached.is_err() {
+        set(socket, ifindex, Some(&old), old_mode, Expect::Nothing)?;
+    }
+    attached
 }
 
 fn set(

@@ -49,7 +49,8 @@ pub enum XdpReplace<'a> {
     Never,
     /// Replaces it if it is this one (5.7), and fails if not.
     Only(&'a Program),
-    /// Replaces it, whichever it is.
+    /// Replaces it, whichever it is. One that hangs on the interface in another mode is taken off first, so that for a moment there is
+    /// none; it is put back if this one is refused.
     Any,
 }
 
@@ -97,8 +98,8 @@ impl Xdp {
     ///
     /// # Errors
     ///
-    /// When there is no such interface in this network namespace; EEXIST or EBUSY when it has another XDP program, as `replace` says, or
-    /// one in another mode; EOPNOTSUPP when the driver cannot do the mode.
+    /// When there is no such interface in this network namespace; EEXIST or EBUSY when it has another XDP program and `replace` does
+    /// not allow for it, or one with a link; EOPNOTSUPP when the driver cannot do the mode.
     pub fn attach_without_link(
         &self,
         interface: impl ToInterface,

@@ -8,3 +8,4 @@ mod maps;
 mod perf;
 mod pins;
 mod programs;
+mod test_runs;

@@ -8,7 +8,7 @@ use bpfld::{
 };
 use bpfld_tests::{Need, fixture, record, require, sandbox};
 
-use crate::counter::{Counter, call, eventually, exit, mov, mov_reg, since};
+use crate::counter::{Counter, eventually, exit, mov, mov_reg};
 
 const PASS: i32 = 2;
 
@@ -191,25 +191,6 @@ fn prg_05_options_of_loading() {
             let error = program.attach("lo", XdpMode::Generic).unwrap_err();
             assert_eq!(error.errno(), Some(Errno::EINVAL), "{error}");
         });
-    }
-}
-
-#[test]
-fn prg_08_test_runs_of_xdp() {
-    require!(Need::Root);
-    // Shortens the packet by ten bytes: bpf_xdp_adjust_tail(ctx, -10), where the kernel has that.
-    let counter = Counter::new(ProgramType::XDP, None, PASS);
-    let run = |bytes: &[u8]| counter.program.test_run().data(bytes).run();
-    let outcome = run(&[0; 64]).unwrap();
-    assert_eq!((outcome.return_value, outcome.data.len()), (2, 64));
-    let more = [mov_reg(1, 6), mov(2, -10), call(65)];
-    let shorter = Counter::with(ProgramType::XDP, None, PASS, &more);
-    let outcome = shorter.program.test_run().data(&[7; 64]).run().unwrap();
-    assert_eq!(outcome.data, [7; 54]);
-    // Shorter than any Ethernet header; 5.10 does not look.
-    if since(5, 18) {
-        let error = run(&[0; 13]).unwrap_err();
-        assert_eq!(error.errno(), Some(Errno::EINVAL), "{error}");
     }
 }
 
