@@ -207,6 +207,36 @@ fn functions_of_programs_are_traced() {
     assert_eq!(run(), 1);
 }
 
+/// The program deletes an element, and so calls the function that it traces: that call the kernel leaves out, and counts.
+#[test]
+fn runs_left_out_for_recursion_are_counted() {
+    require!(Need::Root, Feature::Fentry, Need::Linux(5, 12));
+    let mut loader = Loader::new();
+    loader.global("wanted", &std::process::id());
+    let loaded = loader
+        .load(&Object::open(fixture("recursion")).unwrap())
+        .unwrap_or_else(|error| panic!("{error:#}"));
+    let program = loaded.program("again").unwrap();
+    let counts = || {
+        let runs = loaded.global::<u64>("runs").unwrap().get().unwrap();
+        (runs, program.info().unwrap().recursion_misses())
+    };
+    assert_eq!(counts(), (0, 0));
+    let link = program.attach().unwrap_or_else(|error| panic!("{error:#}"));
+    let elements = loaded.map("elements").unwrap();
+    let (runs, misses) = counts();
+    for _ in 0..10 {
+        assert!(!elements.delete(&0u32.to_ne_bytes()).unwrap());
+    }
+    let (runs, misses) = (counts().0 - runs, counts().1 - misses);
+    // Other tests delete, too.
+    assert!(
+        misses >= 10 && runs + misses >= 20,
+        "{runs} runs, {misses} misses"
+    );
+    drop(link);
+}
+
 /// The kernel calls nine functions whose names match, once each; sessions see each twice. Programs that sleep may trace the first.
 #[test]
 fn many_functions_through_trampolines() {

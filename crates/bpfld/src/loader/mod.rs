@@ -5,6 +5,7 @@ mod bind;
 mod check;
 mod create;
 mod form;
+mod globals;
 mod jump_table;
 mod load;
 mod loaded;

@@ -258,7 +258,8 @@ impl Loader {
     }
 
     /// Gives a global variable its value before any program is loaded; the verifier takes those in `.rodata` for
-    /// constants. The size of the value is held against that of the variable when an object is loaded.
+    /// constants. The size of the value is held against that of the variable when an object is loaded. A struct_ops table counts as
+    /// a variable as far as it is data, member by member: `scheduler.timeout_ms`.
     ///
     /// ```
     /// # let mut loader = bpfld::Loader::new();

@@ -47,7 +47,7 @@ pub struct Prepared<'a> {
     pub(crate) maps: Vec<MapPlan<'a>>,
     pub(crate) variables: Vec<Variable>,
     /// Initial values with what the caller set.
-    values: BTreeMap<MapIndex, Vec<u8>>,
+    pub(super) values: BTreeMap<MapIndex, Vec<u8>>,
     kernel: OnceLock<Arc<KernelBtf>>,
     targets: OnceLock<Targets>,
     btf: OnceLock<ObjectBtf>,
@@ -102,40 +102,6 @@ impl<'a> Prepared<'a> {
         };
         prepared.set_globals()?;
         Ok(prepared)
-    }
-
-    /// Puts the caller's values where the variables are.
-    fn set_globals(&mut self) -> Result<(), Error> {
-        for (name, value) in &self.options.globals {
-            let subject = || Subject::Global(name.clone());
-            let variable = self
-                .variables
-                .iter()
-                .find(|variable| &*variable.name == name)
-                .ok_or_else(|| Error::not_found(subject(), "such global variable in the object"))?;
-            if variable.size as usize != value.len() {
-                let message = format!(
-                    "it has {} bytes, but the value has {}",
-                    variable.size,
-                    value.len()
-                );
-                return Err(Error::invalid(subject(), message));
-            }
-            let plan = self.maps.get(variable.map.index());
-            let plan = plan.ok_or_else(|| Error::invalid(subject(), "its section is no map"))?;
-            if plan.def.kind == MapKind::Kconfig {
-                let message = "a value of the kernel's configuration; set it through the loader's kconfig";
-                return Err(Error::invalid(subject(), message));
-            }
-            let initial = || plan.initial(self.object).into_owned();
-            let contents = self.values.entry(variable.map).or_insert_with(initial);
-            let place = contents.get_mut(variable.offset as usize..);
-            let place = place.and_then(|rest| rest.get_mut(..value.len()));
-            place
-                .ok_or_else(|| Error::invalid(subject(), "it lies outside of its section's map"))?
-                .copy_from_slice(value);
-        }
-        Ok(())
     }
 
     /// The object.
