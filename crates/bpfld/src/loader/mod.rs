@@ -15,6 +15,7 @@ mod object_btf;
 mod options;
 mod prepare;
 mod program;
+mod ready;
 mod resize;
 mod reuse;
 mod selection;
