@@ -20,6 +20,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         [interface, file, count] => (interface, file, count.parse()?),
         _ => return Err("usage: xsk_capture INTERFACE FILE [COUNT]".into()),
     };
+    // Before the packets go here: they would be lost for nothing.
+    let created = File::create(file).map_err(|error| format!("cannot make {file}: {error}"))?;
+    let mut file = BufWriter::new(created);
+    begin(&mut file)?;
     let queues = queue_count(interface)?;
     let umem = Umem::builder().frames(queues * 4096).build()?;
     let mut sockets = XskSet::new()?;
@@ -30,8 +34,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         redirect.insert(&socket)?;
         sockets.add(socket)?;
     }
-    let mut file = BufWriter::new(File::create(file)?);
-    begin(&mut file)?;
+    println!("capturing {interface}");
     let mut count = 0;
     while count < most {
         match sockets.recv_frame_within(Duration::from_secs(1))? {

@@ -14,7 +14,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let [interface, address] = arguments.as_slice() else {
         return Err("usage: xsk_echo INTERFACE ADDRESS".into());
     };
-    let address: Ipv4Addr = address.parse()?;
+    let Ok(address) = address.parse::<Ipv4Addr>() else {
+        return Err(format!("{address} is no IPv4 address").into());
+    };
     let mut socket = XskSocket::builder(&Umem::builder().build()?).bind(interface, 0)?;
     let redirect = Redirect::attach(interface, XdpMode::Auto)?;
     redirect.insert(&socket)?;

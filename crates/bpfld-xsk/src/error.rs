@@ -7,8 +7,7 @@ use bpfld_sys::Errno;
 /// A result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// A failure.
-#[derive(Debug)]
+/// A failure. What `Debug` shows is the same text as that of `Display`, for programs whose `main` returns it.
 #[non_exhaustive]
 pub enum Error {
     /// The kernel refused a call.
@@ -132,11 +131,36 @@ impl fmt::Display for Error {
     }
 }
 
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 // Causes are part of the text, so there is no source().
 impl std::error::Error for Error {}
 
 impl From<bpfld::Error> for Error {
     fn from(error: bpfld::Error) -> Self {
         Self::Bpf(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_main_shows_is_for_people() {
+        let error = Error::TooLong {
+            len: 5000,
+            room: 4096,
+        };
+        let text = "a packet of 5000 bytes is too long for 4096 bytes of a frame";
+        assert_eq!(format!("{error:?}"), text);
+        let error = Error::kernel("make an AF_XDP socket", Errno::EPERM);
+        let text = format!("{error:?}");
+        assert!(text.starts_with("cannot make an AF_XDP socket: "), "{text}");
+        assert!(text.ends_with("(sockets need CAP_NET_RAW)"), "{text}");
     }
 }
