@@ -5,9 +5,6 @@ use bpfld_insn::Helper;
 use bpfld_sys::ProgramType;
 use bpfld_tests::{record, records};
 
-/// Where a kernel has something earlier than the table says, and why.
-const EARLIER: &[(&str, &str, &str)] = &[];
-
 #[test]
 fn kernels_are_what_their_releases_promise() {
     let mut unexplained = Vec::new();
@@ -15,7 +12,6 @@ fn kernels_are_what_their_releases_promise() {
     assert!(all.len() >= 5, "{}", all.len());
     for record in &all {
         let release = record.release().unwrap();
-        let line = format!("{}.{}", release.major, release.minor);
         for difference in compare(
             &record.probes(),
             release,
@@ -23,12 +19,8 @@ fn kernels_are_what_their_releases_promise() {
             record.lockdown(),
         ) {
             let name = difference.feature.name();
-            let listed = EARLIER
-                .iter()
-                .any(|(known, feature, _)| *known == line && *feature == name);
             match difference.reason {
-                Reason::Configuration(_) => {}
-                Reason::Earlier if listed => {}
+                Reason::Configuration(_) | Reason::CarriedBack(_) => {}
                 reason => unexplained.push(format!("{release}: {name}: {} ({reason})", difference.answer)),
             }
         }
