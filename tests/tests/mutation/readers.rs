@@ -137,6 +137,8 @@ fn made_up_kernel() -> (String, Vec<u8>) {
 /// Makes what all inputs share, so that it is on no input's account.
 pub(crate) fn prepare() {
     bpfld_tests::btf_bytes::prepare();
+    // the machines that copies are made of
+    oracle::machine(&[]);
     LazyLock::force(&TARGETS);
     LazyLock::force(&LOCALS);
 }
