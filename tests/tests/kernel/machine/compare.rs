@@ -80,6 +80,9 @@ const UNSTEADY: &[Helper] = &[
     Helper::GET_CURRENT_TASK_BTF,
     Helper::GET_CURRENT_CGROUP_ID,
     Helper::GET_LOCAL_STORAGE,
+    Helper::GET_STACK,
+    Helper::GET_STACKID,
+    Helper::GET_SOCKET_COOKIE,
     Helper::TIMER_START,
 ];
 
