@@ -9,6 +9,7 @@ mod declaration;
 mod lines;
 mod map;
 mod names;
+mod notes;
 mod print;
 mod source;
 mod types;

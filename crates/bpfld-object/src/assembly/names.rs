@@ -6,7 +6,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use crate::{MapKind, Object, Variable};
+use crate::{Function, MapIndex, MapKind, Object, SectionIndex, Variable};
 
 /// The names in a text, in the order of the object.
 pub(super) struct Names<'a> {
@@ -41,6 +41,34 @@ impl<'a> Names<'a> {
             functions,
         }
     }
+}
+
+/// The functions of a section, with their names here.
+pub(super) fn functions_of<'a>(
+    object: &'a Object,
+    names: &'a Names<'_>,
+    section: SectionIndex,
+) -> impl Iterator<Item = (&'a Function, &'a str)> {
+    let functions = &object.functions;
+    let from = functions.partition_point(|function| function.section < section);
+    let named = functions.iter().zip(&names.functions).skip(from);
+    named
+        .take_while(move |(function, _)| function.section == section)
+        .map(|(function, name)| (function, &**name))
+}
+
+/// The variables of a map, with their names here, by place.
+pub(super) fn variables_of<'a>(
+    object: &'a Object,
+    names: &'a Names<'_>,
+    map: MapIndex,
+) -> impl Iterator<Item = (&'a Variable, &'a str)> {
+    let variables = &object.variables;
+    let from = variables.partition_point(|variable| variable.map < map);
+    let named = variables.iter().zip(&names.variables).skip(from);
+    named
+        .take_while(move |(variable, _)| variable.map == map)
+        .map(|(variable, name)| (variable, &**name))
 }
 
 /// Makes names unique by numbers behind them.

@@ -1,30 +1,24 @@
 //! An object as assembly: the text that [`ObjectAssembler`](super::ObjectAssembler) takes back.
 
-use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
 use bpfld_btf::TypeId;
 use bpfld_insn::print::name as quoted;
-use bpfld_insn::{Annotate, Dialect, Printer, Slot, SourceLine, Symbol, print};
+use bpfld_insn::{Dialect, Printer, print};
 use bpfld_sys::MapFlags;
 
 use super::map::INTEGERS;
-use super::names::Names;
+use super::names::{Names, functions_of, variables_of};
+use super::notes::Notes;
 use super::{c_type, data};
 use crate::map_data::ARENA;
-use crate::program::{SLOT, TEXT, function_at};
-use crate::relocation::CodeTarget;
-use crate::{
-    ExternKind, Linkage, MapDef, MapIndex, MapKind, Object, Pinning, SectionIndex, SlotValue, Variable,
-};
+use crate::program::TEXT;
+use crate::{ExternKind, Linkage, MapDef, MapIndex, MapKind, Object, Pinning, SlotValue, Variable};
 
 /// The most elements of a map that are listed with what they hold from the start.
 const MAX_VALUES: u32 = 1 << 16;
-
-/// How many variables before a place are asked whether they reach it.
-const MOST_OVERLAPPING: usize = 16;
 
 impl Object {
     /// The object as assembly: sections, functions, maps, data and externs, as text that [`ObjectAssembler`] takes back.
@@ -301,7 +295,7 @@ impl AssemblyText<'_> {
                 linkage(f, name, function.linkage)?;
                 writeln!(f, ".type {},@function", quoted(name))?;
             }
-            let notes = Notes::new(self, names, place, code.section, &code.slots);
+            let notes = Notes::new(self.object, names, place, code, self.lines);
             let mut printer: Printer<'_> = print(&code.slots)
                 .dialect(self.dialect)
                 .annotate(&notes)
@@ -316,213 +310,10 @@ impl AssemblyText<'_> {
     }
 }
 
-/// The functions of a section, with their names here.
-fn functions_of<'a>(
-    object: &'a Object,
-    names: &'a Names<'_>,
-    section: SectionIndex,
-) -> impl Iterator<Item = (&'a crate::Function, &'a str)> {
-    let functions = &object.functions;
-    let from = functions.partition_point(|function| function.section < section);
-    let named = functions.iter().zip(&names.functions).skip(from);
-    named
-        .take_while(move |(function, _)| function.section == section)
-        .map(|(function, name)| (function, &**name))
-}
-
-/// The variables of a map, with their names here, by place.
-fn variables_of<'a>(
-    object: &'a Object,
-    names: &'a Names<'_>,
-    map: MapIndex,
-) -> impl Iterator<Item = (&'a Variable, &'a str)> {
-    let variables = &object.variables;
-    let from = variables.partition_point(|variable| variable.map < map);
-    let named = variables.iter().zip(&names.variables).skip(from);
-    named
-        .take_while(move |(variable, _)| variable.map == map)
-        .map(|(variable, name)| (variable, &**name))
-}
-
 fn linkage(f: &mut fmt::Formatter<'_>, name: &str, linkage: Linkage) -> fmt::Result {
     match linkage {
         Linkage::Static => Ok(()),
         Linkage::Global => writeln!(f, ".globl {}", quoted(name)),
         Linkage::Weak => writeln!(f, ".weak {}", quoted(name)),
-    }
-}
-
-/// What is known about the instructions of a section.
-struct Notes<'a> {
-    functions: Vec<(u32, &'a str)>,
-    symbols: Vec<(u32, (&'a str, i64))>,
-    comments: Vec<(u32, String)>,
-    sources: Vec<(u32, SourceLine<'a>)>,
-}
-
-impl<'a> Notes<'a> {
-    fn new(
-        text: &AssemblyText<'a>,
-        names: &'a Names<'_>,
-        place: usize,
-        section: SectionIndex,
-        slots: &[Slot],
-    ) -> Self {
-        let object = text.object;
-        let mut notes = Self {
-            functions: Vec::new(),
-            symbols: Vec::new(),
-            comments: Vec::new(),
-            sources: Vec::new(),
-        };
-        for (function, name) in functions_of(object, names, section) {
-            if notes
-                .functions
-                .last()
-                .is_none_or(|(start, _)| *start != function.start)
-            {
-                notes.functions.push((function.start, name));
-            } else {
-                notes.comments.push((function.start, format!("also {name}")));
-            }
-            if text.lines {
-                notes.sources(object, function);
-            }
-            let Some(btf) = object.btf.as_deref() else {
-                continue;
-            };
-            for (slot, record) in object.info.core_relocations(function) {
-                let spec = record
-                    .spec(btf)
-                    .map_or_else(|error| error.to_string(), |spec| spec.to_string());
-                notes
-                    .comments
-                    .push((function.start + slot, format!("CO-RE: {spec}")));
-            }
-        }
-        for relocation in object.relocations.get(place).map_or(&[][..], Vec::as_slice) {
-            let Some(slot) = slots.get(relocation.slot as usize) else {
-                continue;
-            };
-            match symbol(object, names, relocation.target, *slot) {
-                Ok(symbol) => notes.symbols.push((relocation.slot, symbol)),
-                Err(lost) => notes.comments.push((relocation.slot, lost)),
-            }
-        }
-        notes.symbols.sort_by_key(|(at, _)| *at);
-        notes.comments.sort_by_key(|(at, _)| *at);
-        notes.sources.sort_by_key(|(at, _)| *at);
-        notes
-    }
-
-    fn sources(&mut self, object: &'a Object, function: &crate::Function) {
-        let string = |offset| {
-            let btf = object.btf.as_deref();
-            btf.and_then(|btf| btf.string(offset).ok()).unwrap_or("")
-        };
-        let mut before = None;
-        for line in object.info.source_lines(function, function.start) {
-            let source = SourceLine {
-                file: string(line.file),
-                line: line.line(),
-                text: string(line.text).trim(),
-            };
-            if before != Some(source) {
-                self.sources.push((line.slot, source));
-            }
-            before = Some(source);
-        }
-    }
-}
-
-/// The name of what an instruction refers to, and the bytes from its start; or what cannot be said.
-fn symbol<'a>(
-    object: &'a Object,
-    names: &'a Names<'_>,
-    target: CodeTarget,
-    slot: Slot,
-) -> Result<(&'a str, i64), String> {
-    match target {
-        CodeTarget::Map(map) => {
-            let map = object.maps.get(map.index());
-            map.map(|map| (&*map.name, 0)).ok_or_else(String::new)
-        }
-        CodeTarget::Extern(index) => {
-            let item = object.extern_at(index);
-            item.map(|item| (&*item.name, 0)).ok_or_else(String::new)
-        }
-        CodeTarget::MapValue(map, offset) => {
-            let offset = offset.wrapping_add(slot.imm as u32);
-            let variables: &[Variable] = &object.variables;
-            let after =
-                variables.partition_point(|variable| (variable.map, variable.offset) <= (map, offset));
-            let before = variables
-                .get(..after)
-                .unwrap_or_default()
-                .iter()
-                .zip(&names.variables);
-            let holds =
-                |variable: &Variable| variable.map == map && offset - variable.offset < variable.size.max(1);
-            // of several, the one that begins last; few overlap
-            let mut holders = before
-                .rev()
-                .take(MOST_OVERLAPPING)
-                .filter(|(variable, _)| holds(variable));
-            if let Some((variable, name)) = holders.next() {
-                return Ok((name, i64::from(offset - variable.offset)));
-            }
-            match object.maps.get(map.index()) {
-                Some(map) if map.is_global_data() => Ok((&map.name, offset.into())),
-                Some(_) => Ok((ARENA, offset.into())),
-                None => Err(String::new()),
-            }
-        }
-        CodeTarget::Function(section, value) => {
-            let (start, imm) = ((value / SLOT) as i64, i64::from(slot.imm));
-            let at = match slot.is_call() {
-                true => start + imm + 1,
-                false => start + imm / SLOT as i64,
-            };
-            let index = u32::try_from(at)
-                .ok()
-                .and_then(|at| function_at(&object.functions, section, at));
-            let function = index.and_then(|index| object.function(index));
-            match (
-                function,
-                index.and_then(|index| names.functions.get(index.index())),
-            ) {
-                (Some(function), Some(name)) => Ok((name, (at - i64::from(function.start)) * SLOT as i64)),
-                _ => Err(format!("refers to slot {at} of {}", object.section_name(section))),
-            }
-        }
-        CodeTarget::JumpTable(offset, _) => Err(format!("refers to the jump table at {offset}")),
-    }
-}
-
-/// The entry of a slot in a list that is sorted by slot.
-fn find<T>(list: &[(u32, T)], at: usize) -> Option<&T> {
-    let at = u32::try_from(at).ok()?;
-    let place = list.binary_search_by_key(&at, |(slot, _)| *slot).ok()?;
-    list.get(place).map(|(_, value)| value)
-}
-
-impl Annotate for Notes<'_> {
-    fn function(&self, at: usize) -> Option<&str> {
-        find(&self.functions, at).copied()
-    }
-
-    fn symbol(&self, at: usize) -> Option<Symbol<'_>> {
-        find(&self.symbols, at).map(|(name, offset)| Symbol {
-            name,
-            offset: *offset,
-        })
-    }
-
-    fn source(&self, at: usize) -> Option<SourceLine<'_>> {
-        find(&self.sources, at).copied()
-    }
-
-    fn comment(&self, at: usize) -> Option<&str> {
-        find(&self.comments, at).map(String::as_str)
     }
 }
