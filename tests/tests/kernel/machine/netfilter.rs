@@ -46,6 +46,7 @@ fn hooks_see_the_same_packet_and_state() {
     require!(
         Need::Root,
         Need::Linux(6, 4),
+        Need::Config("CONFIG_BPF_JIT"),
         Need::Config("CONFIG_DEBUG_INFO_BTF"),
         Need::Config("CONFIG_NETFILTER_BPF_LINK")
     );
