@@ -16,6 +16,8 @@ pub(super) enum Value {
     Number(u64),
     /// A byte of a map's value.
     Place(MapIndex, u32),
+    /// An address that is not zero.
+    Address,
 }
 
 type Registers = [Value; 11];
@@ -229,8 +231,11 @@ fn compute(width: Width, op: AluOp, left: Value, right: Value) -> Value {
 
 /// Whether a jump is taken, if that is known.
 fn decide(width: Width, op: JmpOp, left: Value, right: Value) -> Option<bool> {
-    let (Value::Number(a), Value::Number(b)) = (left, right) else {
-        return None;
+    let (a, b) = match (left, right, op) {
+        (Value::Number(a), Value::Number(b), _) => (a, b),
+        (Value::Address, Value::Number(0), JmpOp::Eq) if width == Width::W64 => return Some(false),
+        (Value::Address, Value::Number(0), JmpOp::Ne) if width == Width::W64 => return Some(true),
+        _ => return None,
     };
     let (a, b) = (cut(width, a), cut(width, b));
     let signed = |value: u64| match width {
@@ -280,6 +285,24 @@ mod tests {
             &[0, 1, 2, 4],
         );
         check("r1 = -2\nif w1 s< -1 goto +1\nr0 = 0\nexit", None, &[0, 1, 3]);
+    }
+
+    #[test]
+    fn functions_that_are_there_have_addresses() {
+        let text = "r1 = 7 ll\nif r1 == 0 goto +2\nr0 = 0\nexit\nr0 = 1\nexit";
+        let insns = bpfld_insn::assemble(text).expect("it assembles").slots().to_vec();
+        for (value, expected) in [
+            (Value::Address, [true, false]),
+            (Value::Number(0), [false, true]),
+            (Value::Unknown, [true, true]),
+        ] {
+            let facts = Facts {
+                loaded: &|at| (at == 0).then_some(value),
+                constant: &|_, _, _| None,
+            };
+            let reached = reachable(&insns, &facts);
+            assert_eq!([reached[3], reached[5]], expected, "{value:?}");
+        }
     }
 
     #[test]

@@ -107,8 +107,9 @@ impl Checker<'_> {
                         let feature = Feature::Instruction(Op::LoadAddr(AddressKind::Variable));
                         self.need(checked, Stage::Load, feature, "references to kernel variables");
                     }
-                    let value = match self.resolve(checked, index) {
-                        Some(Resolution::Missing) => Value::Number(0),
+                    let value = match (self.resolve(checked, index), &relocation.target) {
+                        (Some(Resolution::Missing), _) => Value::Number(0),
+                        (Some(_), Reference::KfuncAddress(_)) => Value::Address,
                         _ => Value::Unknown,
                     };
                     references.values.insert(at, value);
