@@ -43,48 +43,68 @@ pub fn prepare() {
     LazyLock::force(&KERNEL);
 }
 
-/// Bytes as BTF, by itself and on a base: whatever can be read can be rewritten, and what is rewritten can be read.
+/// What is asked of bytes as BTF. Each of these panics if whatever can be read cannot be rewritten, or what is rewritten not be read.
+pub const QUESTIONS: [fn(&[u8]); 4] = [read, rewritten, made_fit, on_a_base];
+
+/// Bytes as BTF, by itself and on a base.
 ///
 /// # Panics
 ///
-/// If not.
+/// If one of the [`QUESTIONS`] does.
 pub fn types(bytes: &[u8]) {
+    QUESTIONS.into_iter().for_each(|question| question(bytes));
+}
+
+fn read(bytes: &[u8]) {
     if let Ok(btf) = Btf::parse(bytes.to_vec()) {
         look_at_all(&btf);
+    }
+}
+
+fn rewritten(bytes: &[u8]) {
+    if let Ok(btf) = Btf::parse(bytes.to_vec()) {
         let mut builder = Builder::new();
         if builder.append(&btf).is_ok() {
             rewrite(&builder, &btf);
         }
-        for features in [BtfFeatures::NONE, BtfFeatures::ALL] {
-            if let Ok(bytes) = sanitize(&btf, features) {
-                assert!(
-                    Btf::parse(bytes).is_ok(),
-                    "what is made fit for a kernel is broken"
-                );
-            }
+    }
+}
+
+fn made_fit(bytes: &[u8]) {
+    let Ok(btf) = Btf::parse(bytes.to_vec()) else {
+        return;
+    };
+    for features in [BtfFeatures::NONE, BtfFeatures::ALL] {
+        if let Ok(bytes) = sanitize(&btf, features) {
+            let made = Btf::parse(bytes);
+            assert!(made.is_ok(), "what is made fit for a kernel is broken");
         }
     }
-    if let Ok(split) = Btf::parse_split(bytes.to_vec(), Arc::clone(&KERNEL)) {
-        look_at_all(&split);
-        let mut builder = Builder::split(Arc::clone(&KERNEL));
-        if builder.append(&split).is_ok() {
-            rewrite(&builder, &split);
-        }
-        if let Ok(distilled) = split.distill() {
-            // The kernel has what was taken from it.
-            let own = |btf: &Btf| btf.len() - btf.first_id().0;
-            let on_distilled = distilled.split.finish();
-            let on_distilled =
-                on_distilled.unwrap_or_else(|error| panic!("a distilled split is broken: {error}"));
-            match on_distilled
-                .relocate(&KERNEL)
-                .and_then(|builder| builder.finish())
-            {
-                Ok(back) => assert!(own(&back) >= own(&split)),
-                // Arrays or typedefs of themselves.
-                Err(error) if matches!(error.kind(), ErrorKind::Depth(_)) => {}
-                Err(error) => panic!("what was distilled does not fit any more: {error}"),
-            }
+}
+
+fn on_a_base(bytes: &[u8]) {
+    let Ok(split) = Btf::parse_split(bytes.to_vec(), Arc::clone(&KERNEL)) else {
+        return;
+    };
+    look_at_all(&split);
+    let mut builder = Builder::split(Arc::clone(&KERNEL));
+    if builder.append(&split).is_ok() {
+        rewrite(&builder, &split);
+    }
+    if let Ok(distilled) = split.distill() {
+        // The kernel has what was taken from it.
+        let own = |btf: &Btf| btf.len() - btf.first_id().0;
+        let on_distilled = distilled.split.finish();
+        let on_distilled =
+            on_distilled.unwrap_or_else(|error| panic!("a distilled split is broken: {error}"));
+        match on_distilled
+            .relocate(&KERNEL)
+            .and_then(|builder| builder.finish())
+        {
+            Ok(back) => assert!(own(&back) >= own(&split)),
+            // Arrays or typedefs of themselves.
+            Err(error) if matches!(error.kind(), ErrorKind::Depth(_)) => {}
+            Err(error) => panic!("what was distilled does not fit any more: {error}"),
         }
     }
 }
