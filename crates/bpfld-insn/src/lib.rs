@@ -47,6 +47,6 @@ pub use isa::{AddressKind, AluOp, AtomicOp, Class, JmpOp, Mode, Reg, Size, SwapO
 pub use op::{Op, Source, Support};
 pub use print::Dialect;
 #[cfg(feature = "alloc")]
-pub use print::{Annotate, Printer, SourceLine, Symbol, print};
+pub use print::{Annotate, Notes, Printer, SourceLine, Symbol, print};
 pub use release::{Cpu, Release};
 pub use slot::{Endian, SLOT_BYTES, Slot, slots_from_bytes};

@@ -13,7 +13,7 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 use super::asm::Order;
-use super::inspect::Notes;
+use super::inspect;
 use crate::exit::{ExitStatus, Usage};
 use crate::highlight::{Color, highlight};
 use crate::output::Output;
@@ -188,9 +188,9 @@ fn programs(args: &Args, object: &Object) -> Result<String> {
     let mut text = String::new();
     for program in object.programs().iter().filter(|program| wanted(&program.name)) {
         let linked = object.link(program)?;
-        let notes = Notes::new(object, &linked);
+        let notes = inspect::notes(object, &linked);
         text += &match args.cfg {
-            Some(Drawing::Dot) => dot(args, &linked.insns, &notes.functions()),
+            Some(Drawing::Dot) => dot(args, &linked.insns, &notes.functions().collect::<Vec<_>>()),
             None if args.form.lines => listing(args, print(&linked.insns).annotate(&notes), object.endian()),
             None => {
                 let names = Names(&notes);

@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use bpfld_object::Object;
 use comfy_table::Cell;
 
-pub(super) use self::code::Notes;
+pub(super) use self::code::notes;
 use self::report::Report;
 use crate::exit::ExitStatus;
 use crate::output::{Format, Output};

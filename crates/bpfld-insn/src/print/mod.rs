@@ -5,12 +5,16 @@ mod kernel;
 #[cfg(feature = "alloc")]
 mod listing;
 mod llvm;
+#[cfg(feature = "alloc")]
+mod notes;
 mod text;
 
 use core::fmt;
 
 #[cfg(feature = "alloc")]
 pub use listing::{Annotate, Printer, SourceLine, Symbol, print};
+#[cfg(feature = "alloc")]
+pub use notes::Notes;
 
 use crate::insn::Insn;
 use text::{Refer, Style};

@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use bpfld_insn::{Annotate, Slot, SourceLine, Symbol};
+use bpfld_insn::{Notes, Slot, SourceLine};
 
 use super::names::{Names, functions_of};
 use crate::map_data::ARENA;
@@ -15,86 +15,65 @@ use crate::{Function, Object, Variable};
 /// How many variables before a place are asked whether they reach it.
 const MOST_OVERLAPPING: usize = 16;
 
-/// What is known about the instructions of a section.
-pub(super) struct Notes<'a> {
-    functions: Vec<(u32, &'a str)>,
-    symbols: Vec<(u32, (&'a str, i64))>,
-    comments: Vec<(u32, String)>,
-    sources: Vec<(u32, SourceLine<'a>)>,
+/// What is known about the code at a place in the object, with source lines or without.
+pub(super) fn notes<'a>(
+    object: &'a Object,
+    names: &'a Names<'_>,
+    place: usize,
+    code: &Code,
+    with_lines: bool,
+) -> Notes<'a> {
+    let mut notes = Notes::default();
+    let mut last = None;
+    for (function, name) in functions_of(object, names, code.section) {
+        let start = function.start as usize;
+        if last.replace(function.start) == Some(function.start) {
+            notes.add_comment(start, format!("also {name}"));
+        } else {
+            notes.add_function(start, name);
+        }
+        if with_lines {
+            add_sources(&mut notes, object, function);
+        }
+        let Some(btf) = object.btf.as_deref() else {
+            continue;
+        };
+        for (slot, record) in object.info.core_relocations(function) {
+            let spec = record
+                .spec(btf)
+                .map_or_else(|error| error.to_string(), |spec| spec.to_string());
+            notes.add_comment(start + slot as usize, format!("CO-RE: {spec}"));
+        }
+    }
+    for relocation in object.relocations.get(place).map_or(&[][..], Vec::as_slice) {
+        let at = relocation.slot as usize;
+        let Some(slot) = code.slots.get(at) else {
+            continue;
+        };
+        match symbol(object, names, relocation.target, *slot) {
+            Ok((name, offset)) => notes.add_symbol(at, name, offset),
+            Err(lost) => notes.add_comment(at, lost),
+        }
+    }
+    notes
 }
 
-impl<'a> Notes<'a> {
-    /// Of the code at a place in the object, with source lines or without.
-    pub(super) fn new(
-        object: &'a Object,
-        names: &'a Names<'_>,
-        place: usize,
-        code: &Code,
-        with_lines: bool,
-    ) -> Self {
-        let mut notes = Self {
-            functions: Vec::new(),
-            symbols: Vec::new(),
-            comments: Vec::new(),
-            sources: Vec::new(),
+fn add_sources<'a>(notes: &mut Notes<'a>, object: &'a Object, function: &Function) {
+    let string = |offset| {
+        let btf = object.btf.as_deref();
+        btf.and_then(|btf| btf.string(offset).ok()).unwrap_or("")
+    };
+    let mut before = None;
+    for line in object.info.source_lines(function, function.start) {
+        let source = SourceLine {
+            file: string(line.file),
+            line: line.line(),
+            text: string(line.text).trim(),
         };
-        for (function, name) in functions_of(object, names, code.section) {
-            if notes
-                .functions
-                .last()
-                .is_none_or(|(start, _)| *start != function.start)
-            {
-                notes.functions.push((function.start, name));
-            } else {
-                notes.comments.push((function.start, format!("also {name}")));
-            }
-            if with_lines {
-                notes.sources(object, function);
-            }
-            let Some(btf) = object.btf.as_deref() else {
-                continue;
-            };
-            for (slot, record) in object.info.core_relocations(function) {
-                let spec = record
-                    .spec(btf)
-                    .map_or_else(|error| error.to_string(), |spec| spec.to_string());
-                notes
-                    .comments
-                    .push((function.start + slot, format!("CO-RE: {spec}")));
-            }
+        if before != Some(source) {
+            notes.add_source(line.slot as usize, source);
         }
-        for relocation in object.relocations.get(place).map_or(&[][..], Vec::as_slice) {
-            let Some(slot) = code.slots.get(relocation.slot as usize) else {
-                continue;
-            };
-            match symbol(object, names, relocation.target, *slot) {
-                Ok(symbol) => notes.symbols.push((relocation.slot, symbol)),
-                Err(lost) => notes.comments.push((relocation.slot, lost)),
-            }
-        }
-        notes.symbols.sort_by_key(|(at, _)| *at);
-        notes.comments.sort_by_key(|(at, _)| *at);
-        notes.sources.sort_by_key(|(at, _)| *at);
-        notes
-    }
-
-    fn sources(&mut self, object: &'a Object, function: &Function) {
-        let string = |offset| {
-            let btf = object.btf.as_deref();
-            btf.and_then(|btf| btf.string(offset).ok()).unwrap_or("")
-        };
-        let mut before = None;
-        for line in object.info.source_lines(function, function.start) {
-            let source = SourceLine {
-                file: string(line.file),
-                line: line.line(),
-                text: string(line.text).trim(),
-            };
-            if before != Some(source) {
-                self.sources.push((line.slot, source));
-            }
-            before = Some(source);
-        }
+        before = Some(source);
     }
 }
 
@@ -159,33 +138,5 @@ fn symbol<'a>(
             }
         }
         CodeTarget::JumpTable(offset, _) => Err(format!("refers to the jump table at {offset}")),
-    }
-}
-
-/// The entry of a slot in a list that is sorted by slot.
-fn find<T>(list: &[(u32, T)], at: usize) -> Option<&T> {
-    let at = u32::try_from(at).ok()?;
-    let place = list.binary_search_by_key(&at, |(slot, _)| *slot).ok()?;
-    list.get(place).map(|(_, value)| value)
-}
-
-impl Annotate for Notes<'_> {
-    fn function(&self, at: usize) -> Option<&str> {
-        find(&self.functions, at).copied()
-    }
-
-    fn symbol(&self, at: usize) -> Option<Symbol<'_>> {
-        find(&self.symbols, at).map(|(name, offset)| Symbol {
-            name,
-            offset: *offset,
-        })
-    }
-
-    fn source(&self, at: usize) -> Option<SourceLine<'_>> {
-        find(&self.sources, at).copied()
-    }
-
-    fn comment(&self, at: usize) -> Option<&str> {
-        find(&self.comments, at).map(String::as_str)
     }
 }

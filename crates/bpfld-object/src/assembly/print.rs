@@ -11,7 +11,7 @@ use bpfld_sys::MapFlags;
 
 use super::map::INTEGERS;
 use super::names::{Names, functions_of, variables_of};
-use super::notes::Notes;
+use super::notes::notes;
 use super::{c_type, data};
 use crate::map_data::ARENA;
 use crate::program::TEXT;
@@ -295,7 +295,7 @@ impl AssemblyText<'_> {
                 linkage(f, name, function.linkage)?;
                 writeln!(f, ".type {},@function", quoted(name))?;
             }
-            let notes = Notes::new(self.object, names, place, code, self.lines);
+            let notes = notes(self.object, names, place, code, self.lines);
             let mut printer: Printer<'_> = print(&code.slots)
                 .dialect(self.dialect)
                 .annotate(&notes)
