@@ -6,8 +6,8 @@ use std::{
 };
 
 use bpfld_btf::{
-    Btf, BtfExt, BtfFeatures, Builder, Deduplicated, Endian, ErrorKind, Field, IntEncoding, Kind, Resolver,
-    Targets, TypeId, sanitize,
+    Btf, BtfExt, BtfFeatures, Builder, Deduplicated, Diff, Endian, ErrorKind, Field, Import, IntEncoding,
+    Kind, Resolver, Style, Targets, TypeId, sanitize,
 };
 
 /// Takes text and forgets it.
@@ -44,15 +44,56 @@ pub fn prepare() {
 }
 
 /// What is asked of bytes as BTF. Each of these panics if whatever can be read cannot be rewritten, or what is rewritten not be read.
-pub const QUESTIONS: [fn(&[u8]); 4] = [read, rewritten, made_fit, on_a_base];
+pub const QUESTIONS: [fn(&[u8]); 5] = [read, rewritten, made_fit, on_a_base, printed];
 
-/// Bytes as BTF, by itself and on a base.
+/// Bytes as BTF, by itself and on a base; all questions but what is [`printed`].
 ///
 /// # Panics
 ///
 /// If one of the [`QUESTIONS`] does.
 pub fn types(bytes: &[u8]) {
-    QUESTIONS.into_iter().for_each(|question| question(bytes));
+    let [questions @ .., _] = QUESTIONS;
+    questions.into_iter().for_each(|question| question(bytes));
+}
+
+/// Bytes as BTF, printed in all ways, with values of its types.
+///
+/// # Panics
+///
+/// If what should be JSON is none.
+pub fn printed(bytes: &[u8]) {
+    let Ok(btf) = Btf::parse(bytes.to_vec()) else {
+        return;
+    };
+    let _ = btf.write_vmlinux_h(&mut Nowhere);
+    let _ = btf.write_rust_all(&mut Nowhere);
+    let _ = Diff::new(&KERNEL, &btf).changes.len();
+    let value: Vec<u8> = (0..=255).collect();
+    for ty in btf.types().take(64) {
+        let id = ty.id();
+        let _ = write!(Nowhere, "{}", btf.type_name(id));
+        let _ = btf.write_c_declaration(id, "a", &mut Nowhere);
+        for member in ty.named_members() {
+            let _ = member.is_ok_and(|member| ty.member(member.name().unwrap_or("")).is_ok());
+        }
+        // A value that is made takes as much memory as its type says.
+        let is_small = btf.resolve_size(id).is_ok_and(|size| size <= 1 << 12);
+        let encode = |text: &str| is_small && btf.encode(id, text, None).is_ok();
+        let mut text = String::new();
+        if btf.render(id, &value, &Style::text(), &mut text).is_ok() {
+            let _ = encode(&text);
+        }
+        let mut text = String::new();
+        let json = Style::json().without_zeroes();
+        if btf.render(id, &value, &json, &mut text).is_ok() {
+            let is_json = serde_json::from_str::<serde_json::Value>(&text).is_ok();
+            assert!(is_json, "not JSON: {text}");
+            let _ = encode(&text);
+        }
+        let _ = encode("{a: {b: 1}}");
+        let mut builder = Builder::new();
+        let _ = Import::new(&btf).forward_behind_pointers().add(&mut builder, id);
+    }
 }
 
 fn read(bytes: &[u8]) {

@@ -5,8 +5,9 @@ use alloc::{collections::BTreeSet, sync::Arc, vec::Vec};
 use hashbrown::{HashMap, HashSet};
 
 use crate::{
-    Btf, Builder, Error, ErrorKind, IntEncoding, Kind, Sign, Type, TypeId,
+    Btf, Builder, Error, ErrorKind, IntEncoding, Kind, Type, TypeId,
     record::{self, Reference},
+    strings::Room,
 };
 
 /// Split BTF on a base of its own; see [`Btf::distill`].
@@ -79,11 +80,11 @@ impl Btf {
         }
 
         let mut ids = HashMap::new();
-        let (mut base, mut rest) = (Builder::new(), Vec::new());
+        let (mut base, mut rest, mut room) = (Builder::new(), Vec::new(), Room::of(self));
         for id in needed {
             let ty = self.ty(id)?;
             if is_by_name(&ty) {
-                ids.insert(id, name_only(&ty, &mut base)?);
+                ids.insert(id, name_only(&ty, &mut base, &mut room)?);
             } else {
                 rest.push(ty);
             }
@@ -100,7 +101,7 @@ impl Btf {
             None => ids.get(&id).copied().unwrap_or_default(),
         };
         for ty in self.own_types().chain(rest.iter().copied()) {
-            split.copy(&ty, |id| Ok(new(id)))?;
+            split.copy_within(&ty, &mut room, |id| Ok(new(id)))?;
         }
         Ok(Distilled { base, split })
     }
@@ -126,8 +127,9 @@ impl Btf {
         }
         let mut builder = Builder::split(Arc::clone(base));
         let (first, new_first) = (self.first_id().0, builder.next_id().0);
+        let mut room = Room::of(self);
         for ty in self.own_types() {
-            builder.copy(&ty, |id| match id.0.checked_sub(first) {
+            builder.copy_within(&ty, &mut room, |id| match id.0.checked_sub(first) {
                 Some(_) if id.0 >= self.len() => Err(Error::new(ErrorKind::TypeId(id), 0)),
                 Some(own) => Ok(TypeId(new_first + own)),
                 None => Ok(ids.get(id.0 as usize).copied().unwrap_or_default()),
@@ -178,15 +180,16 @@ fn is_by_name(ty: &Type<'_>) -> bool {
 }
 
 /// Adds a type without members and values.
-fn name_only(ty: &Type<'_>, to: &mut Builder) -> Result<TypeId, Error> {
-    let size = ty.size_bytes().unwrap_or(0);
-    match ty.kind() {
-        Kind::STRUCT => to.structure(ty.name()?, size, &[]),
-        Kind::UNION => to.union(ty.name()?, size, &[]),
-        Kind::ENUM => to.enumeration(ty.name()?, size, Sign::Unsigned, &[]),
-        Kind::ENUM64 => to.enumeration64(ty.name()?, size, Sign::Unsigned, &[]),
-        _ => to.copy(ty, Ok),
+fn name_only(ty: &Type<'_>, to: &mut Builder, room: &mut Room) -> Result<TypeId, Error> {
+    if !ty.kind().is_composite() && !ty.kind().is_enumeration() {
+        return to.copy_within(ty, room, Ok);
     }
+    let name = to.string_within(ty.name_bytes()?, room)?;
+    to.push(&[
+        name,
+        record::info(ty.kind(), 0, false),
+        ty.size_bytes().unwrap_or(0),
+    ])
 }
 
 /// The type of `base` that a type of a distilled base stands for.

@@ -4,7 +4,11 @@ use alloc::vec::Vec;
 
 use hashbrown::HashMap;
 
-use crate::{Btf, Builder, Error, ErrorKind, Kind, TypeId, record, record::Reference};
+use crate::{
+    Btf, Builder, Error, ErrorKind, Kind, TypeId,
+    record::{self, Reference},
+    strings::Room,
+};
 
 /// Copies chosen types of a BTF, and all that they refer to, into a [`Builder`].
 ///
@@ -31,6 +35,7 @@ pub struct Import<'a> {
     source: &'a Btf,
     pointees: Pointees,
     copied: HashMap<(TypeId, Position), TypeId>,
+    room: Room,
 }
 
 /// What becomes of named structs and unions that are only pointed to.
@@ -54,6 +59,7 @@ impl<'a> Import<'a> {
             source,
             pointees: Pointees::Whole,
             copied: HashMap::new(),
+            room: Room::of(source),
         }
     }
 
@@ -75,6 +81,7 @@ impl<'a> Import<'a> {
             source,
             pointees,
             copied,
+            room,
         } = self;
         let mut pending = Vec::new();
         let mut next = builder.next_id().0;
@@ -110,14 +117,11 @@ impl<'a> Import<'a> {
                 kind if kind.is_modifier() || kind == Kind::TYPEDEF => position,
                 _ => Position::Embedded,
             };
-            builder.copy(&ty, |id| Ok(place(id, next_position, &mut pending)))?;
+            builder.copy_within(&ty, room, |id| Ok(place(id, next_position, &mut pending)))?;
         }
         Ok(root)
     }
 }
-
-/// How many times the size of the source's strings may be copied: no compiler writes any twice.
-const MOST_OVERLAP: usize = 2;
 
 impl Builder {
     /// Appends all own types of `source`, in order. Returns what to add to an id there to get the id here.
@@ -145,13 +149,7 @@ impl Builder {
         let shift = self.next_id().0 - first;
         // Most strings are referred to many times over: where each is here, by where it is there; zero if not known.
         let mut strings = alloc::vec![0; source.string_data().len()];
-        // Strings that are ends of each other are copied each: hostile ones would grow with the square of their size.
-        let mut room = source
-            .string_data()
-            .len()
-            .saturating_mul(MOST_OVERLAP)
-            .saturating_add(1 << 10);
-        let mut words = Vec::new();
+        let (mut room, mut words) = (Room::of(source), Vec::new());
         for ty in source.own_types() {
             words.clear();
             record::extend_words(&mut words, &ty)?;
@@ -169,11 +167,7 @@ impl Builder {
                             Some(known) if *known != 0 => *known,
                             known => {
                                 let string = source.string_bytes(*word)?;
-                                let left = room.checked_sub(string.len());
-                                room = left.ok_or_else(|| {
-                                    Error::new(ErrorKind::TooMany("strings that overlap"), 0)
-                                })?;
-                                let offset = self.string_bytes(string)?;
+                                let offset = self.string_within(string, &mut room)?;
                                 if let Some(known) = known {
                                     *known = offset;
                                 }

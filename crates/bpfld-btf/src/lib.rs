@@ -15,6 +15,8 @@
 //!     for member in task.members() {
 //!         println!("{} at bit {}", member.name()?, member.bit_offset);
 //!     }
+//!     // Also within structs and unions that have no name.
+//!     let pid = task.member("pid")?;
 //! }
 //! # Ok(())
 //! # }
@@ -29,8 +31,9 @@ extern crate alloc;
 #[cfg(any(feature = "std", test))]
 extern crate std;
 
+mod align;
+mod bit_field;
 mod btf;
-mod builder;
 mod bytes;
 mod c;
 mod dedup;
@@ -46,6 +49,7 @@ mod input;
 mod kind;
 mod lazy;
 mod load;
+mod members;
 mod minimal;
 mod parts;
 mod permute;
@@ -60,10 +64,10 @@ mod strings;
 mod ty;
 mod type_name;
 mod walk;
+mod write;
 
 pub use crate::{
     btf::Btf,
-    builder::{Builder, Field, SectionEntry, Sign},
     bytes::Bytes,
     c::DeclareError,
     dedup::Deduplicated,
@@ -77,6 +81,7 @@ pub use crate::{
     input::{InputError, InputErrorKind},
     kind::{CoreKind, IntEncoding, Kind, Linkage, TypeId},
     load::{BtfFeature, BtfFeatures, Draft, Placement, sanitize},
+    members::NamedMembers,
     minimal::MinimalBtf,
     parts::{Array, EnumValue, EnumValues, Int, Member, Members, Parameter, Parameters, Variable, Variables},
     raw::Raw,
@@ -86,4 +91,5 @@ pub use crate::{
     },
     render::{RenderError, Style},
     ty::Type,
+    write::{Builder, Field, SectionEntry, Sign},
 };

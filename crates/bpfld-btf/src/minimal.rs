@@ -8,6 +8,7 @@ use alloc::{
 use crate::{
     Btf, Builder, CoreKind, Error, Kind, Resolution, Spec, Type, TypeId,
     record::{self, HEAD_WORDS, MAX_VLEN, Reference},
+    strings::Room,
 };
 
 /// Collects what relocations need of a kernel's BTF, and writes it as a BTF of its own: a few kilobytes that can be
@@ -132,7 +133,7 @@ impl<'a> MinimalBtf<'a> {
     ///
     /// When the kernel's BTF is broken where it is looked at.
     pub fn build(&self) -> Result<Builder, Error> {
-        let mut builder = Builder::new();
+        let (mut builder, mut room) = (Builder::new(), Room::of(self.kernel));
         let first = builder.next_id().0;
         let number = |(number, id): (usize, &TypeId)| (*id, TypeId(first + number as u32));
         let ids: BTreeMap<TypeId, TypeId> = self.marks.keys().enumerate().map(number).collect();
@@ -146,7 +147,9 @@ impl<'a> MinimalBtf<'a> {
                 *word = match reference {
                     // What is not needed becomes void.
                     Reference::Type => ids.get(&TypeId(*word)).map_or(0, |id| id.0),
-                    Reference::String => builder.string_bytes(self.kernel.string_bytes(*word)?)?,
+                    Reference::String => {
+                        builder.string_within(self.kernel.string_bytes(*word)?, &mut room)?
+                    }
                 };
                 Ok::<(), Error>(())
             })?;

@@ -1,13 +1,11 @@
-//! Questions that follow references: sizes, alignments, what a chain of typedefs stands for.
+//! Questions that follow references: sizes, what a chain of typedefs stands for.
 
 use crate::{Btf, Error, ErrorKind, IntEncoding, Kind, Type, TypeId};
 
 /// The longest chain of qualifiers, typedefs and arrays that is followed. Compilers make a handful.
-const MAX_CHAIN: usize = 256;
+pub(crate) const MAX_CHAIN: usize = 256;
 /// How deeply types may contain each other: three times as deep as the kernel lets them (`MAX_RESOLVE_DEPTH`).
 pub(crate) const MAX_DEPTH: usize = 96;
-/// How many types one question may touch, so that types that contain others many times over cannot stall us.
-const MAX_STEPS: usize = 1 << 18;
 
 /// The names under which compilers record `long`, whose size is the size of a pointer.
 const LONG: [&str; 11] = [
@@ -87,56 +85,6 @@ impl Btf {
             }
         }
         Err(Error::new(ErrorKind::Depth(id), 0))
-    }
-
-    /// The alignment of a type in bytes. A struct with a member that is not aligned as its type demands is packed, and
-    /// so has alignment 1.
-    ///
-    /// # Errors
-    ///
-    /// When the type has no alignment (void, functions, forward declarations), or types are nested without end or
-    /// beyond reason.
-    pub fn align_of(&self, id: TypeId) -> Result<u32, Error> {
-        let mut steps = MAX_STEPS;
-        self.align_within(id, MAX_DEPTH, &mut steps)
-    }
-
-    fn align_within(&self, id: TypeId, depth: usize, steps: &mut usize) -> Result<u32, Error> {
-        let too_deep = || Error::new(ErrorKind::Depth(id), 0);
-        let depth = depth.checked_sub(1).ok_or_else(too_deep)?;
-        let mut at = id;
-        for _ in 0..MAX_CHAIN {
-            *steps = steps.checked_sub(1).ok_or_else(too_deep)?;
-            let ty = self.ty(at)?;
-            match (ty.kind(), ty.target()) {
-                (Kind::PTR, _) => return Ok(self.pointer_size()),
-                (Kind::STRUCT | Kind::UNION, _) => return self.align_of_composite(ty, depth, steps),
-                (Kind::INT | Kind::ENUM | Kind::ENUM64 | Kind::FLOAT, _) => {
-                    let size = ty.size_bytes().unwrap_or(0);
-                    return Ok(size.min(self.pointer_size()).max(1));
-                }
-                (Kind::ARRAY, _) => at = ty.array().map_or(TypeId::VOID, |array| array.element),
-                (kind, Some(target)) if kind.is_modifier() || matches!(kind, Kind::TYPEDEF | Kind::VAR) => {
-                    at = target;
-                }
-                _ => return Err(Error::new(ErrorKind::Unsized(at), 0)),
-            }
-        }
-        Err(too_deep())
-    }
-
-    fn align_of_composite(&self, ty: Type<'_>, depth: usize, steps: &mut usize) -> Result<u32, Error> {
-        let mut largest = 1;
-        for member in ty.members() {
-            let align = self.align_within(member.type_id, depth, steps)?;
-            largest = largest.max(align);
-            let bits = u64::from(align) * 8;
-            if member.bitfield_size == 0 && !u64::from(member.bit_offset).is_multiple_of(bits) {
-                return Ok(1);
-            }
-        }
-        let size = ty.size_bytes().unwrap_or(0);
-        Ok(if size.is_multiple_of(largest) { largest } else { 1 })
     }
 
     /// The size of a pointer in bytes: that of the type `long`, or 8 if there is none.

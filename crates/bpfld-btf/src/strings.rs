@@ -5,7 +5,7 @@ use core::hash::BuildHasher;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
-use crate::{Error, ErrorKind};
+use crate::{Btf, Error, ErrorKind};
 
 /// The largest string section the format can address.
 const MAX_LEN: usize = 0x7fff_ffff;
@@ -110,6 +110,28 @@ impl StringPool {
         data.extend_from_slice(string);
         data.push(0);
         Ok(*first + offset)
+    }
+}
+
+/// How much longer strings may grow by what is copied from one source. Strings that are ends of each other are copied each:
+/// hostile ones would grow with the square of their size, while compilers write none twice.
+#[derive(Debug)]
+pub(crate) struct Room(usize);
+
+impl Room {
+    /// Room for the strings of a source, those of its base too.
+    pub(crate) fn of(source: &Btf) -> Self {
+        Self(
+            (source.string_end() as usize)
+                .saturating_mul(2)
+                .saturating_add(1 << 10),
+        )
+    }
+
+    pub(crate) fn take(&mut self, len: usize) -> Result<(), Error> {
+        let left = self.0.checked_sub(len);
+        self.0 = left.ok_or_else(|| Error::new(ErrorKind::TooMany("strings that overlap"), 0))?;
+        Ok(())
     }
 }
 

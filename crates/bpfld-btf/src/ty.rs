@@ -1,6 +1,6 @@
 //! A type as a borrowed view of its record.
 
-use core::fmt;
+use core::{fmt, iter::Take};
 
 use crate::{
     Btf, Error, ErrorKind, IntEncoding, Kind, Linkage, TypeId,
@@ -212,6 +212,21 @@ impl<'a> Type<'a> {
             &[]
         };
         Parameters::new(self.btf, body, ())
+    }
+
+    /// Whether a function prototype ends in `...`: its last parameter, and not the only one, has no type.
+    ///
+    /// A single parameter without a type is what compilers write for `int f()`, of whose parameters C knows nothing.
+    pub fn is_variadic(&self) -> bool {
+        self.typed_params().len() < self.params().len() && self.vlen() > 1
+    }
+
+    /// The parameters of a function prototype without the one that stands for `...`.
+    pub(crate) fn typed_params(&self) -> Take<Parameters<'a>> {
+        let (params, count) = (self.params(), self.params().len());
+        let last = count.checked_sub(1).and_then(|last| params.get(last));
+        let is_open = last.is_some_and(|last| last.type_id.is_void());
+        params.take(count - usize::from(is_open))
     }
 
     /// The variables of a section.

@@ -98,14 +98,11 @@ impl Writer<'_> {
         };
         self.functions = left;
         let returns = self.describe(ty.target()?, depth);
-        let last = ty.vlen().checked_sub(1);
+        let dots = ty.is_variadic().then(|| Some("...".to_owned()));
         let params: Option<Vec<String>> = ty
-            .params()
-            .enumerate()
-            .map(|(number, param)| match param.type_id.is_void() {
-                true if Some(number as u32) == last => Some("...".to_owned()),
-                _ => self.describe(param.type_id, depth),
-            })
+            .typed_params()
+            .map(|param| self.describe(param.type_id, depth))
+            .chain(dots)
             .collect();
         self.functions += 1;
         Some(format!("{} {name}({})", returns?, params?.join(", ")))

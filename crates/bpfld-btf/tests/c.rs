@@ -315,7 +315,7 @@ struct Option_u8_ {
 enum {
 \tA = 1,
 \tB = 2,
-} __attribute__((mode(byte)));
+} __attribute__((packed));
 
 enum e {
 \tA___2 = -1,
@@ -330,6 +330,176 @@ enum low {
 };
 
 union s___3;",
+    );
+}
+
+#[test]
+fn names_that_are_words_of_c() {
+    let Base { mut b, int, .. } = base();
+    let fields = [Field::new("default", int, 0), Field::new("typeof", int, 4)];
+    let root = b.structure("register", 8, &fields).unwrap();
+    let prototype = b.prototype(int, &[("int", int)]).unwrap();
+    let alias = b.typedef("auto", prototype).unwrap();
+    check(
+        &b,
+        &[root, alias],
+        "\
+struct register_ {
+\tint default_;
+\tint typeof_;
+};
+
+typedef int auto_(int int_);",
+    );
+}
+
+/// Clang takes enumerations with a mode for signed, so that 200 in a byte would read as -56.
+#[test]
+fn small_enumerations() {
+    let Base { mut b, .. } = base();
+    let roots = [
+        b.enumeration("a", 1, Sign::Unsigned, &[("A", 200)]).unwrap(),
+        b.enumeration("b", 1, Sign::Signed, &[("B", -128), ("B2", 127)])
+            .unwrap(),
+        b.enumeration("c", 1, Sign::Signed, &[("C", 1)]).unwrap(),
+        b.enumeration("d", 2, Sign::Unsigned, &[("D", 1)]).unwrap(),
+        b.enumeration("e", 2, Sign::Unsigned, &[("E", 65535)]).unwrap(),
+        b.enumeration("f", 2, Sign::Signed, &[("F", -129)]).unwrap(),
+        b.enumeration("g", 4, Sign::Signed, &[("G", -129)]).unwrap(),
+    ];
+    check(
+        &b,
+        &roots,
+        "\
+enum a {
+\tA = 200,
+} __attribute__((packed));
+
+enum b {
+\tB = -128,
+\tB2 = 127,
+} __attribute__((packed));
+
+enum c {
+\tC = 1,
+} __attribute__((mode(byte)));
+
+enum d {
+\tD = 1,
+} __attribute__((mode(HI)));
+
+enum e {
+\tE = 65535,
+} __attribute__((packed));
+
+enum f {
+\tF = -129,
+} __attribute__((packed));
+
+enum g {
+\tG = -129,
+};",
+    );
+}
+
+/// In C, the first tag of a type is the innermost.
+#[test]
+fn tags_keep_their_order() {
+    let Base { mut b, int, .. } = base();
+    let constant = b.constant(int).unwrap();
+    let inner = b.type_tag("inner", constant).unwrap();
+    let outer = b.type_tag("outer", inner).unwrap();
+    let pointer = b.pointer(outer).unwrap();
+    let first = b.type_tag("first", pointer).unwrap();
+    let second = b.type_attribute("second", first).unwrap();
+    let pointer = b.pointer(second).unwrap();
+    let root = b.typedef("t", pointer).unwrap();
+    check(
+        &b,
+        &[root],
+        "typedef const int __attribute__((btf_type_tag(\"inner\"))) __attribute__((btf_type_tag(\"outer\"))) \
+         * __attribute__((btf_type_tag(\"first\"))) __attribute__((second)) *t;",
+    );
+}
+
+#[test]
+fn parameters_that_are_not_known() {
+    let Base { mut b, int, .. } = base();
+    let unknown = b.prototype(int, &[("", TypeId::VOID)]).unwrap();
+    let variadic = b.prototype(int, &[("a", int), ("", TypeId::VOID)]).unwrap();
+    let roots = [
+        b.typedef("unknown", unknown).unwrap(),
+        b.typedef("variadic", variadic).unwrap(),
+    ];
+    check(
+        &b,
+        &roots,
+        "typedef int unknown(void);\n\ntypedef int variadic(int a, ...);",
+    );
+    let btf = b.finish().unwrap();
+    assert_eq!(btf.type_name(unknown), "int ()");
+    assert_eq!(btf.type_name(variadic), "int (int, ...)");
+    assert!(!btf.ty(unknown).unwrap().is_variadic() && btf.ty(variadic).unwrap().is_variadic());
+}
+
+/// `-fms-extensions`, with which kernels are built since 6.19.
+#[test]
+fn members_without_a_name_whose_type_has_one() {
+    let Base { mut b, char, int, .. } = base();
+    let inner = b
+        .structure("inner", 5, &[Field::new("a", int, 0), Field::new("b", char, 4)])
+        .unwrap();
+    let alias = b.structure("", 4, &[Field::new("c", int, 0)]).unwrap();
+    let alias = b.typedef("alias", alias).unwrap();
+    let fields = [Field::new("", inner, 0), Field::new("", alias, 8)];
+    let outer = b.structure("outer", 12, &fields).unwrap();
+    check(
+        &b,
+        &[outer],
+        "\
+struct inner {
+\tint a;
+\tchar b;
+} __attribute__((packed));
+
+typedef struct {
+\tint c;
+} alias;
+
+struct outer {
+\tstruct {
+\t\tint a;
+\t\tchar b;
+\t} __attribute__((packed));
+\tstruct {
+\t\tint c;
+\t};
+};",
+    );
+}
+
+/// Compilers give 16 bytes an alignment of 16, so that a struct that does not is packed.
+#[test]
+fn integers_of_16_bytes() {
+    let Base { mut b, long, .. } = base();
+    let wide = b.int("__int128", 16, IntEncoding::SIGNED).unwrap();
+    let fields = [Field::new("a", long, 0), Field::new("b", wide, 8)];
+    let packed = b.structure("packed", 24, &fields).unwrap();
+    let fields = [Field::new("a", long, 0), Field::new("b", wide, 16)];
+    let aligned = b.structure("aligned", 32, &fields).unwrap();
+    check(
+        &b,
+        &[packed, aligned],
+        "\
+struct packed {
+\tlong a;
+\t__int128 b;
+} __attribute__((packed));
+
+struct aligned {
+\tlong a;
+\t__int128 b;
+};",
     );
 }
 

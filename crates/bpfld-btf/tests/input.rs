@@ -167,3 +167,18 @@ proptest! {
         let _ = btf.encode(id, &text, None);
     }
 }
+
+/// Wider than any number that is read or written.
+#[test]
+fn bit_fields_beyond_reason() {
+    let mut b = Builder::new();
+    let wide = b.int_bits("wide", 64, IntEncoding::UNSIGNED, 0, 200).unwrap();
+    let root = b.structure("s", 64, &[Field::bits("a", wide, 0, 200)]).unwrap();
+    let btf = b.finish().unwrap();
+    assert!(btf.encode(wide, "1", None).is_err());
+    assert!(btf.encode(root, "{a: 1}", None).is_err());
+    assert!(
+        btf.render(root, &[0; 64], &Style::text(), &mut String::new())
+            .is_err()
+    );
+}

@@ -257,3 +257,79 @@ proptest! {
         }
     }
 }
+
+/// Before 2019, compilers gave each bit field an integer type of its own.
+#[test]
+fn bit_fields_of_old_compilers() {
+    let mut b = Builder::new();
+    let two = b.int_bits("int", 4, IntEncoding::SIGNED, 0, 2).unwrap();
+    let five = b
+        .int_bits("unsigned int", 4, IntEncoding::UNSIGNED, 0, 5)
+        .unwrap();
+    let shifted = b
+        .int_bits("unsigned int", 4, IntEncoding::UNSIGNED, 3, 4)
+        .unwrap();
+    let fields = [
+        Field {
+            name: "a",
+            type_id: two,
+            bit_offset: 0,
+            bitfield_size: 0,
+        },
+        Field {
+            name: "b",
+            type_id: five,
+            bit_offset: 2,
+            bitfield_size: 0,
+        },
+        Field {
+            name: "c",
+            type_id: shifted,
+            bit_offset: 6,
+            bitfield_size: 0,
+        },
+    ];
+    let old = b.structure("old", 4, &fields).unwrap();
+    let (one, far) = (
+        b.array(five, two, 1).unwrap(),
+        b.int_bits("far", 1, IntEncoding::UNSIGNED, 8, 4).unwrap(),
+    );
+    let btf = b.finish().unwrap();
+    // a = -2, b = 0b10011, c = 0b0110 from bit 9 on
+    let bytes = [0b0100_1110, 0b0000_1100, 0, 0];
+    check(&btf, old, &bytes, Style::text(), "{a: -2, b: 19, c: 6}");
+    let text = |style| {
+        let mut text = String::new();
+        btf.render(old, &[0b10, 0, 0, 0], &style, &mut text).unwrap();
+        text
+    };
+    assert_eq!(
+        text(Style::text().endian(Endian::Little).without_zeroes()),
+        "{a: -2}"
+    );
+    assert_eq!(text(Style::text().endian(Endian::Big)), "{a: 0, b: 1, c: 0}");
+    check(&btf, one, &[0xff, 0, 0, 0], Style::text(), "[31]");
+    check(
+        &btf,
+        far,
+        &[0xff],
+        Style::text(),
+        "error: value ends inside the part of type 6 at byte 1",
+    );
+    let bytes = btf
+        .encode(old, "{a: -2, b: 19, c: 6}", Some(Endian::Little))
+        .unwrap();
+    check(&btf, old, &bytes, Style::text(), "{a: -2, b: 19, c: 6}");
+}
+
+/// No compiler writes such names, but JSON has to be JSON.
+#[test]
+fn names_of_values_in_json() {
+    let mut b = Builder::new();
+    let state = b
+        .enumeration("state", 1, Sign::Unsigned, &[("a\"b\n", 1)])
+        .unwrap();
+    let root = b.structure("s", 1, &[Field::new("\\", state, 0)]).unwrap();
+    let btf = b.finish().unwrap();
+    check(&btf, root, &[1], Style::json(), r#"{"\\": "a\"b\n"}"#);
+}

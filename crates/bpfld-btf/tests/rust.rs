@@ -31,6 +31,7 @@ fn types() -> Btf {
     let far = b
         .enumeration64("far", 8, Sign::Signed, &[("NEAR", -1), ("FAR", 1 << 40)])
         .unwrap();
+    let state_t = b.typedef("state_t", state).unwrap();
     let nothing = b.structure("nothing", 0, &[]).unwrap();
 
     let packed_fields = [
@@ -64,6 +65,7 @@ fn types() -> Btf {
         Field::bits("ready", unsigned, 192, 1),
         Field::bits("level", int, 193, 5),
         Field::bits("mode", state, 206, 3),
+        Field::bits("last", state_t, 209, 3),
         Field::bits("kind", anonymous, 224, 0),
         Field::bits("variant", variant, 256, 0),
         Field::bits("packed", packed, 320, 0),
@@ -135,11 +137,16 @@ fn values_are_where_the_btf_says() {
         (value.ready(), value.level(), value.mode()),
         (1, -3, run_state::r#type)
     );
+    value.set_last(run_state::RUNNING);
+    assert_eq!(
+        (value.last(), value.mode()),
+        (run_state::RUNNING, run_state::r#type)
+    );
     assert_eq!(value.variant.whole(), (2 << 32) + 1);
     check(
         "mixed",
         &value,
-        "{comm: \"init\", ready: 1, level: -3, mode: type, kind: MINUS, variant: {whole: 8589934593, low: 1, high: 2, \
+        "{comm: \"init\", ready: 1, level: -3, mode: type, last: RUNNING, kind: MINUS, variant: {whole: 8589934593, low: 1, high: 2, \
          flags: {low: 1}, real: 4.2439915824e-314}, packed: {value: 6}, alive: true, far: FAR, wide: -5}",
     );
 }
@@ -262,4 +269,18 @@ fn an_enumeration_that_is_only_named() {
     let mut text = String::new();
     b.finish().unwrap().write_rust_all(&mut text).unwrap();
     assert_eq!(text, "");
+}
+
+/// What has no name and is in no struct that could lend it one.
+#[test]
+fn a_type_without_a_name() {
+    let mut b = Builder::new();
+    let int = b.int("int", 4, IntEncoding::SIGNED).unwrap();
+    let root = b.structure("", 4, &[Field::new("a", int, 0)]).unwrap();
+    let mut text = String::new();
+    b.finish().unwrap().write_rust(&[root], &mut text).unwrap();
+    assert!(
+        text.contains("pub struct __unnamed {\n    pub a: i32,\n}"),
+        "{text}"
+    );
 }

@@ -22,7 +22,7 @@ pub(crate) struct Reader {
     pub(crate) read: fn(&[u8]),
 }
 
-pub(crate) const READERS: [Reader; 8] = [
+pub(crate) const READERS: [Reader; 9] = [
     Reader {
         name: "object",
         share: 10,
@@ -41,6 +41,15 @@ pub(crate) const READERS: [Reader; 8] = [
         seeds: code,
         // what is made of the choices is a few times as long
         read: |choices| bpfld_tests::btf_bytes::types(&btf_of(choices.get(..256).unwrap_or(choices))),
+    },
+    Reader {
+        name: "btf_printed",
+        share: 2,
+        seeds: || sections(".BTF"),
+        read: |bytes| {
+            bpfld_tests::btf_bytes::printed(bytes);
+            bpfld_tests::btf_bytes::printed(&btf_of(bytes.get(..256).unwrap_or(bytes)));
+        },
     },
     Reader {
         name: "btf_ext",

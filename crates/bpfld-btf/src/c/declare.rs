@@ -6,13 +6,16 @@ use core::fmt::Write;
 use super::{
     DeclareError,
     layout::{Alignments, Layout, tabs},
-    names::{Names, identifier},
+    names::{Names, valid},
     spelling,
 };
-use crate::{Btf, Error, ErrorKind, Kind, Type, TypeId, resolve::MAX_DEPTH};
+use crate::{Btf, Error, ErrorKind, Kind, Member, Type, TypeId, resolve::MAX_DEPTH};
 
 /// The longest chain of pointers, arrays, qualifiers and prototypes.
 const MAX_CHAIN: usize = 256;
+
+/// How many characters count as much as a member.
+const UNIT: usize = 64;
 
 /// Prints declarations of the types of one BTF.
 pub(super) struct Printer<'a> {
@@ -46,8 +49,9 @@ impl Qualifiers {
                 } else {
                     format!("btf_type_tag(\"{name}\")")
                 };
+                // We come from outside; compilers go the other way.
                 self.attributes
-                    .push_str(&format!(" __attribute__(({attribute}))"));
+                    .insert_str(0, &format!(" __attribute__(({attribute}))"));
             }
         }
         Ok(())
@@ -75,6 +79,15 @@ impl Qualifiers {
     }
 }
 
+/// What stands before a tag.
+fn keyword(kind: Kind) -> &'static str {
+    match kind {
+        Kind::STRUCT => "struct",
+        Kind::UNION => "union",
+        _ => "enum",
+    }
+}
+
 impl<'a> Printer<'a> {
     pub(super) fn new(btf: &'a Btf) -> Self {
         let budget = btf
@@ -92,19 +105,14 @@ impl<'a> Printer<'a> {
         }
     }
 
-    fn spend(&mut self) -> Result<(), DeclareError> {
-        self.budget = self.budget.checked_sub(1).ok_or(DeclareError::TooLarge)?;
+    fn spend(&mut self, much: usize) -> Result<(), DeclareError> {
+        self.budget = self.budget.checked_sub(much).ok_or(DeclareError::TooLarge)?;
         Ok(())
     }
 
     /// `struct name`, `union name`, `enum name`; without a name where there is none.
     pub(super) fn tag(&mut self, out: &mut String, ty: Type<'a>) -> Result<(), DeclareError> {
-        let keyword = match ty.forward_kind().unwrap_or(ty.kind()) {
-            Kind::STRUCT => "struct",
-            Kind::UNION => "union",
-            _ => "enum",
-        };
-        out.push_str(keyword);
+        out.push_str(keyword(ty.forward_kind().unwrap_or(ty.kind())));
         let name = ty.name()?;
         if name.is_empty() {
             return Ok(());
@@ -120,7 +128,7 @@ impl<'a> Printer<'a> {
 
     /// A whole definition, with an empty line after it.
     pub(super) fn define(&mut self, out: &mut String, id: TypeId) -> Result<(), DeclareError> {
-        let ty = self.btf.ty(id)?;
+        let (ty, start) = (self.btf.ty(id)?, out.len());
         match ty.kind() {
             Kind::TYPEDEF => {
                 let name = String::from(self.names.of_type(id, Kind::TYPEDEF, ty.name()?));
@@ -130,6 +138,7 @@ impl<'a> Printer<'a> {
             Kind::ENUM | Kind::ENUM64 => self.enumeration(out, ty, 0)?,
             _ => self.composite(out, ty, 0)?,
         }
+        self.spend((out.len() - start) / UNIT)?;
         out.push_str(";\n\n");
         Ok(())
     }
@@ -146,11 +155,19 @@ impl<'a> Printer<'a> {
         name: &str,
         indent: usize,
     ) -> Result<(), DeclareError> {
+        self.deeper(|printer| printer.declaration(out, id, name, indent))
+    }
+
+    /// Goes one level deeper.
+    fn deeper(
+        &mut self,
+        inner: impl FnOnce(&mut Self) -> Result<(), DeclareError>,
+    ) -> Result<(), DeclareError> {
         if self.depth >= MAX_DEPTH {
             return Err(DeclareError::TooLarge);
         }
         self.depth += 1;
-        let result = self.declaration(out, id, name, indent);
+        let result = inner(self);
         self.depth -= 1;
         result
     }
@@ -237,38 +254,40 @@ impl<'a> Printer<'a> {
     }
 
     fn parameters(&mut self, out: &mut String, prototype: Type<'a>) -> Result<(), DeclareError> {
-        if prototype.vlen() == 0 {
+        let params = prototype.typed_params();
+        if params.len() == 0 {
             out.push_str("void");
         }
-        for (number, param) in prototype.params().enumerate() {
-            self.spend()?;
+        for (number, param) in params.enumerate() {
+            self.spend(1)?;
             if number > 0 {
                 out.push_str(", ");
             }
-            let is_last = number + 1 == prototype.vlen() as usize;
-            if is_last && param.type_id.is_void() {
-                out.push_str("...");
-                continue;
-            }
-            self.declare_at(out, param.type_id, &identifier(param.name()?), 0)?;
+            self.declare_at(out, param.type_id, &valid(param.name()?), 0)?;
+        }
+        if prototype.is_variadic() {
+            out.push_str(", ...");
         }
         Ok(())
     }
 
     fn composite(&mut self, out: &mut String, ty: Type<'a>, indent: usize) -> Result<(), DeclareError> {
         self.tag(out, ty)?;
+        self.body(out, ty, indent)
+    }
+
+    fn body(&mut self, out: &mut String, ty: Type<'a>, indent: usize) -> Result<(), DeclareError> {
         out.push_str(" {");
         let brace = out.len();
         out.push('\n');
         let mut layout = Layout::new(self.btf, &mut self.alignments, &ty)?;
         for member in ty.members() {
-            self.spend()?;
+            self.spend(1)?;
             layout.member(out, indent + 1, &mut self.alignments, &member)?;
             tabs(out, indent + 1);
-            self.declare_at(out, member.type_id, &identifier(member.name()?), indent + 1)?;
-            if member.bitfield_size != 0 {
-                let _ = write!(out, ": {}", member.bitfield_size);
-            }
+            let start = out.len();
+            self.member(out, &member, indent + 1)?;
+            self.spend((out.len() - start) / UNIT)?;
             out.push_str(";\n");
         }
         layout.end(out, indent + 1, ty.size_bytes().unwrap_or(0));
@@ -284,6 +303,24 @@ impl<'a> Printer<'a> {
         Ok(())
     }
 
+    /// A member. If it has no name, but its type has one, C compilers leave it out unless told otherwise: it is spelled out.
+    fn member(&mut self, out: &mut String, member: &Member<'a>, indent: usize) -> Result<(), DeclareError> {
+        let name = member.name()?;
+        let is_spelled = self.btf.skip_modifiers(member.type_id)?.is_anonymous();
+        let inner = self.btf.resolve(member.type_id)?;
+        if name.is_empty() && inner.kind().is_composite() && !is_spelled {
+            return self.deeper(|printer| {
+                out.push_str(keyword(inner.kind()));
+                printer.body(out, inner, indent)
+            });
+        }
+        self.declare_at(out, member.type_id, &valid(name), indent)?;
+        if member.bitfield_size != 0 {
+            let _ = write!(out, ": {}", member.bitfield_size);
+        }
+        Ok(())
+    }
+
     fn enumeration(&mut self, out: &mut String, ty: Type<'a>, indent: usize) -> Result<(), DeclareError> {
         self.tag(out, ty)?;
         if ty.vlen() == 0 {
@@ -293,7 +330,7 @@ impl<'a> Printer<'a> {
         out.push_str(" {\n");
         let mut is_wide = false;
         for value in ty.enum_values() {
-            self.spend()?;
+            self.spend(1)?;
             let number = value.value();
             let suffix = match ty.kind() {
                 Kind::ENUM64 if value.signed => "LL",
@@ -312,6 +349,8 @@ impl<'a> Printer<'a> {
         tabs(out, indent);
         out.push('}');
         match ty.size_bytes() {
+            size if size == packed_size(&ty) => out.push_str(" __attribute__((packed))"),
+            // With a mode, clang takes enumerations for signed.
             Some(1) => out.push_str(" __attribute__((mode(byte)))"),
             Some(2) => out.push_str(" __attribute__((mode(HI)))"),
             Some(8) if !is_wide => out.push_str(" __attribute__((mode(DI)))"),
@@ -319,4 +358,20 @@ impl<'a> Printer<'a> {
         }
         Ok(())
     }
+}
+
+/// How many bytes the values of an enumeration need, one or two, if it is signed only where it has to be.
+fn packed_size(ty: &Type<'_>) -> Option<u32> {
+    let values = || ty.enum_values().map(|value| value.value());
+    let (lowest, highest) = (values().min()?, values().max()?);
+    let is_within = |low: i128, high: i128| lowest >= low && highest <= high;
+    let is_signed = lowest < 0;
+    let size = match is_signed {
+        true if is_within(i8::MIN.into(), i8::MAX.into()) => 1,
+        true if is_within(i16::MIN.into(), i16::MAX.into()) => 2,
+        false if is_within(0, u8::MAX.into()) => 1,
+        false if is_within(0, u16::MAX.into()) => 2,
+        _ => return None,
+    };
+    (is_signed == ty.is_signed_enum()).then_some(size)
 }

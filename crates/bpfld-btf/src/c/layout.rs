@@ -3,7 +3,7 @@
 use alloc::{string::String, vec, vec::Vec};
 use core::fmt::Write;
 
-use crate::{Btf, Error, Kind, Member, Type, TypeId};
+use crate::{Btf, Error, Kind, Member, Type, TypeId, align};
 
 /// Gaps longer than this, in bits, are filled with one named array instead of unnamed bit fields, which clang leaves
 /// out of the BTF it writes.
@@ -14,6 +14,7 @@ const MAX_UNNAMED: u64 = 4096 * 8;
 pub(super) struct Alignments {
     /// By type id, in bytes; zero where not asked for yet.
     known: Vec<u32>,
+    composites: align::Alignments,
 }
 
 impl Alignments {
@@ -25,7 +26,7 @@ impl Alignments {
         if let Some(align) = known.as_deref().filter(|align| **align != 0) {
             return Ok(*align);
         }
-        let align = btf.align_of(id)?;
+        let align = self.composites.of(btf, id)?;
         if let Some(known) = known {
             *known = align;
         }

@@ -53,7 +53,9 @@ impl Btf {
     /// Prints C definitions of the given types and of all they need, each after what it needs: structs and unions with
     /// explicit padding where the compiler would not leave the same gaps, and packed where it would leave gaps that are
     /// not there; bit fields; types that are only pointed to as forward declarations. Where several types share a name,
-    /// all but the first get a suffix: `___2` and so on. Names that are not C's (Rust kernels have some) are made so.
+    /// all but the first get a suffix: `___2` and so on. Names that are not C's (Rust kernels have some) are made so; C's own
+    /// words get an underscore at the end. A member that has no name, though its type has one (kernels are built with
+    /// `-fms-extensions` since 6.19), is spelled out, so that compilers need no option for it.
     ///
     /// ```
     /// use bpfld_btf::{Builder, Field, IntEncoding};

@@ -38,7 +38,7 @@ impl<'a> Names<'a> {
             } else {
                 Space::Tags
             };
-            claim(taken, space, kind, identifier(name), true)
+            claim(taken, space, kind, valid(name), true)
         })
     }
 
@@ -47,12 +47,12 @@ impl<'a> Names<'a> {
         let Self { given, taken } = self;
         given
             .entry(id)
-            .or_insert_with(|| claim(taken, Space::Tags, kind, identifier(name), false))
+            .or_insert_with(|| claim(taken, Space::Tags, kind, valid(name), false))
     }
 
     /// The name of a value of an enumeration.
     pub(super) fn of_value(&mut self, name: &'a str) -> Cow<'a, str> {
-        claim(&mut self.taken, Space::Others, Kind::VOID, identifier(name), true)
+        claim(&mut self.taken, Space::Others, Kind::VOID, valid(name), true)
     }
 }
 
@@ -81,15 +81,77 @@ fn claim<'a>(
         return name;
     }
     let mut suffix = first.next;
-    first.next += 1;
-    loop {
+    let candidate = loop {
         let candidate: Cow<str> = format!("{name}___{suffix}").into();
+        suffix += 1;
         if let Entry::Vacant(free) = taken.entry((space, candidate.clone())) {
             free.insert(new);
-            return candidate;
+            break candidate;
         }
-        suffix += 1;
+    };
+    // All below are taken, and stay so.
+    if let Some(first) = taken.get_mut(&(space, name)) {
+        first.next = suffix;
     }
+    candidate
+}
+
+/// C's words, and those that compilers add to them. `struct` and the like can be names in Rust.
+const KEYWORDS: [&str; 46] = [
+    "asm",
+    "auto",
+    "break",
+    "case",
+    "char",
+    "const",
+    "continue",
+    "default",
+    "do",
+    "double",
+    "else",
+    "enum",
+    "extern",
+    "float",
+    "for",
+    "goto",
+    "if",
+    "inline",
+    "int",
+    "long",
+    "register",
+    "restrict",
+    "return",
+    "short",
+    "signed",
+    "sizeof",
+    "static",
+    "struct",
+    "switch",
+    "typedef",
+    "typeof",
+    "union",
+    "unsigned",
+    "void",
+    "volatile",
+    "while",
+    "_Alignas",
+    "_Alignof",
+    "_Atomic",
+    "_Bool",
+    "_Complex",
+    "_Generic",
+    "_Imaginary",
+    "_Noreturn",
+    "_Static_assert",
+    "_Thread_local",
+];
+
+/// The name as C has it.
+pub(super) fn valid(name: &str) -> Cow<'_, str> {
+    if KEYWORDS.contains(&name) {
+        return format!("{name}_").into();
+    }
+    identifier(name)
 }
 
 /// The name with everything replaced that C does not allow in one.
@@ -131,5 +193,7 @@ mod tests {
         assert_eq!(names.of_forward(TypeId(9), Kind::UNION, "s"), "s___6");
         assert_eq!(identifier("Option<u32>"), "Option_u32_");
         assert_eq!(identifier("0a"), "_0a");
+        assert_eq!(valid("default"), "default_");
+        assert_eq!(names.of_type(TypeId(10), Kind::STRUCT, "union"), "union_");
     }
 }

@@ -6,9 +6,13 @@ mod details;
 use alloc::{
     collections::BTreeMap,
     string::{String, ToString},
+    vec,
     vec::Vec,
 };
 
+use hashbrown::HashMap;
+
+use self::describe::Describer;
 use crate::{Btf, Kind, TypeId};
 
 /// What changed from one BTF to another: types by kind and name, with their members, values and parameters.
@@ -114,7 +118,7 @@ pub enum Detail {
 }
 
 /// A member, where it is and what.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Place {
     /// The name; below members whose type has no name, with theirs before it: `owner.pid`.
@@ -131,7 +135,7 @@ pub struct Place {
 type Group = Vec<(TypeId, Described)>;
 
 /// What is compared of a type.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Described {
     size: Option<u32>,
     type_name: Option<String>,
@@ -151,15 +155,15 @@ impl Diff {
         let mut keys: Vec<&(Kind, &str)> = old_names.keys().chain(new_names.keys()).collect();
         keys.sort();
         keys.dedup();
-        let mut changes = Vec::new();
+        let (mut changes, mut describer) = (Vec::new(), Describer::new(old, new));
         for key in keys {
             let none = &Vec::new();
             let old_ids = old_names.get(key).unwrap_or(none);
             let new_ids = new_names.get(key).unwrap_or(none);
             compare(
                 *key,
-                described(old, old_ids),
-                described(new, new_ids),
+                described(old, old_ids, &mut describer),
+                described(new, new_ids, &mut describer),
                 &mut changes,
             );
         }
@@ -195,22 +199,38 @@ fn by_name(btf: &Btf) -> BTreeMap<(Kind, &str), Vec<TypeId>> {
     names
 }
 
-fn described(btf: &Btf, ids: &[TypeId]) -> Group {
+fn described(btf: &Btf, ids: &[TypeId], describer: &mut Describer) -> Group {
     let types = ids.iter().filter_map(|id| btf.ty(*id).ok());
-    types.map(|ty| (ty.id(), describe::describe(&ty))).collect()
+    types.map(|ty| (ty.id(), describer.describe(&ty))).collect()
+}
+
+/// Leaves out what is in both.
+fn different(old: Group, new: Group) -> (Group, Group) {
+    let mut places: HashMap<&Described, Vec<usize>> = HashMap::new();
+    for (place, (_, description)) in new.iter().enumerate().rev() {
+        places.entry(description).or_default().push(place);
+    }
+    let (mut old_is_common, mut new_is_common) = (vec![false; old.len()], vec![false; new.len()]);
+    for (is_common, (_, description)) in old_is_common.iter_mut().zip(&old) {
+        let place = places.get_mut(description).and_then(Vec::pop);
+        if let Some(other_is_common) = place.and_then(|place| new_is_common.get_mut(place)) {
+            (*is_common, *other_is_common) = (true, true);
+        }
+    }
+    drop(places);
+    let rest = |group: Group, is_common: Vec<bool>| {
+        let different = group
+            .into_iter()
+            .zip(is_common)
+            .filter(|(_, is_common)| !is_common);
+        different.map(|(one, _)| one).collect()
+    };
+    (rest(old, old_is_common), rest(new, new_is_common))
 }
 
 /// Pairs what bears the same name, and adds what differs.
-fn compare((kind, name): (Kind, &str), mut old: Group, mut new: Group, changes: &mut Vec<Change>) {
-    old.retain(
-        |(_, description)| match new.iter().position(|(_, other)| other == description) {
-            Some(at) => {
-                new.remove(at);
-                false
-            }
-            None => true,
-        },
-    );
+fn compare((kind, name): (Kind, &str), old: Group, new: Group, changes: &mut Vec<Change>) {
+    let (old, new) = different(old, new);
     let count = old.len().max(new.len());
     let (mut old, mut new) = (old.into_iter(), new.into_iter());
     for _ in 0..count {

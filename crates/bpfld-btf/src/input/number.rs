@@ -83,6 +83,9 @@ pub(super) fn write_bits(
     number: u128,
     endian: Endian,
 ) -> Option<()> {
+    if count > u128::BITS {
+        return None;
+    }
     for bit in 0..u64::from(count) {
         // Bit 0 of the number is the first in little-endian order, the last in big-endian order.
         let (place, shift) = match endian {
@@ -132,5 +135,6 @@ mod tests {
         write_bits(&mut bytes, 6, 4, 0b1010, Endian::Big).unwrap();
         assert_eq!(bytes, [0b10, 0b1000_0000]);
         assert_eq!(write_bits(&mut bytes, 14, 4, 1, Endian::Little), None);
+        assert_eq!(write_bits(&mut [0; 64], 0, 129, 1, Endian::Little), None);
     }
 }

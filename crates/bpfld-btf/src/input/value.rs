@@ -8,7 +8,11 @@ use super::{
     lexer::{Lexer, Token, TokenKind, expected},
     number::{self, Integer},
 };
-use crate::{Btf, Endian, Error, ErrorKind, Kind, Type, TypeId, resolve::MAX_DEPTH};
+use crate::{
+    Btf, Endian, Error, ErrorKind, Kind, Type, TypeId,
+    bit_field::{bit_start, bit_width},
+    resolve::MAX_DEPTH,
+};
 
 /// Most names that an error lists.
 const MOST_NAMES: usize = 20;
@@ -179,9 +183,9 @@ impl<'a> Walk<'a> {
             lexer.mark(':', ": and a value")?;
             let start = (offset as u64).saturating_mul(8);
             let failed = |error: Error| InputError::new(InputErrorKind::Btf(error), at);
-            let part = self.find(ty, name, start, 0).map_err(failed)?;
+            let part = self.find(ty, name, start).map_err(failed)?;
             let Some(part) = part else {
-                let names = self.names(ty, 0).map_err(failed)?;
+                let names = self.names(ty).map_err(failed)?;
                 return Err(unknown(name, names.into_iter(), at));
             };
             if part.bits == 0 {
@@ -201,60 +205,31 @@ impl<'a> Walk<'a> {
     }
 
     /// The member or variable of a name, also in anonymous structs and unions.
-    fn find(&self, ty: Type<'_>, name: &str, start: u64, depth: usize) -> Result<Option<Part>, Error> {
-        if ty.kind() == Kind::DATASEC {
-            for variable in ty.variables() {
-                if self.btf.ty(variable.type_id)?.name()? == name {
-                    return Ok(Some(Part {
-                        type_id: variable.type_id,
-                        start: start.saturating_add(u64::from(variable.offset) * 8),
-                        bits: 0,
-                    }));
-                }
-            }
-            return Ok(None);
-        }
-        for member in ty.members() {
-            let start = start.saturating_add(u64::from(member.bit_offset));
-            let bytes = member.name_bytes()?;
-            if bytes == name.as_bytes() && !bytes.is_empty() {
+    fn find(&self, ty: Type<'_>, name: &str, start: u64) -> Result<Option<Part>, Error> {
+        for variable in ty.variables() {
+            if self.btf.ty(variable.type_id)?.name()? == name {
                 return Ok(Some(Part {
-                    type_id: member.type_id,
-                    start,
-                    bits: member.bitfield_size.into(),
+                    type_id: variable.type_id,
+                    start: start.saturating_add(u64::from(variable.offset) * 8),
+                    bits: 0,
                 }));
             }
-            if bytes.is_empty() && depth < MAX_DEPTH {
-                let inner = self.btf.resolve(member.type_id)?;
-                if inner.kind().is_composite()
-                    && let Some(part) = self.find(inner, name, start, depth + 1)?
-                {
-                    return Ok(Some(part));
-                }
-            }
         }
-        Ok(None)
+        Ok(ty.member(name)?.map(|member| Part {
+            type_id: member.type_id,
+            start: start.saturating_add(bit_start(self.btf, &member).into()),
+            bits: bit_width(self.btf, &member),
+        }))
     }
 
     /// The names that could stand in a struct, for an error.
-    fn names(&self, ty: Type<'_>, depth: usize) -> Result<Vec<String>, Error> {
+    fn names(&self, ty: Type<'_>) -> Result<Vec<String>, Error> {
         let mut names = Vec::new();
-        for variable in ty.variables() {
+        for variable in ty.variables().take(MOST_NAMES) {
             names.push(self.btf.ty(variable.type_id)?.name()?.to_string());
         }
-        for member in ty.members() {
-            let name = String::from_utf8_lossy(member.name_bytes()?);
-            if !name.is_empty() {
-                names.push(name.into_owned());
-            } else if depth < MAX_DEPTH {
-                let inner = self.btf.resolve(member.type_id)?;
-                if inner.kind().is_composite() {
-                    names.extend(self.names(inner, depth + 1)?);
-                }
-            }
-            if names.len() > MOST_NAMES {
-                break;
-            }
+        for member in ty.named_members().take(MOST_NAMES) {
+            names.push(String::from_utf8_lossy(member?.name_bytes()?).into_owned());
         }
         Ok(names)
     }

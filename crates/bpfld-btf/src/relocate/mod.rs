@@ -22,18 +22,34 @@ pub use self::{
 const MAX_PATH: usize = 64;
 const MAX_DEPTH: usize = 32;
 
-/// What is left of the work one relocation may cause. Real ones need a few thousand steps; types that contain each
+/// What is left of the work that relocations may cause. Real ones need a few thousand steps each; types that contain each
 /// other many times over could ask for more than a lifetime's.
 #[derive(Debug)]
-struct Steps(u32);
+struct Steps {
+    one: u32,
+    all: u32,
+}
 
 impl Steps {
+    /// For the relocations of one object, the first of them to begin with.
     fn new() -> Self {
-        Self(1 << 20)
+        Self {
+            one: 1 << 20,
+            all: 1 << 28,
+        }
+    }
+
+    /// For the next relocation.
+    fn begin(&mut self) {
+        self.one = Self::new().one;
     }
 
     fn take(&mut self) -> Result<(), CoreError> {
-        self.0 = self.0.checked_sub(1).ok_or(CoreError::TooComplex)?;
+        let left = (self.one.checked_sub(1), self.all.checked_sub(1));
+        let (Some(one), Some(all)) = left else {
+            return Err(CoreError::TooComplex);
+        };
+        (self.one, self.all) = (one, all);
         Ok(())
     }
 }

@@ -35,6 +35,7 @@ pub struct Resolver<'a> {
     local: &'a Btf,
     targets: &'a Targets,
     candidates: HashMap<TypeId, Arc<[Candidate<'a>]>>,
+    steps: Steps,
 }
 
 /// What a relocation comes to.
@@ -111,6 +112,7 @@ impl<'a> Resolver<'a> {
             local,
             targets,
             candidates: HashMap::new(),
+            steps: Steps::new(),
         }
     }
 
@@ -125,6 +127,7 @@ impl<'a> Resolver<'a> {
             local: btf,
             targets,
             candidates,
+            steps,
         } = self;
         let ty = btf.ty(relocation.type_id)?;
         let name = ty.name_bytes()?;
@@ -143,9 +146,9 @@ impl<'a> Resolver<'a> {
         let ours = Answer::present(&local);
         let mut matching: Vec<Candidate<'a>> = Vec::new();
         let mut first: Option<(Spec<'a>, Answer)> = None;
-        let mut steps = Steps::new();
+        steps.begin();
         for candidate in considered.iter() {
-            let Some(target) = fields::matching(&local, candidate.btf, candidate.id, &mut steps)? else {
+            let Some(target) = fields::matching(&local, candidate.btf, candidate.id, steps)? else {
                 continue;
             };
             if let Err(error) = &ours {

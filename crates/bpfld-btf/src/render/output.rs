@@ -62,10 +62,7 @@ impl<'a, W: Write> Output<'a, W> {
     /// Begins the next part of the open structure, with a name.
     pub(super) fn key(&mut self, name: &str) -> fmt::Result {
         self.next()?;
-        match self.form {
-            Form::Json => self.string(name)?,
-            Form::Text => self.out.write_str(name)?,
-        }
+        self.name(name)?;
         self.out.write_str(": ")
     }
 
@@ -79,6 +76,14 @@ impl<'a, W: Write> Output<'a, W> {
         match self.form {
             Form::Json => write!(self.out, "\"{value}\""),
             Form::Text => write!(self.out, "{value}"),
+        }
+    }
+
+    /// A name, which stands in quotes in JSON only.
+    pub(super) fn name(&mut self, name: &str) -> fmt::Result {
+        match self.form {
+            Form::Json => self.string(name),
+            Form::Text => self.out.write_str(name),
         }
     }
 

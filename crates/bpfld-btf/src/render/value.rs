@@ -4,7 +4,11 @@ use alloc::string::String;
 use core::fmt::Write;
 
 use super::{Output, RenderError, Zeroes, scalar};
-use crate::{Btf, Endian, Error, ErrorKind, IntEncoding, Kind, Member, Type, TypeId, resolve::MAX_DEPTH};
+use crate::{
+    Btf, Endian, Error, ErrorKind, IntEncoding, Kind, Member, Type, TypeId,
+    bit_field::{bit_start, bit_width},
+    resolve::MAX_DEPTH,
+};
 
 pub(super) struct Walk<'a> {
     btf: &'a Btf,
@@ -81,9 +85,7 @@ impl<'a> Walk<'a> {
                     // The old encoding of bit fields: an integer type of fewer bits than its size.
                     Some(int) => {
                         let start = offset as u64 * 8 + u64::from(int.bit_offset);
-                        let bits = u32::from(int.bits);
-                        let number = scalar::bit_field(self.bytes, start, bits, self.endian);
-                        self.number(out, ty, number.unwrap_or(0), bits)
+                        self.bit_field(out, ty, start, u32::from(int.bits))
                     }
                     None => self.number(out, ty, number, size * 8),
                 }
@@ -120,7 +122,7 @@ impl<'a> Walk<'a> {
             Kind::ENUM | Kind::ENUM64 => {
                 let name = ty.enum_values().find(|candidate| candidate.value() == value);
                 match name.and_then(|value| value.name().ok()) {
-                    Some(name) => out.word(name)?,
+                    Some(name) => out.name(name)?,
                     None => out.bare(value)?,
                 }
             }
@@ -180,30 +182,37 @@ impl<'a> Walk<'a> {
                 continue;
             }
             out.key(&String::from_utf8_lossy(name))?;
-            if member.bitfield_size == 0 {
-                self.value(out, member.type_id, place)?;
-                continue;
+            match bit_width(self.btf, &member) {
+                0 => self.value(out, member.type_id, place)?,
+                width => {
+                    let start = bits + u64::from(bit_start(self.btf, &member) - member.bit_offset);
+                    self.bit_field(out, self.btf.resolve(member.type_id)?, start, width)?;
+                }
             }
-            let width = u32::from(member.bitfield_size);
-            let number = scalar::bit_field(self.bytes, bits, width, self.endian);
-            let short = RenderError::Short {
-                type_id: member.type_id,
-                offset: place,
-            };
-            self.number(
-                out,
-                self.btf.resolve(member.type_id)?,
-                number.ok_or(short)?,
-                width,
-            )?;
         }
         Ok(())
     }
 
+    fn bit_field<W: Write>(
+        &self,
+        out: &mut Output<'_, W>,
+        ty: Type<'_>,
+        start: u64,
+        width: u32,
+    ) -> Result<(), RenderError> {
+        let number = scalar::bit_field(self.bytes, start, width, self.endian);
+        let number = number.ok_or(RenderError::Short {
+            type_id: ty.id(),
+            offset: usize::try_from(start / 8).unwrap_or(usize::MAX),
+        })?;
+        self.number(out, ty, number, width)
+    }
+
     fn is_zero(&self, member: Member<'_>, bits: u64) -> Result<bool, RenderError> {
-        if member.bitfield_size != 0 {
-            let width = u32::from(member.bitfield_size);
-            return Ok(scalar::bit_field(self.bytes, bits, width, self.endian) == Some(0));
+        let width = bit_width(self.btf, &member);
+        if width != 0 {
+            let start = bits + u64::from(bit_start(self.btf, &member) - member.bit_offset);
+            return Ok(scalar::bit_field(self.bytes, start, width, self.endian) == Some(0));
         }
         let offset = usize::try_from(bits / 8).unwrap_or(usize::MAX);
         let bytes = self.part(member.type_id, offset, self.btf.resolve_size(member.type_id)?)?;

@@ -1,48 +1,42 @@
 //! Single declarations.
 
-use alloc::{
-    borrow::ToOwned,
-    format,
-    string::{String, ToString},
-    vec::Vec,
-};
+use alloc::{borrow::ToOwned, format, string::String, vec::Vec};
 use core::fmt::Write;
 
 use hashbrown::{HashMap, HashSet};
 
 use super::{
+    accessors::Methods,
     bits,
+    enumeration::number_of,
     names::{NUMBERS, Scope, comment, valid},
-    plan::{BitField, Part, Plan, Planner, bit_start, bit_width},
+    plan::{Part, Plan, Planner},
 };
 use crate::{Btf, DeclareError, Error, ErrorKind, IntEncoding, Kind, Type, TypeId, resolve::MAX_DEPTH};
 
-const ALLOW: &str = "#[allow(nonstandard_style, dead_code, missing_docs, unreachable_pub, clippy::all)]\n";
-const DERIVE: &str = "#[derive(Clone, Copy, Debug, ::zerocopy::FromBytes, ::zerocopy::Immutable, ::zerocopy::IntoBytes, ::zerocopy::KnownLayout)]\n";
-const DERIVE_ENUM: &str = "#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, ::zerocopy::FromBytes, ::zerocopy::Immutable, ::zerocopy::IntoBytes, ::zerocopy::KnownLayout)]\n";
+pub(super) const ALLOW: &str =
+    "#[allow(nonstandard_style, dead_code, missing_docs, unreachable_pub, clippy::all)]\n";
+pub(super) const DERIVE: &str = "#[derive(Clone, Copy, Debug, ::zerocopy::FromBytes, ::zerocopy::Immutable, ::zerocopy::IntoBytes, ::zerocopy::KnownLayout)]\n";
+/// How many characters count as much as a member.
+pub(super) const UNIT: usize = 64;
+/// How many times a declaration names itself, at most, besides its assertions.
+pub(super) const NAMED: usize = 8;
 /// Offsets in one assertion.
 const MAX_ASSERTED: usize = 16;
 
 /// Prints declarations of the types of one BTF, each once and after what it contains.
 pub(super) struct Printer<'a> {
-    btf: &'a Btf,
-    planner: Planner<'a>,
+    pub(super) btf: &'a Btf,
+    pub(super) planner: Planner<'a>,
     scope: Scope,
     names: HashMap<TypeId, String>,
     done: HashSet<TypeId>,
-    out: String,
-    needs_bits: bool,
-    needs_part: bool,
+    pub(super) out: String,
+    pub(super) needs_bits: bool,
+    pub(super) needs_part: bool,
     depth: usize,
     /// How many more members and values may be printed.
     budget: usize,
-}
-
-/// Methods to be printed after a struct.
-#[derive(Default)]
-struct Methods {
-    scope: Scope,
-    text: String,
 }
 
 impl<'a> Printer<'a> {
@@ -73,8 +67,8 @@ impl<'a> Printer<'a> {
         format!("{bits}{part}{}", self.out)
     }
 
-    fn spend(&mut self) -> Result<(), DeclareError> {
-        self.budget = self.budget.checked_sub(1).ok_or(DeclareError::TooLarge)?;
+    pub(super) fn spend(&mut self, much: usize) -> Result<(), DeclareError> {
+        self.budget = self.budget.checked_sub(much).ok_or(DeclareError::TooLarge)?;
         Ok(())
     }
 
@@ -107,7 +101,7 @@ impl<'a> Printer<'a> {
     }
 
     /// The type as it stands in a field; declares what it needs. `hint` names what has no name.
-    fn spell(&mut self, id: TypeId, hint: &str) -> Result<String, DeclareError> {
+    pub(super) fn spell(&mut self, id: TypeId, hint: &str) -> Result<String, DeclareError> {
         if self.depth >= MAX_DEPTH {
             return Err(Error::new(ErrorKind::Depth(id), 0).into());
         }
@@ -166,6 +160,7 @@ impl<'a> Printer<'a> {
             stands_for
         } else {
             let name = self.scope.claim(c_name);
+            self.spend((name.len() + stands_for.len()) / UNIT)?;
             let _ = writeln!(self.out, "{ALLOW}pub type {name} = {stands_for};\n");
             name
         };
@@ -183,7 +178,8 @@ impl<'a> Printer<'a> {
         let mut scope = Scope::default();
         let (mut gaps, mut shared, mut unnamed) = (0, 0, 0);
         for part in parts {
-            self.spend()?;
+            self.spend(1)?;
+            let before = fields.len() + methods.text.len();
             match part {
                 Part::Gap { len } => {
                     let field = scope.claim(&format!("_padding_{gaps}"));
@@ -219,7 +215,9 @@ impl<'a> Printer<'a> {
                     }
                 }
             }
+            self.spend((fields.len() + methods.text.len() - before) / UNIT)?;
         }
+        self.spend(name.len().saturating_mul(offsets.len() + NAMED) / UNIT)?;
         let packed = if is_packed { ", packed" } else { "" };
         let size = shape.size;
         let title = comment(&self.btf.type_name(ty.id()));
@@ -238,7 +236,7 @@ impl<'a> Printer<'a> {
     }
 
     /// The value of all zeros, and methods.
-    fn finish_struct(&mut self, name: &str, methods: &str) {
+    pub(super) fn finish_struct(&mut self, name: &str, methods: &str) {
         let _ = writeln!(
             self.out,
             "impl ::core::default::Default for {name} {{\n    fn default() -> Self {{\n        ::zerocopy::FromZeros::new_zeroed()\n    }}\n}}\n"
@@ -252,7 +250,7 @@ impl<'a> Printer<'a> {
         }
     }
 
-    fn assertions(&mut self, name: &str, size: u32, offsets: &[(String, u32)]) {
+    pub(super) fn assertions(&mut self, name: &str, size: u32, offsets: &[(String, u32)]) {
         let _ = writeln!(
             self.out,
             "const _: () = assert!(::core::mem::size_of::<{name}>() == {size});"
@@ -266,169 +264,6 @@ impl<'a> Printer<'a> {
         }
         self.out.push('\n');
     }
-
-    /// A union is bytes, as aligned as its members, which are read and written by methods.
-    fn union(&mut self, ty: &Type<'a>, name: &str) -> Result<(), DeclareError> {
-        let Plan { shape, .. } = self.planner.plan(ty)?;
-        let mut methods = Methods::default();
-        let mut unnamed = 0;
-        for member in ty.members() {
-            self.spend()?;
-            let bits = bit_width(self.btf, &member);
-            if bits != 0 {
-                let bit_field = BitField {
-                    member,
-                    start: bit_start(self.btf, &member),
-                    bits,
-                };
-                self.bit_methods(
-                    &mut methods,
-                    "::zerocopy::IntoBytes::as_bytes(self)",
-                    &bit_field,
-                    name,
-                )?;
-                continue;
-            }
-            let c_name = match member.name()? {
-                "" => {
-                    unnamed += 1;
-                    format!("__unnamed_{}", unnamed - 1)
-                }
-                name => name.to_owned(),
-            };
-            let spelled = self.spell(member.type_id, &format!("{name}__{c_name}"))?;
-            let title = comment(&self.btf.type_name(member.type_id));
-            let (get, set) = (
-                methods.scope.claim(&c_name),
-                methods.scope.claim(&format!("set_{c_name}")),
-            );
-            self.needs_part = true;
-            let _ = writeln!(
-                methods.text,
-                "    /// Member `{}`: `{title}`.\n    pub fn {get}(&self) -> {spelled} {{\n        __part(::zerocopy::IntoBytes::as_bytes(self))\n    }}\n\n    /// Writes member `{}`.\n    pub fn {set}(&mut self, value: {spelled}) {{\n        let _ = ::zerocopy::IntoBytes::write_to_prefix(&value, ::zerocopy::IntoBytes::as_mut_bytes(self));\n    }}\n",
-                comment(&c_name),
-                comment(&c_name),
-            );
-        }
-        let (size, align) = (shape.size, shape.align);
-        let title = comment(&self.btf.type_name(ty.id()));
-        let (unit, count) = (align * 8, size / align);
-        let _ = writeln!(
-            self.out,
-            "/// `{title}`, {size} bytes: one of its members at a time.\n{ALLOW}#[repr(C)]\n{DERIVE}pub struct {name} {{\n    pub _storage: [u{unit}; {count}],\n}}\n"
-        );
-        self.finish_struct(name, &methods.text);
-        self.assertions(name, size, &[]);
-        Ok(())
-    }
-
-    /// The methods of a bit field that lies in the bytes `place`.
-    fn bit_methods(
-        &mut self,
-        methods: &mut Methods,
-        place: &str,
-        bit_field: &BitField<'a>,
-        owner: &str,
-    ) -> Result<(), DeclareError> {
-        self.spend()?;
-        let BitField { member, start, bits } = bit_field;
-        let c_name = member.name()?;
-        // Padding has no name; what is wider than 64 bits, or no number, no compiler makes.
-        let ty = self.btf.resolve(member.type_id)?;
-        let is_number = matches!(ty.kind(), Kind::INT | Kind::ENUM | Kind::ENUM64);
-        let is_number = is_number
-            && ty
-                .size_bytes()
-                .is_some_and(|size| number_of(size, false).is_some());
-        if c_name.is_empty() || *bits > 64 || !is_number {
-            return Ok(());
-        }
-        self.needs_bits = true;
-        let spelled = self.spell(member.type_id, &format!("{owner}__{c_name}"))?;
-        let ty = self.btf.resolve(member.type_id)?;
-        let is_bool = ty
-            .int()
-            .is_some_and(|int| int.encoding.contains(IntEncoding::BOOL));
-        let is_signed = ty.int().map_or(ty.is_signed_enum(), |int| int.is_signed());
-        let raw = format!("__bits(&{place}[..], {start}, {bits})");
-        let number = match ty.kind().is_enumeration() {
-            true => number_of(ty.size_bytes().unwrap_or(0), is_signed).unwrap_or_else(|| "u64".to_owned()),
-            false => spelled.clone(),
-        };
-        let value = match is_signed && !is_bool {
-            true => format!("((({raw} << {}) as i64) >> {}) as {number}", 64 - bits, 64 - bits),
-            false => format!("{raw} as {number}"),
-        };
-        let (value, written) = match ty.kind().is_enumeration() {
-            true => (format!("{spelled}({value})"), "value.0 as u64"),
-            false => (value, "value as u64"),
-        };
-        let (get, set) = (
-            methods.scope.claim(c_name),
-            methods.scope.claim(&format!("set_{c_name}")),
-        );
-        let target = place.replace("IntoBytes::as_bytes", "IntoBytes::as_mut_bytes");
-        let target = if target.starts_with("self.") {
-            format!("&mut {target}[..]")
-        } else {
-            target
-        };
-        let c_name = comment(c_name);
-        let _ = writeln!(
-            methods.text,
-            "    /// Bit field `{c_name}`: {bits} bits of `{}`.\n    pub fn {get}(&self) -> {spelled} {{\n        {value}\n    }}\n\n    /// Writes bit field `{c_name}`.\n    pub fn {set}(&mut self, value: {spelled}) {{\n        __set_bits({target}, {start}, {bits}, {written});\n    }}\n",
-            comment(&self.btf.type_name(member.type_id)),
-        );
-        Ok(())
-    }
-
-    fn enumeration(&mut self, ty: &Type<'a>, name: &str) -> Result<(), DeclareError> {
-        let size = ty.size_bytes().unwrap_or(0);
-        let Some(number) = number_of(size, ty.is_signed_enum()) else {
-            let kind = ErrorKind::UnexpectedKind {
-                id: ty.id(),
-                kind: ty.kind(),
-                expected: "an enumeration of 1, 2, 4 or 8 bytes",
-            };
-            return Err(Error::new(kind, 0).into());
-        };
-        let mut scope = Scope::default();
-        let mut values = String::new();
-        for value in ty.enum_values() {
-            self.spend()?;
-            let constant = scope.claim(value.name()?);
-            let wrapped = wrap(value.value(), size, value.signed);
-            let _ = writeln!(values, "    pub const {constant}: Self = Self({wrapped});");
-        }
-        let title = comment(&self.btf.type_name(ty.id()));
-        let _ = writeln!(
-            self.out,
-            "/// `{title}`: any number, some of which have names.\n{ALLOW}#[repr(transparent)]\n{DERIVE_ENUM}pub struct {name}(pub {number});\n"
-        );
-        self.finish_struct(name, &values);
-        self.assertions(name, size, &[]);
-        Ok(())
-    }
-}
-
-/// A value as a number of this size: what does not fit is cut off, as C does.
-fn wrap(value: i128, size: u32, signed: bool) -> String {
-    match (size, signed) {
-        (1, true) => (value as i8).to_string(),
-        (1, false) => (value as u8).to_string(),
-        (2, true) => (value as i16).to_string(),
-        (2, false) => (value as u16).to_string(),
-        (4, true) => (value as i32).to_string(),
-        (4, false) => (value as u32).to_string(),
-        (_, true) => (value as i64).to_string(),
-        (_, false) => (value as u64).to_string(),
-    }
-}
-
-/// Rust's number of a size in bytes.
-fn number_of(size: u32, signed: bool) -> Option<String> {
-    let sign = if signed { 'i' } else { 'u' };
-    matches!(size, 1 | 2 | 4 | 8 | 16).then(|| format!("{sign}{}", size * 8))
 }
 
 /// Rust's type for a number or pointer.

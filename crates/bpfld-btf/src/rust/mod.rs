@@ -1,7 +1,9 @@
 //! Types as Rust declarations that a compiler takes and lays out as the BTF says.
 
+mod accessors;
 mod bits;
 mod declare;
+mod enumeration;
 mod names;
 mod plan;
 

@@ -2,7 +2,7 @@
 
 use alloc::{borrow::ToOwned, format, string::String};
 
-use hashbrown::HashSet;
+use hashbrown::HashMap;
 
 use crate::c::identifier;
 
@@ -29,36 +29,48 @@ pub(super) fn valid(name: &str) -> String {
     if RAW.contains(&&*name) {
         return format!("r#{name}");
     }
-    if NEVER.contains(&&*name) || name.is_empty() || name == "_" {
+    if NEVER.contains(&&*name) || name == "_" {
         return name.into_owned() + "_";
+    }
+    if name.is_empty() {
+        return "__unnamed".to_owned();
     }
     name.into_owned()
 }
 
-/// Names that are taken in one scope.
+/// Names that are taken in one scope, each with the suffix to try next.
 #[derive(Debug, Default)]
-pub(super) struct Scope(HashSet<String>);
+pub(super) struct Scope(HashMap<String, u32>);
+
+/// Names that the declarations themselves use: values that an enumeration must not take the place of.
+const USED: [&str; 6] = ["Ok", "Err", "Some", "__bits", "__set_bits", "__part"];
 
 impl Scope {
     /// The scope of items.
     pub(super) fn items() -> Self {
-        Self(NUMBERS.iter().map(|name| (*name).to_owned()).collect())
+        let names = NUMBERS.iter().chain(&USED);
+        Self(names.map(|name| ((*name).to_owned(), 2)).collect())
     }
 
     /// Takes the name, or with the first suffix that is free.
     pub(super) fn claim(&mut self, name: &str) -> String {
         let name = valid(name);
-        if self.0.insert(name.clone()) {
+        let Some(first) = self.0.get(&name) else {
+            self.0.insert(name.clone(), 2);
             return name;
-        }
-        let mut number = 2u32;
-        loop {
+        };
+        let mut number = *first;
+        let candidate = loop {
             let candidate = format!("{name}___{number}");
-            if self.0.insert(candidate.clone()) {
-                return candidate;
-            }
             number += 1;
-        }
+            if !self.0.contains_key(&candidate) {
+                break candidate;
+            }
+        };
+        // All below are taken, and stay so.
+        self.0.insert(name, number);
+        self.0.insert(candidate.clone(), 2);
+        candidate
     }
 }
 
@@ -83,7 +95,10 @@ mod tests {
         assert_eq!(scope.claim("a"), "a___2");
         assert_eq!(scope.claim("Option<u8>"), "Option_u8_");
         assert_eq!(scope.claim("0"), "_0");
-        assert_eq!(scope.claim(""), "_");
+        assert_eq!(scope.claim(""), "__unnamed");
+        assert_eq!(scope.claim("_"), "__");
+        assert_eq!(scope.claim("Some"), "Some___2");
+        assert_eq!(scope.claim("a"), "a___3");
         assert_eq!(comment("a\n`b"), "a??b");
     }
 }

@@ -68,6 +68,9 @@ impl far {
 
 const _: () = assert!(::core::mem::size_of::<far>() == 8);
 
+#[allow(nonstandard_style, dead_code, missing_docs, unreachable_pub, clippy::all)]
+pub type state_t = state;
+
 /// `struct nothing`, 0 bytes.
 #[allow(nonstandard_style, dead_code, missing_docs, unreachable_pub, clippy::all)]
 #[repr(C)]
@@ -296,6 +299,16 @@ impl mixed {
     /// Writes bit field `mode`.
     pub fn set_mode(&mut self, value: state) {
         __set_bits(&mut self._bits_0[..], 14, 3, value.0 as u64);
+    }
+
+    /// Bit field `last`: 3 bits of `state_t`.
+    pub fn last(&self) -> state_t {
+        state(__bits(&self._bits_0[..], 17, 3) as u32)
+    }
+
+    /// Writes bit field `last`.
+    pub fn set_last(&mut self, value: state_t) {
+        __set_bits(&mut self._bits_0[..], 17, 3, value.0 as u64);
     }
 }
 

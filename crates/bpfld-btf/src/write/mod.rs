@@ -1,0 +1,10 @@
+//! Writing BTF.
+
+mod builder;
+mod kinds;
+mod parts;
+
+pub use self::{
+    builder::Builder,
+    parts::{Field, SectionEntry, Sign},
+};
