@@ -3,7 +3,14 @@
 //! The machine is noisy, so every measurement is a process of its own, the implementations take turns, and the fastest of
 //! several rounds counts.
 
-use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path, process::Command, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::Arc,
+};
 
 use anyhow::{Context as _, Result, ensure};
 use bpfld_btf::{Btf, Kind};
@@ -15,12 +22,15 @@ mod machine;
 mod maps;
 mod xsk;
 
-/// What the builds of libbpf and of the user of libxdp want, and what makes devices.
-const PACKAGES: [&str; 7] = [
+/// What the builds of libbpf, of the user of libxdp and of xsk-rs want, and what makes devices.
+const PACKAGES: [&str; 10] = [
+    "clang",
     "gcc",
     "iproute2",
+    "libclang-dev",
     "libelf-dev",
     "libxdp-dev",
+    "m4",
     "make",
     "pkg-config",
     "zlib1g-dev",
@@ -101,15 +111,15 @@ const CASES: [Case; 8] = [
 ];
 
 /// The implementations and what the table calls them.
-const COLUMNS: [(&str, &str); 14] = [
-    ("bpfld", "bpfld"),
-    ("bpfld-2", "bpfld, 2 threads"),
+const NAMES: [(&str, &str); 14] = [
+    ("bpfld-2", "2 threads"),
     ("libbpf", "libbpf"),
     ("aya", "aya"),
     ("btf", "the `btf` crate"),
     ("raw", "bare system call"),
     ("rbpf", "rbpf"),
     ("libxdp", "libxdp"),
+    (XSK_RS, "xsk-rs"),
     ("rbpf-jit", "rbpf, compiled, unchecked"),
     ("sbpf", "solana-sbpf"),
     ("sbpf-jit", "solana-sbpf, compiled"),
@@ -117,6 +127,9 @@ const COLUMNS: [(&str, &str); 14] = [
     ("copy", "bare copy of 8 bytes each"),
     ("memory", "plain memory"),
 ];
+
+/// What is measured by a program of its own.
+const XSK_RS: &str = "xsk-rs";
 
 /// Fastest first call and fastest later call, in nanoseconds.
 #[derive(Clone, Copy)]
@@ -127,7 +140,7 @@ struct Least {
 
 pub(crate) fn run(args: &Args) -> Result<()> {
     let root = shell::root();
-    let program = build(&root)?;
+    let programs = Programs::build(&root)?;
     let last = last_struct()?;
     let mut rows = Vec::new();
     for case in CASES
@@ -139,9 +152,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         .filter(|case| args.only.is_empty() || args.only.iter().any(|only| only == case.name))
     {
         println!("{}: {}", case.name, case.question);
-        let results = measure(&program, case, &last, args.rounds)?;
+        let results = measure(&programs, case, &last, args.rounds)?;
         for row in table_rows(case, &results)? {
-            println!("  {}", row.join("  "));
+            println!("  {}", row.join("  |  "));
             rows.push(row);
         }
     }
@@ -152,25 +165,44 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// Builds the program that measures, with what that needs.
-fn build(root: &Path) -> Result<std::path::PathBuf> {
-    let missing = PACKAGES.iter().any(|package| {
-        !Command::new("dpkg")
-            .args(["-s", package])
-            .output()
-            .is_ok_and(|output| output.status.success())
-    });
-    if missing && shell::exists("apt-get") {
-        shell::install(&PACKAGES)?;
+/// The programs that measure.
+struct Programs {
+    bench: PathBuf,
+    xsk_rs: PathBuf,
+}
+
+impl Programs {
+    /// Builds them, with what that needs.
+    fn build(root: &Path) -> Result<Self> {
+        let missing = PACKAGES.iter().any(|package| {
+            !Command::new("dpkg")
+                .args(["-s", package])
+                .output()
+                .is_ok_and(|output| output.status.success())
+        });
+        if missing && shell::exists("apt-get") {
+            shell::install(&PACKAGES)?;
+        }
+        let target = root.join("target/bench");
+        for directory in ["tests/bench", "tests/bench/xsk-rs"] {
+            let mut cargo = Command::new("cargo");
+            cargo
+                .args(["build", "--quiet", "--release", "--locked", "--manifest-path"])
+                .arg(root.join(directory).join("Cargo.toml"));
+            shell::run(cargo.arg("--target-dir").arg(&target))?;
+        }
+        Ok(Self {
+            bench: target.join("release/bpfld-bench"),
+            xsk_rs: target.join("release/bpfld-bench-xsk-rs"),
+        })
     }
-    let manifest = root.join("tests/bench/Cargo.toml");
-    let target = root.join("target/bench");
-    let mut cargo = Command::new("cargo");
-    cargo
-        .args(["build", "--quiet", "--release", "--locked", "--manifest-path"])
-        .arg(manifest);
-    shell::run(cargo.arg("--target-dir").arg(&target))?;
-    Ok(target.join("release/bpfld-bench"))
+
+    fn of(&self, implementation: &str) -> &Path {
+        match implementation {
+            XSK_RS => &self.xsk_rs,
+            _ => &self.bench,
+        }
+    }
 }
 
 /// The struct that a search from the front meets last.
@@ -188,11 +220,17 @@ fn last_struct() -> Result<String> {
         .to_owned())
 }
 
-fn measure(program: &Path, case: &Case, last: &str, rounds: u32) -> Result<BTreeMap<&'static str, Least>> {
+fn measure(
+    programs: &Programs,
+    case: &Case,
+    last: &str,
+    rounds: u32,
+) -> Result<BTreeMap<&'static str, Least>> {
     let mut results = BTreeMap::new();
     for _ in 0..rounds {
         for implementation in case.implementations {
-            let output = shell::output(Command::new(program).args([case.name, implementation, last]))?;
+            let mut command = Command::new(programs.of(implementation));
+            let output = shell::output(command.args([case.name, implementation, last]))?;
             let numbers: Vec<u64> = output
                 .split_whitespace()
                 .filter_map(|word| word.parse().ok())
@@ -211,7 +249,7 @@ fn measure(program: &Path, case: &Case, last: &str, rounds: u32) -> Result<BTree
 }
 
 /// One line, or two where the first call in a process is told apart.
-fn table_rows(case: &Case, results: &BTreeMap<&'static str, Least>) -> Result<Vec<Vec<String>>> {
+fn table_rows(case: &Case, results: &BTreeMap<&'static str, Least>) -> Result<Vec<[String; 3]>> {
     type Pick = fn(&Least) -> u64;
     let mut kinds: Vec<(&str, Pick)> = vec![("", |least| least.warm)];
     if case.cold {
@@ -220,14 +258,13 @@ fn table_rows(case: &Case, results: &BTreeMap<&'static str, Least>) -> Result<Ve
     let mut rows = Vec::new();
     for (suffix, pick) in kinds {
         let own = results.get("bpfld").map(pick).context("bpfld was not measured")?;
-        let mut row = vec![format!("{}{suffix}", case.question), time(own)];
-        for (name, _) in &COLUMNS[1..] {
-            row.push(match results.get(name).map(pick) {
-                Some(other) => format!("{} ({:.2}x)", time(other), other as f64 / own as f64),
-                None => "-".to_owned(),
-            });
-        }
-        rows.push(row);
+        let others = NAMES.iter().filter_map(|(name, title)| {
+            let other = pick(results.get(name)?);
+            let ratio = other as f64 / own as f64;
+            Some(format!("{title} {} ({ratio:.2}x)", time(other)))
+        });
+        let others: Vec<String> = others.collect();
+        rows.push([format!("{}{suffix}", case.question), time(own), others.join(", ")]);
     }
     Ok(rows)
 }
@@ -241,14 +278,11 @@ fn time(nanoseconds: u64) -> String {
 }
 
 /// Puts the table into the page.
-fn write(root: &Path, rows: &[Vec<String>]) -> Result<()> {
-    let titles: Vec<&str> = COLUMNS.iter().map(|(_, title)| *title).collect();
+fn write(root: &Path, rows: &[[String; 3]]) -> Result<()> {
     let mut table = format!(
-        "{}\n\n| question | {} |\n",
-        page::surroundings()?,
-        titles.join(" | ")
+        "{}\n\n| question | bpfld | others |\n| --- | --- | --- |\n",
+        page::surroundings()?
     );
-    writeln!(table, "|{}", " --- |".repeat(COLUMNS.len() + 1))?;
     for row in rows {
         writeln!(table, "| {} |", row.join(" | "))?;
     }

@@ -60,6 +60,15 @@ impl Region {
         Ok(Self { start, len })
     }
 
+    /// Tells the kernel how the memory is used.
+    fn advise(&self, advice: i32) -> Result<(), Errno> {
+        // SAFETY: the mapping is ours, and neither advice that is given here changes what is in it.
+        match unsafe { libc::madvise(self.start.as_ptr().cast(), self.len.get(), advice) } {
+            0 => Ok(()),
+            _ => Err(Errno::last()),
+        }
+    }
+
     /// Maps the start of an object at an address, or nowhere.
     fn at(fd: BorrowedFd<'_>, address: usize, len: usize, protection: i32) -> Result<Self, Errno> {
         let len = NonZeroUsize::new(len)
@@ -131,9 +140,11 @@ impl SharedMmap {
         Ok(Self { region, access })
     }
 
-    /// Makes memory that belongs to no object, full of zeros: for the kernel to read and write too. Child processes share it.
+    /// Makes memory that belongs to no object, full of zeros: for the kernel to read and write too. Child processes do not have it, so that no
+    /// page of it is ever replaced by a copy.
     ///
     /// With `huge` it is made of huge pages of 1 << `huge` bytes, as many as the system has set aside; `len` must then be a multiple of that.
+    /// Without, the kernel makes it of huge pages if it has some (`/sys/kernel/mm/transparent_hugepage/enabled` says `madvise` or `always`).
     ///
     /// # Errors
     ///
@@ -146,8 +157,16 @@ impl SharedMmap {
             None => 0,
         };
         let protection = libc::PROT_READ | libc::PROT_WRITE;
-        let sharing = libc::MAP_SHARED | libc::MAP_ANONYMOUS | pages;
+        let sharing = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | pages;
         let region = Region::new(None, 0, len, protection, sharing)?;
+        region.advise(libc::MADV_DONTFORK)?;
+        if huge.is_none() {
+            match region.advise(libc::MADV_HUGEPAGE) {
+                // A kernel without them.
+                Ok(()) | Err(Errno::EINVAL) => {}
+                Err(errno) => return Err(errno),
+            }
+        }
         Ok(Self {
             region,
             access: Access::ReadWrite,

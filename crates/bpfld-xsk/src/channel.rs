@@ -91,13 +91,10 @@ impl Channel {
         let umem = &queue.umem;
         let mut batch = Batch::new(umem, &mut self.packets, &mut self.dropped);
         let Batch { packets, dropped, .. } = &mut batch;
-        queue.complete(&mut queue.rings(), |number, _| {
-            if packets.len() < most {
-                packets.push(umem.empty(number));
-            } else {
-                dropped.push(number);
-            }
-        })?;
+        queue.complete(&mut queue.rings(), |number, _| dropped.push(number))?;
+        // The last that was sent is the first to be used: it is still in the cache.
+        let from = dropped.len().saturating_sub(most);
+        packets.extend(dropped.drain(from..).rev().map(|number| umem.empty(number)));
         if packets.len() < most || !dropped.is_empty() {
             let mut free = umem.ledger.free();
             free.append(dropped);

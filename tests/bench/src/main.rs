@@ -20,6 +20,7 @@ mod raw;
 mod theirs_aya;
 mod theirs_btf;
 mod theirs_libbpf;
+mod veth;
 mod xsk;
 
 /// The object that is opened and loaded.

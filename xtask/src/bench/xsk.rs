@@ -2,13 +2,13 @@
 
 use super::Case;
 
-const BOTH: &[&str] = &["bpfld", "libxdp"];
+const ALL: &[&str] = &["bpfld", "libxdp", super::XSK_RS];
 
 const fn case(name: &'static str, question: &'static str) -> Case {
     Case {
         name,
         question,
-        implementations: BOTH,
+        implementations: ALL,
         cold: false,
     }
 }
