@@ -1,10 +1,16 @@
 //! The userspace machine against the kernel: the same programs on the same input.
 
+mod buffers;
 mod compare;
+mod contents;
 mod contexts;
-mod helpers;
+mod control;
+mod dynptrs;
+mod engines;
+mod inputs;
 mod netfilter;
 mod objects;
 mod packets;
 mod random;
+mod sockets;
 mod texts;

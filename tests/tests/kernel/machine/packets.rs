@@ -2,7 +2,7 @@
 
 use bpfld_tests::{Need, require};
 
-use super::helpers::check;
+use super::compare::check;
 
 /// Tags of virtual networks: the outermost beside the packet, others in it.
 #[test]

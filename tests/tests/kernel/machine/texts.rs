@@ -2,7 +2,7 @@
 
 use bpfld_tests::{Need, require};
 
-use super::helpers::check;
+use super::compare::check;
 
 /// Puts a string onto the stack, at -32.
 fn on_stack(text: &str) -> String {
