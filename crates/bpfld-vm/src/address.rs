@@ -88,6 +88,8 @@ impl RegionId {
     pub(crate) const STACK: Self = Self(8);
     /// The first that is given to maps and memory of the host's.
     pub(crate) const FIRST_FREE: u32 = 112;
+    /// What iterators are told about a visit.
+    pub(crate) const VISIT: Self = Self(110);
     /// What a flow dissector found.
     pub(crate) const FLOW_KEYS: Self = Self(111);
     /// Keys that callbacks are shown, by depth.
@@ -98,8 +100,23 @@ impl RegionId {
     }
 }
 
-/// What stands for the packet where it is an object of the kernel. Those that stand for tasks are further on.
+/// What stands for the packet where it is an object of the kernel.
 pub(crate) const PACKET_OBJECT: GuestAddr = GuestAddr::new(RegionId::OBJECTS, 1 << 8);
+
+/// What stands for the text that an iterator writes.
+pub(crate) const SEQUENCE_OBJECT: GuestAddr = GuestAddr::new(RegionId::OBJECTS, 2 << 8);
+
+/// What stands for a task, by its number, of which there are less than 2^22.
+pub(crate) const fn task_object(pid: u32) -> u64 {
+    let number = pid as u64 & ((1 << 22) - 1);
+    GuestAddr::new(RegionId::OBJECTS, (number + 1) << 16).0
+}
+
+/// What stands for a control group, by the lower bits of its number.
+pub(crate) const fn cgroup_object(id: u64) -> u64 {
+    let number = id & ((1 << 31) - 1);
+    GuestAddr::new(RegionId::OBJECTS, 1 << 39 | number << 8).0
+}
 
 /// The address of a map, as 64-bit loads put it into registers.
 pub(crate) const fn map_address(map: usize) -> u64 {

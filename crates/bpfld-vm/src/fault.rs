@@ -261,8 +261,8 @@ impl fmt::Display for Place {
 /// Why a run ended before the program did. What there is to know is in its [`Report`].
 ///
 /// Prints what happened and where; in the alternate form (`{:#}`) also the line of the source, the instruction, the registers
-/// and the callers.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// and the callers. So it is printed, too, where it leaves `main` or is unwrapped.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Fault(Box<Report>);
 
 /// What happened, and where.
@@ -315,6 +315,12 @@ impl fmt::Display for Fault {
             write!(f, "\n  called from {caller}")?;
         }
         Ok(())
+    }
+}
+
+impl fmt::Debug for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self:#}")
     }
 }
 

@@ -66,7 +66,7 @@ pub use bpfld_sys::{ElemFlags, Errno, MapType, ProgramType, plain::SkBuff};
 pub use crate::{
     address::GuestAddr,
     code::{CodeError, CodeProblem},
-    context::{Arguments, Bytes, Context, Flow, Netfilter, NoField, Registers, Skb, Structure, Xdp},
+    context::{Arguments, Bytes, Context, Flow, Netfilter, NoField, Registers, Skb, Structure, Visit, Xdp},
     coverage::Coverage,
     debugger::{Breakpoint, Debugger, Points, Reason, Resume, Watchpoint},
     fault::{Access, AccessFault, Fault, FaultKind, Place, Problem, Report, SourceRef, Trap},

@@ -8,7 +8,7 @@ use bpfld_insn::Insn;
 use crate::address::{GuestAddr, RegionId};
 use crate::fault::{Place, Trap};
 use crate::image::Image;
-use crate::map::MapSpec;
+use crate::map::{Contents, MapSpec};
 use crate::memory::STACK_BYTES;
 use crate::program::Code;
 use crate::state::{Frame, State};
@@ -152,6 +152,18 @@ impl Observed<'_> {
     /// What all maps are made as, by number.
     pub fn maps(&self) -> impl Iterator<Item = &MapSpec> {
         self.state.maps.iter().map(|map| &map.spec)
+    }
+
+    /// The records of a ring buffer that are finished, or what was given to `bpf_perf_event_output`, in order; none of other maps.
+    #[must_use]
+    pub fn map_records(&self, name: &str) -> Vec<Vec<u8>> {
+        let Some(map) = self.state.maps.iter().find(|map| map.spec.name == name) else {
+            return Vec::new();
+        };
+        match &map.contents {
+            Contents::Events(events) => events.iter().map(|event| event.data.clone()).collect(),
+            _ => map.records(&self.state.memory),
+        }
     }
 
     /// The keys of a map with their values, one for each CPU that has its own; as bytes.

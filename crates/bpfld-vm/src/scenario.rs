@@ -4,6 +4,7 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::address::GuestAddr;
 use crate::network::Network;
 
 /// What helpers tell programs about the world. Nothing in it changes by itself but the generator of random numbers, so that
@@ -55,6 +56,9 @@ pub struct Task {
     pub gid: u32,
     /// The name, cut after 15 bytes.
     pub comm: String,
+    /// Where programs find its structure (`struct task_struct`), if the host gave them one by
+    /// [`Vm::add_memory`](crate::Vm::add_memory); else they only get a handle.
+    pub structure: Option<GuestAddr>,
     /// The control group, which is also that of sockets.
     pub cgroup_id: u64,
     /// The groups above it, from the root on.
@@ -97,6 +101,7 @@ impl Default for Task {
             uid: 0,
             gid: 0,
             comm: "task".into(),
+            structure: None,
             cgroup_id: 1,
             cgroup_ancestors: Vec::new(),
             pid_namespace: (4, 0xefff_fffc),

@@ -5,7 +5,7 @@ use core::net::{Ipv4Addr, SocketAddr};
 
 mod support;
 
-use bpfld_vm::{Device, Neighbour, Route, RouteKind, Skb, Socket, Transport, Vm, Xdp};
+use bpfld_vm::{Arguments, Device, Neighbour, Rights, Route, RouteKind, Skb, Socket, Transport, Vm, Xdp};
 use support::assembled;
 
 /// Looks 10.1.2.3 up from device 2, and leaves the parameters in a map.
@@ -206,4 +206,37 @@ none:   exit
     assert!(fault.contains("object, which was dropped"), "{fault}");
     let fault = run(&text("r1 = r6\n r2 = 0\n call bpf_obj_drop_impl")).unwrap_err();
     assert!(fault.contains("no object that is alive"), "{fault}");
+}
+
+#[test]
+fn a_task_has_the_structure_that_was_given() {
+    let mut vm = assembled(
+        r#"
+        .kfunc bpf_task_from_pid, "struct task_struct *(s32)"
+        .section raw_tp/any
+        .globl current, found
+        current:
+            call bpf_get_current_task_btf
+            r0 = *(u64 *)(r0 + 8)
+            exit
+        found:
+            r1 = 1000
+            call bpf_task_from_pid
+            if r0 == 0 goto none
+            r0 = *(u64 *)(r0 + 8)
+        none:
+            exit
+        "#,
+    );
+    let run = |vm: &mut Vm, name: &str| vm.program(name).unwrap().run_on(&mut Arguments::new(&[]));
+    // only a handle
+    let fault = run(&mut vm, "current").unwrap_err().to_string();
+    assert!(fault.contains("an object of the kernel"), "{fault}");
+    let bytes = [1u64, 42].map(u64::to_le_bytes).concat();
+    let structure = vm.add_memory("task", bytes, Rights::Read);
+    vm.scenario_mut().task.structure = Some(structure);
+    assert_eq!(run(&mut vm, "current"), Ok(42));
+    assert_eq!(run(&mut vm, "found"), Ok(42));
+    vm.scenario_mut().task.pid += 1;
+    assert_eq!(run(&mut vm, "found"), Ok(0));
 }

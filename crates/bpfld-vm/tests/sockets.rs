@@ -246,3 +246,110 @@ fn a_connection_keeps_its_own_socket() {
         .run(Structure::new(ProgramType::SOCK_OPS).unwrap());
     assert_eq!(again.unwrap().r0 as i64, 0x180 - 17);
 }
+
+/// A socket is of the types that its protocol, family and state make it.
+#[test]
+fn sockets_are_told_to_be_of_other_types() {
+    let casts = [
+        "tcp_sock",
+        "tcp6_sock",
+        "udp6_sock",
+        "tcp_timewait_sock",
+        "tcp_request_sock",
+        "unix_sock",
+        "mptcp_sock",
+    ];
+    let calls: String = casts
+        .iter()
+        .enumerate()
+        .map(|(number, cast)| {
+            format!(
+                "r1 = r6
+                call bpf_skc_to_{cast}
+                if r0 == 0 goto no{number}
+                if r0 != r6 goto none
+                r7 |= {}
+            no{number}:\n",
+                1 << number
+            )
+        })
+        .collect();
+    let text = |family: &str| {
+        format!(
+            ".section tc
+        cast:
+            r2 = 0
+            *(u64 *)(r10 - 40) = r2
+            *(u64 *)(r10 - 32) = r2
+            *(u64 *)(r10 - 24) = r2
+            *(u64 *)(r10 - 16) = r2
+            *(u32 *)(r10 - 8) = 0
+            {family}
+            call bpf_skc_lookup_tcp
+            if r0 == 0 goto none
+            r6 = r0
+            r7 = 0
+            {calls}
+            r1 = r6
+            call bpf_sk_release
+            r0 = r7
+            exit
+        none:
+            r0 = -1
+            exit"
+        )
+    };
+    let v4 = "*(u32 *)(r10 - 32) = 0x5000d204
+        r2 = r10\n r2 += -40\n r3 = 12\n r4 = -1\n r5 = 0";
+    let v6 = "*(u32 *)(r10 - 8) = 0x5000d204
+        r2 = r10\n r2 += -40\n r3 = 36\n r4 = -1\n r5 = 0";
+    for (family, address, state, expected) in [
+        (v4, SocketAddr::from(([0; 4], 80)), 10, 1),
+        (v6, SocketAddr::from(([0u16; 8], 80)), 10, 3),
+        (v4, SocketAddr::from(([0; 4], 80)), 6, 8),
+        (v4, SocketAddr::from(([0; 4], 80)), 12, 16),
+    ] {
+        let mut vm = assembled(&text(family));
+        let mut socket = Socket::listening(Transport::Tcp, address);
+        socket.state = state;
+        vm.scenario_mut().network.sockets.push(socket);
+        let run = vm.program("cast").unwrap().run_on(&mut Skb::new(&[0; 60]));
+        assert_eq!(run, Ok(expected), "{address} {state}");
+    }
+}
+
+#[test]
+fn a_socket_is_bound_where_the_program_says() {
+    let text = |family: u16, len: u32| {
+        format!(
+            ".section cgroup/connect4
+            bound:
+                r2 = 0
+                *(u64 *)(r10 - 16) = r2
+                *(u64 *)(r10 - 8) = r2
+                *(u16 *)(r10 - 16) = {family}
+                *(u16 *)(r10 - 14) = 0x5000
+                *(u32 *)(r10 - 12) = 0x0100007f
+                r2 = r10
+                r2 += -16
+                r3 = {len}
+                call bpf_bind
+                exit"
+        )
+    };
+    for (family, len, expected, bound) in [
+        (2, 16, 0, Some(SocketAddr::from(([127, 0, 0, 1], 80)))),
+        (2, 12, -22, None),
+        (10, 16, -22, None),
+        (9, 16, -97, None),
+    ] {
+        let mut vm = assembled(&text(family, len));
+        let context = Structure::new(ProgramType::CGROUP_SOCK_ADDR).unwrap();
+        let outcome = vm.program("bound").unwrap().run(context).unwrap();
+        assert_eq!(
+            (outcome.r0 as i64, outcome.context.bound()),
+            (expected, bound),
+            "{family} {len}"
+        );
+    }
+}

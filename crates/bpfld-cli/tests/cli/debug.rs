@@ -125,3 +125,14 @@ fn nonsense_is_said_to_be_so_and_the_run_can_be_given_up() {
     let (text, status) = debug("network nothing", "");
     assert_eq!(status, 2, "{text}");
 }
+
+/// What is in a ring buffer is shown, and left there.
+#[test]
+fn records_are_shown_as_they_come() {
+    let after = "events: ringbuf, 65536 bytes\n    record of 32 bytes: 01000000";
+    check(
+        "ringbuf emit",
+        "map events\nbreak :35\ncontinue\nmap events\nmap events\ncontinue\n",
+        &["events: ringbuf", "at breakpoint 1", after, after, "return value"],
+    );
+}

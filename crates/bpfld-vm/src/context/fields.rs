@@ -1,11 +1,12 @@
 //! Contexts whose fields are translated: which there are, and what is the same for all.
 
 use alloc::boxed::Box;
+use core::net::SocketAddr;
 
 use bpfld_insn::Endian;
 use bpfld_sys::plain::SkBuff;
 
-use super::{FlowFields, Message, SkbFields, StructureFields, Sysctl, XdpFields};
+use super::{FlowFields, Message, SkbFields, StructureFields, Sysctl, Written, XdpFields};
 use crate::address::RegionId;
 use crate::memory::Memory;
 
@@ -23,6 +24,8 @@ pub(crate) enum Fields {
         count: u64,
         has_result: bool,
     },
+    /// What an iterator wrote. What it visits is plain memory.
+    Visit(Box<Written>),
 }
 
 /// Where the headers of a packet begin, in the bytes of its region.
@@ -46,13 +49,21 @@ pub(crate) fn narrow(value: u64, field: usize, inner: usize, size: usize, endian
 }
 
 impl Fields {
+    /// There are none, as is usual already: then there is nothing to be dropped.
+    #[inline]
+    pub(crate) fn clear(&mut self) {
+        if !matches!(self, Self::None) {
+            *self = Self::None;
+        }
+    }
+
     /// Reads a field; `None` if there is none that may be read so.
     pub(crate) fn load(&self, memory: &Memory, offset: u64, size: usize, endian: Endian) -> Option<u64> {
         let offset = usize::try_from(offset)
             .ok()
             .filter(|offset| offset.is_multiple_of(size))?;
         match self {
-            Self::None | Self::Arguments { .. } => None,
+            Self::None | Self::Arguments { .. } | Self::Visit(_) => None,
             Self::Xdp(fields) => fields.load(memory, offset, size),
             Self::Skb(fields) => fields.load(memory, offset, size, endian),
             Self::Flow(_) => FlowFields::load(memory, offset, size),
@@ -68,7 +79,7 @@ impl Fields {
         match self {
             Self::Skb(fields) => fields.load_socket(offset, size, endian),
             Self::Structure(fields) => fields.load_socket(offset, size),
-            Self::None | Self::Xdp(_) | Self::Flow(_) | Self::Arguments { .. } => None,
+            Self::None | Self::Xdp(_) | Self::Flow(_) | Self::Arguments { .. } | Self::Visit(_) => None,
         }
     }
 
@@ -81,7 +92,7 @@ impl Fields {
             return false;
         };
         match self {
-            Self::None | Self::Xdp(_) | Self::Flow(_) | Self::Arguments { .. } => false,
+            Self::None | Self::Xdp(_) | Self::Flow(_) | Self::Arguments { .. } | Self::Visit(_) => false,
             Self::Skb(fields) => fields.store(offset, size, value, endian),
             Self::Structure(fields) => fields.store(offset, size, value, endian),
         }
@@ -134,7 +145,7 @@ impl Fields {
         match self {
             Self::Xdp(fields) => fields.ingress_ifindex,
             Self::Skb(fields) => fields.values.ifindex,
-            Self::None | Self::Flow(_) | Self::Structure(_) | Self::Arguments { .. } => 0,
+            Self::None | Self::Flow(_) | Self::Structure(_) | Self::Arguments { .. } | Self::Visit(_) => 0,
         }
     }
 
@@ -142,6 +153,14 @@ impl Fields {
     pub(crate) fn arguments(&self) -> Option<(u64, bool)> {
         match *self {
             Self::Arguments { count, has_result } => Some((count, has_result)),
+            _ => None,
+        }
+    }
+
+    /// What an iterator wrote.
+    pub(crate) fn written_mut(&mut self) -> Option<&mut Written> {
+        match self {
+            Self::Visit(written) => Some(written),
             _ => None,
         }
     }
@@ -174,6 +193,14 @@ impl Fields {
     pub(crate) fn message_mut(&mut self) -> Option<&mut Message> {
         match self {
             Self::Structure(fields) => fields.message_mut(),
+            _ => None,
+        }
+    }
+
+    /// The address that a socket is bound to by the program.
+    pub(crate) fn bound_mut(&mut self) -> Option<&mut Option<SocketAddr>> {
+        match self {
+            Self::Structure(fields) => fields.bound_mut(),
             _ => None,
         }
     }

@@ -190,6 +190,11 @@ impl Layout {
         })
     }
 
+    /// Whether it is that of an address.
+    pub(super) fn is_address(&self) -> bool {
+        self.name == SOCK_ADDR.name
+    }
+
     /// Whether it is that of a message.
     pub(super) fn is_message(&self) -> bool {
         self.name == SK_MSG.name

@@ -8,6 +8,7 @@ mod plain;
 mod registers;
 mod skb;
 mod structure;
+mod visit;
 mod xdp;
 
 pub use flow::Flow;
@@ -16,12 +17,14 @@ pub use plain::{Arguments, Bytes};
 pub use registers::Registers;
 pub use skb::Skb;
 pub use structure::{NoField, Structure};
+pub use visit::Visit;
 pub use xdp::Xdp;
 
 pub(crate) use fields::{Fields, Headers};
 pub(crate) use flow::FlowFields;
 pub(crate) use skb::SkbFields;
 pub(crate) use structure::{Message, StructureFields, Sysctl};
+pub(crate) use visit::Written;
 pub(crate) use xdp::XdpFields;
 
 pub(crate) mod sealed {
@@ -37,8 +40,8 @@ pub(crate) mod sealed {
     }
 }
 
-/// What a program can be run on: [`Xdp`], [`Skb`], [`Flow`], [`Netfilter`], [`Arguments`], [`Registers`], [`Structure`], [`Bytes`],
-/// or nothing: `()`.
+/// What a program can be run on: [`Xdp`], [`Skb`], [`Flow`], [`Netfilter`], [`Arguments`], [`Registers`], [`Structure`], [`Visit`],
+/// [`Bytes`], or nothing: `()`.
 ///
 /// Contexts are lent to the machine for a run; afterwards they hold what the program left in them.
 pub trait Context: sealed::Sealed {}

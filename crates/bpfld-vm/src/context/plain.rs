@@ -47,7 +47,7 @@ impl Bytes {
 /// Puts plain bytes into the place of the context, which is nothing else.
 pub(super) fn open(state: &mut State, bytes: Vec<u8>, rights: Rights) {
     fill(state, bytes, rights);
-    state.context = Fields::None;
+    state.context.clear();
 }
 
 /// Puts plain bytes into the place of the context.
@@ -63,7 +63,7 @@ pub(super) fn fill(state: &mut State, bytes: Vec<u8>, rights: Rights) {
 
 /// Takes them out again.
 pub(super) fn close(state: &mut State) -> Vec<u8> {
-    state.context = Fields::None;
+    state.context.clear();
     let region = state.memory.region_mut(RegionId::CONTEXT);
     region.map_or_else(Vec::new, |region| {
         let bytes = core::mem::take(&mut region.bytes);

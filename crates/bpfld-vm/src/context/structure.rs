@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
+use core::net::SocketAddr;
 
 use bpfld_insn::Endian;
 use bpfld_sys::ProgramType;
@@ -41,6 +42,8 @@ pub(crate) struct StructureFields {
     bytes: Vec<u8>,
     pub(crate) sysctl: Sysctl,
     message: Message,
+    /// The address that the program bound the socket to.
+    bound: Option<SocketAddr>,
 }
 
 /// What programs on messages said about the bytes that are still to come.
@@ -82,6 +85,7 @@ impl Structure {
                 bytes: vec![0; layout.size],
                 sysctl: Sysctl::default(),
                 message: Message::default(),
+                bound: None,
             }),
             data: Vec::new(),
         })
@@ -173,6 +177,12 @@ impl Structure {
         self.inner.message.cork_bytes
     }
 
+    /// The address that the program bound the socket to, by `bpf_bind`.
+    #[must_use]
+    pub fn bound(&self) -> Option<SocketAddr> {
+        self.inner.bound
+    }
+
     /// Name and value of the setting that is read, and the value that is to be written, for programs on `sysctl`.
     pub fn set_sysctl(&mut self, name: &str, current: &[u8], new: Option<&[u8]>) -> &mut Self {
         self.inner.sysctl = Sysctl {
@@ -203,6 +213,7 @@ impl Sealed for Structure {
             bytes: Vec::new(),
             sysctl: Sysctl::default(),
             message: Message::default(),
+            bound: None,
         });
         state.context = Fields::Structure(core::mem::replace(&mut self.inner, empty));
     }
@@ -239,6 +250,11 @@ impl StructureFields {
     /// What helpers were told, of a message.
     pub(super) fn message_mut(&mut self) -> Option<&mut Message> {
         self.layout.is_message().then_some(&mut self.message)
+    }
+
+    /// What a socket is bound to, where it is about addresses.
+    pub(super) fn bound_mut(&mut self) -> Option<&mut Option<SocketAddr>> {
+        self.layout.is_address().then_some(&mut self.bound)
     }
 
     /// The length of the data, where a field tells it.

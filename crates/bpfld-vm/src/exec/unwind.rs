@@ -33,6 +33,10 @@ impl Run<'_> {
             self.state.memory.leave_frame(depth);
         }
         self.state.depth = base;
+        if base == 0 {
+            // nobody ends them any more
+            self.state.bits.clear();
+        }
         trap
     }
 

@@ -1,8 +1,11 @@
 //! Control groups: those of the scenario's task, which are also those of sockets here.
 
+use alloc::vec::Vec;
+
 use bpfld_sys::{Errno, MapType};
 
 use super::call::{Call, errno};
+use crate::address::cgroup_object;
 use crate::fault::Trap;
 use crate::map::{Contents, number_key};
 
@@ -27,6 +30,40 @@ fn at_level(call: &mut Call<'_>, argument: usize) -> Result<u64, Trap> {
     let all = task.cgroup_ancestors.iter().chain([&task.cgroup_id]);
     let found = all.into_iter().nth(level as usize);
     Ok(found.copied().unwrap_or(0))
+}
+
+/// The groups that are known, from the root on.
+fn all(call: &mut Call<'_>) -> Vec<u64> {
+    let task = &call.scenario().task;
+    [&task.cgroup_ancestors[..], &[task.cgroup_id]].concat()
+}
+
+/// `bpf_cgroup_from_id`: a handle, if it is one of the task's groups.
+pub(crate) fn with_id(call: &mut Call<'_>) -> Result<u64, Trap> {
+    let id = call.args[0];
+    Ok(match all(call).contains(&id) {
+        true => cgroup_object(id),
+        false => 0,
+    })
+}
+
+/// `bpf_cgroup_ancestor`: the group at a level above another.
+pub(crate) fn above(call: &mut Call<'_>) -> Result<u64, Trap> {
+    let [group, level, ..] = call.args;
+    let all = all(call);
+    let own = all.iter().position(|id| cgroup_object(*id) == group);
+    let at_level = usize::try_from(level as i32)
+        .ok()
+        .filter(|level| Some(*level) <= own);
+    Ok(at_level
+        .and_then(|level| all.get(level))
+        .map_or(0, |id| cgroup_object(*id)))
+}
+
+/// `bpf_task_under_cgroup`
+pub(crate) fn contains_task(call: &mut Call<'_>) -> Result<u64, Trap> {
+    let group = call.args[1];
+    Ok(all(call).iter().any(|id| cgroup_object(*id) == group).into())
 }
 
 /// Whether the task is in a group of an array, or below it.

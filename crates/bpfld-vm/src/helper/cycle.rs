@@ -54,13 +54,15 @@ pub(crate) fn for_each(call: &mut Call<'_>) -> Result<u64, Trap> {
             None => Box::from(number_key(index as u32, endian)),
         };
         let state = &mut *call.run.state;
-        let Some(map) = state.maps.get_mut(number) else {
+        let Some(map) = state.maps.get(number) else {
             break;
         };
-        let value = map.lookup(&state.memory, &key, cpu, endian);
-        if value == 0 {
+        // that it is shown does not count as use of it
+        let place = map.peek(&key, endian);
+        let value = place.and_then(|place| map.value_address(&state.memory, place, cpu));
+        let Some(value) = value else {
             continue;
-        }
+        };
         let id = RegionId(RegionId::KEYS.0 + depth);
         if let Some(region) = state.memory.region_mut(id) {
             region.bytes.clear();

@@ -3,7 +3,6 @@
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::fmt::Write;
 use core::net::{Ipv4Addr, Ipv6Addr};
 
 use bpfld_sys::Errno;
@@ -47,10 +46,11 @@ impl Spec {
 pub(crate) fn format_text(call: &Call<'_>, text: &[u8], args: &[u64]) -> Result<Vec<u8>, Errno> {
     if !text
         .iter()
-        .all(|byte| byte.is_ascii() && (*byte == b'\n' || *byte == b'\t' || !byte.is_ascii_control()))
+        .all(|byte| is_space(*byte) || matches!(byte, b' '..=b'~'))
     {
         return Err(Errno::EINVAL);
     }
+    let mut room = Room::default();
     let mut out = Vec::new();
     let mut args = args.iter().copied();
     let mut rest = text;
@@ -96,6 +96,7 @@ pub(crate) fn format_text(call: &Call<'_>, text: &[u8], args: &[u64]) -> Result<
         let value = args.next().ok_or(Errno::EINVAL)?;
         match kind {
             b'd' | b'i' => {
+                room.number(if wide > 0 { 8 } else { 4 })?;
                 let number = if wide > 0 {
                     value as i64
                 } else {
@@ -110,6 +111,7 @@ pub(crate) fn format_text(call: &Call<'_>, text: &[u8], args: &[u64]) -> Result<
                 spec.pad(sign, format!("{}", number.unsigned_abs()), &mut out);
             }
             b'u' | b'x' | b'X' => {
+                room.number(if wide > 0 { 8 } else { 4 })?;
                 let number = if wide > 0 { value } else { u64::from(value as u32) };
                 let digits = match kind {
                     b'u' => format!("{number}"),
@@ -118,18 +120,64 @@ pub(crate) fn format_text(call: &Call<'_>, text: &[u8], args: &[u64]) -> Result<
                 };
                 spec.pad("", digits, &mut out);
             }
-            b'c' if wide == 0 => spec.pad("", [value as u8], &mut out),
-            b's' if wide == 0 => spec.pad("", string(call, value), &mut out),
-            b'p' if wide == 0 => rest = pointer(call, &spec, value, rest, &mut out)?,
+            b'c' if wide == 0 => {
+                room.take(1)?;
+                spec.pad("", [value as u8], &mut out);
+            }
+            b's' if wide == 0 => {
+                ends_word(rest)?;
+                spec.pad("", room.string(call, value)?, &mut out);
+            }
+            b'p' if wide == 0 => rest = pointer(call, &spec, value, rest, &mut room, &mut out)?,
             _ => return Err(Errno::EINVAL),
         }
     }
     Ok(out)
 }
 
-/// The kernel prints an empty string where none can be read.
-fn string(call: &Call<'_>, address: u64) -> Vec<u8> {
-    call.read_string(address).unwrap_or_default()
+/// What the kernel takes for a blank.
+pub(super) fn is_space(byte: u8) -> bool {
+    byte == b' ' || matches!(byte, b'\t'..=b'\r')
+}
+
+/// No letter or digit may follow.
+fn ends_word(rest: &[u8]) -> Result<(), Errno> {
+    match rest.first() {
+        Some(next) if !is_space(*next) && !next.is_ascii_punctuation() => Err(Errno::EINVAL),
+        _ => Ok(()),
+    }
+}
+
+/// Where the kernel puts arguments together before it prints them: numbers on whole words, and strings with their ends.
+#[derive(Default)]
+struct Room {
+    used: usize,
+}
+
+impl Room {
+    const BYTES: usize = 512;
+
+    fn take(&mut self, bytes: usize) -> Result<(), Errno> {
+        self.used += bytes;
+        match self.used <= Self::BYTES {
+            true => Ok(()),
+            false => Err(Errno::ENOSPC),
+        }
+    }
+
+    fn number(&mut self, bytes: usize) -> Result<(), Errno> {
+        self.used = self.used.next_multiple_of(4);
+        self.take(bytes)
+    }
+
+    /// A string, cut to what there is room for; an empty one, where none can be read.
+    fn string(&mut self, call: &Call<'_>, address: u64) -> Result<Vec<u8>, Errno> {
+        let mut text = call.read_string(address).unwrap_or_default();
+        let left = Self::BYTES.checked_sub(self.used + 1).ok_or(Errno::ENOSPC)?;
+        text.truncate(left);
+        self.take(text.len() + 1)?;
+        Ok(text)
+    }
 }
 
 /// What follows `%p`. Returns the rest of the format.
@@ -138,33 +186,37 @@ fn pointer<'t>(
     spec: &Spec,
     value: u64,
     rest: &'t [u8],
+    room: &mut Room,
     out: &mut Vec<u8>,
 ) -> Result<&'t [u8], Errno> {
     // what cannot be read is zero
     let bytes = |len: usize| call.read(value, len).unwrap_or_default();
     if let Some(rest) = rest.strip_prefix(b"ks").or_else(|| rest.strip_prefix(b"us")) {
-        spec.pad("", string(call, value), out);
+        ends_word(rest)?;
+        spec.pad("", room.string(call, value)?, out);
         return Ok(rest);
     }
-    if let Some(rest) = rest.strip_prefix(b"I4").or_else(|| rest.strip_prefix(b"i4")) {
+    if let Some(after) = rest.strip_prefix(b"I4").or_else(|| rest.strip_prefix(b"i4")) {
         let octets: [u8; 4] = bytes(4).first_chunk().copied().unwrap_or_default();
-        spec.pad("", format!("{}", Ipv4Addr::from(octets)), out);
-        return Ok(rest);
-    }
-    if let Some(after) = rest.strip_prefix(b"I6").or_else(|| rest.strip_prefix(b"i6")) {
-        let octets: [u8; 16] = bytes(16).first_chunk().copied().unwrap_or_default();
-        let mut text = String::new();
-        for (number, group) in Ipv6Addr::from(octets).segments().iter().enumerate() {
-            let colon = if number > 0 && rest.first() == Some(&b'I') {
-                ":"
-            } else {
-                ""
-            };
-            let _ = write!(text, "{colon}{group:04x}"); // a string takes all
-        }
+        let text = match (rest.first(), octets) {
+            (Some(b'I'), octets) => format!("{}", Ipv4Addr::from(octets)),
+            (_, [a, b, c, d]) => format!("{a:03}.{b:03}.{c:03}.{d:03}"),
+        };
+        room.take(text.len() + 1)?;
         spec.pad("", text, out);
         return Ok(after);
     }
+    if let Some(after) = rest.strip_prefix(b"I6").or_else(|| rest.strip_prefix(b"i6")) {
+        let octets: [u8; 16] = bytes(16).first_chunk().copied().unwrap_or_default();
+        let groups = Ipv6Addr::from(octets)
+            .segments()
+            .map(|group| format!("{group:04x}"));
+        let text = groups.join(if rest.first() == Some(&b'I') { ":" } else { "" });
+        room.take(text.len() + 1)?;
+        spec.pad("", text, out);
+        return Ok(after);
+    }
+    room.number(8)?;
     let plain: &[&[u8]] = &[b"x", b"K", b"S", b"s", b"B"];
     for suffix in plain {
         if let Some(rest) = rest.strip_prefix(*suffix) {
@@ -172,11 +224,7 @@ fn pointer<'t>(
             return Ok(rest);
         }
     }
-    match rest.first() {
-        None => {}
-        Some(next) if next.is_ascii_whitespace() || next.is_ascii_punctuation() => {}
-        Some(_) => return Err(Errno::EINVAL),
-    }
+    ends_word(rest)?;
     spec.pad("", address(value, b""), out);
     Ok(rest)
 }

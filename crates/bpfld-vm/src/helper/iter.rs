@@ -10,6 +10,8 @@ use crate::fault::Trap;
 
 /// The longest range of numbers, as in the kernel.
 const MAX_LOOPS: i64 = 8 * 1024 * 1024;
+/// The most iterators over bits at once.
+const MOST_ITERATORS: usize = 1 << 10;
 /// The most words of bits.
 const MOST_WORDS: u32 = 511;
 
@@ -72,6 +74,10 @@ pub(crate) fn bits_new(call: &mut Call<'_>) -> Result<u64, Trap> {
         _ => return Ok(errno(Errno::E2BIG)),
     }
     let endian = call.endian();
+    call.charge(count as usize / 8);
+    if call.state().bits.len() >= MOST_ITERATORS {
+        return Ok(errno(Errno::ENOMEM));
+    }
     let Ok(bytes) = call.read(words_at, count as usize * 8) else {
         return Ok(errno(Errno::EFAULT));
     };
@@ -89,20 +95,26 @@ pub(crate) fn bits_next(call: &mut Call<'_>) -> Result<u64, Trap> {
     /// Where in the structure it is.
     const NUMBER: u64 = 12;
     let at = call.args[0];
-    let bits = call.state().bits.get_mut(&at);
-    let found = bits.and_then(|bits| {
-        let is_set = |number: &u32| {
-            let word = bits.words.get((number / 64) as usize).copied().unwrap_or(0);
-            word >> (number % 64) & 1 == 1
-        };
-        let found = (bits.next..bits.words.len() as u32 * 64).find(is_set);
-        bits.next = found.map_or(u32::MAX, |found| found + 1);
-        found
+    let Some(bits) = call.state().bits.get_mut(&at) else {
+        return Ok(0);
+    };
+    let first = bits.next;
+    let words = (first / 64..).zip(bits.words.iter().skip((first / 64) as usize));
+    let set = words.map(|(number, word)| match number == first / 64 {
+        true => (number, word >> (first % 64) << (first % 64)),
+        false => (number, *word),
     });
+    let mut set = set.filter(|(_, word)| *word != 0);
+    let found = set
+        .next()
+        .map(|(number, word)| number * 64 + word.trailing_zeros());
+    bits.next = found.map_or(u32::MAX, |found| found + 1);
+    // of what is not there, all was looked at
+    let looked_at = found.map_or(bits.words.len(), |found| (found - first) as usize / 64 + 1);
+    call.charge(looked_at);
     let Some(found) = found else {
         return Ok(0);
     };
-    call.charge(1);
     call.write_number(at.wrapping_add(NUMBER), u64::from(found), 4)?;
     Ok(at.wrapping_add(NUMBER))
 }

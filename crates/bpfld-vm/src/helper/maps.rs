@@ -29,12 +29,15 @@ fn lookup_for(call: &mut Call<'_>, cpu: u32) -> Result<u64, Trap> {
         return Ok(0);
     };
     let key = memory.slice(key, map.spec.key_size as usize)?;
+    let work = map.key_work();
     if map.holds_sockets() {
         let place = map.peek(key, endian);
         let cookie = place.and_then(|place| map.number_at(memory, place, endian));
         return Ok(cookie.map_or(0, |cookie| super::socket::with_cookie(call, cookie)));
     }
-    Ok(map.lookup(memory, key, cpu, endian))
+    let found = map.lookup(memory, key, cpu, endian);
+    call.charge(work);
+    Ok(found)
 }
 
 pub(crate) fn update(call: &mut Call<'_>) -> Result<u64, Trap> {
@@ -47,6 +50,7 @@ pub(crate) fn update(call: &mut Call<'_>) -> Result<u64, Trap> {
     let State {
         maps,
         memory,
+        timers,
         scratch,
         ..
     } = call.state();
@@ -59,13 +63,17 @@ pub(crate) fn update(call: &mut Call<'_>) -> Result<u64, Trap> {
     scratch.key.extend_from_slice(key);
     scratch.value.clear();
     scratch.value.extend_from_slice(value);
-    Ok(status(map.update(
+    let work = map.key_work() + map.value_work();
+    let result = map.update(
         memory,
+        timers,
         &scratch.key,
         Put::Cpu(cpu, &scratch.value),
         flags,
         endian,
-    )))
+    );
+    call.charge(work);
+    Ok(status(result))
 }
 
 /// The value is a socket, which is kept by its cookie.
@@ -76,7 +84,9 @@ fn update_socket(call: &mut Call<'_>, number: usize) -> Result<u64, Trap> {
     let Some(cookie) = super::socket::cookie_at(call, socket) else {
         return Ok(errno(Errno::EOPNOTSUPP));
     };
-    let State { maps, memory, .. } = call.state();
+    let State {
+        maps, memory, timers, ..
+    } = call.state();
     let Some(map) = maps.get_mut(number) else {
         return Ok(0);
     };
@@ -84,6 +94,7 @@ fn update_socket(call: &mut Call<'_>, number: usize) -> Result<u64, Trap> {
     let value = map.number_bytes(cookie, endian);
     Ok(status(map.update(
         memory,
+        timers,
         &key,
         Put::Cpu(cpu, &value),
         flags,
@@ -95,12 +106,17 @@ pub(crate) fn delete(call: &mut Call<'_>) -> Result<u64, Trap> {
     let number = call.map_number(0)?;
     let endian = call.endian();
     let key = call.args[1];
-    let State { maps, memory, .. } = call.state();
+    let State {
+        maps, memory, timers, ..
+    } = call.state();
     let Some(map) = maps.get_mut(number) else {
         return Ok(0);
     };
     let key = memory.slice(key, map.spec.key_size as usize)?;
-    Ok(status(map.delete(key, endian)))
+    let work = map.key_work();
+    let result = map.delete(memory, timers, key, endian);
+    call.charge(work);
+    Ok(status(result))
 }
 
 pub(crate) fn push(call: &mut Call<'_>) -> Result<u64, Trap> {
@@ -111,7 +127,10 @@ pub(crate) fn push(call: &mut Call<'_>) -> Result<u64, Trap> {
         return Ok(0);
     };
     let value = memory.slice(value, map.spec.value_size as usize)?;
-    Ok(status(map.push(value, flags)))
+    let work = map.value_work();
+    let result = map.push(value, flags);
+    call.charge(work);
+    Ok(status(result))
 }
 
 pub(crate) fn pop(call: &mut Call<'_>) -> Result<u64, Trap> {
@@ -123,8 +142,11 @@ pub(crate) fn peek(call: &mut Call<'_>) -> Result<u64, Trap> {
     let value = call.args[1];
     let State { maps, memory, .. } = call.state();
     if let Some(Contents::Bloom(bloom)) = maps.get(number).map(|map| &map.contents) {
-        let size = maps.get(number).map_or(0, |map| map.spec.value_size) as usize;
+        let (size, work) = maps
+            .get(number)
+            .map_or((0, 0), |map| (map.spec.value_size as usize, map.value_work()));
         let found = bloom.may_hold(memory.slice(value, size)?);
+        call.charge(work);
         return Ok(if found { 0 } else { errno(Errno::ENOENT) });
     }
     take(call, |map| map.front())
@@ -140,16 +162,18 @@ fn take(
     let Some(map) = maps.get_mut(number) else {
         return Ok(0);
     };
-    let size = map.spec.value_size as usize;
+    let (size, work) = (map.spec.value_size as usize, map.value_work());
     let place = memory.slice_mut(to, size)?;
-    match from(map) {
+    let result = match from(map) {
         Ok(value) => {
             place.copy_from_slice(value.get(..size).unwrap_or(&value));
-            Ok(0)
+            0
         }
         Err(error) => {
             place.fill(0);
-            Ok(errno(error))
+            errno(error)
         }
-    }
+    };
+    call.charge(work);
+    Ok(result)
 }

@@ -30,6 +30,8 @@ fn edit(
 ) -> Result<u64, Trap> {
     let [_, start, len, flags, _] = call.args;
     let (start, len) = (start as u32 as usize, len as u32 as usize);
+    let all = bytes(call)?.bytes.len();
+    call.charge((all + len) / 64);
     let region = bytes(call)?;
     if flags != 0 {
         return Ok(errno(Errno::EINVAL));

@@ -1,9 +1,12 @@
 //! Helper functions: what programs call by number.
 
 mod arena;
+mod bind;
 mod call;
+mod cast;
 mod cgroup;
 mod checksum;
+mod cpumask;
 mod cycle;
 mod dynptr;
 mod format;
@@ -21,6 +24,8 @@ mod redirect;
 mod ringbuf;
 mod room;
 mod route;
+mod search;
+mod seq;
 mod skb;
 mod socket;
 mod sockopt;

@@ -39,18 +39,18 @@ pub(crate) fn new(call: &mut Call<'_>) -> Result<u64, Trap> {
     let Some(size) = size.and_then(|size| usize::try_from(size).ok()) else {
         return Err(call.bad(1, "no type of the object"));
     };
+    Ok(make(call, size, "object", Rights::ReadWrite))
+}
+
+/// An object of so many bytes; a null pointer, if there is no room.
+pub(super) fn make(call: &mut Call<'_>, size: usize, name: &str, rights: Rights) -> u64 {
+    call.charge(size / 64);
     let state = call.state();
-    if state.heap.bytes + size > MOST {
-        return Ok(0);
+    if state.heap.bytes.saturating_add(size) > MOST {
+        return 0;
     }
     state.heap.bytes += size.max(SMALLEST);
-    let made = Region::new(
-        RegionKind::Host,
-        "object".into(),
-        Rights::ReadWrite,
-        Shape::Plain,
-        vec![0; size],
-    );
+    let made = Region::new(RegionKind::Host, name.into(), rights, Shape::Plain, vec![0; size]);
     let id = match state.heap.free.pop() {
         Some(id) => {
             if let Some(region) = state.memory.region_mut(id) {
@@ -61,7 +61,16 @@ pub(crate) fn new(call: &mut Call<'_>) -> Result<u64, Trap> {
         None => state.memory.add(made),
     };
     state.heap.references.insert(id.0, 1);
-    Ok(GuestAddr::new(id, 0).0)
+    GuestAddr::new(id, 0).0
+}
+
+/// The bytes of the object that begins at an address and is alive, whatever programs may do with them.
+pub(super) fn bytes_mut<'c>(call: &'c mut Call<'_>, object: GuestAddr) -> Option<&'c mut [u8]> {
+    let id = object.region();
+    let state = call.state();
+    let is_alive = object.offset() == 0 && state.heap.references.contains_key(&id.0);
+    let region = state.memory.region_mut(id).filter(|_| is_alive)?;
+    Some(&mut region.bytes)
 }
 
 pub(crate) fn drop(call: &mut Call<'_>) -> Result<u64, Trap> {
@@ -99,7 +108,7 @@ pub(crate) fn acquire(call: &mut Call<'_>) -> Result<u64, Trap> {
     let id = GuestAddr(object).region();
     match call.state().heap.references.get_mut(&id.0) {
         Some(references) => {
-            *references += 1;
+            *references = references.saturating_add(1);
             Ok(object)
         }
         None => Err(call.bad(1, "no object that is alive")),

@@ -6,6 +6,7 @@ use super::call::{Call, errno};
 use crate::address::RegionId;
 use crate::fault::Trap;
 use crate::map::{Contents, Event};
+use crate::state::State;
 
 /// The index that stands for the buffer of this CPU, and the bits of the index.
 const CURRENT_CPU: u64 = 0xffff_ffff;
@@ -42,6 +43,7 @@ pub(crate) fn perf(call: &mut Call<'_>) -> Result<u64, Trap> {
     if index >= entries {
         return Ok(errno(Errno::E2BIG));
     }
+    call.charge((size / 64) as usize);
     let mut data = call
         .read(data, usize::try_from(size).unwrap_or(usize::MAX))?
         .to_vec();
@@ -60,9 +62,9 @@ pub(crate) fn perf(call: &mut Call<'_>) -> Result<u64, Trap> {
             None => return Ok(errno(Errno::EFAULT)),
         }
     }
-    let map = call.run.state.maps.get_mut(number).map(|map| &mut map.contents);
-    if let Some(Contents::Events(events)) = map {
-        if events.len() >= MOST {
+    let State { maps, memory, .. } = call.state();
+    if let Some(Contents::Events(events)) = maps.get_mut(number).map(|map| &mut map.contents) {
+        if events.len() >= MOST || memory.take(data.len()).is_none() {
             return Ok(errno(Errno::ENOSPC));
         }
         events.push(Event { index, data });

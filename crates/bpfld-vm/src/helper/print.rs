@@ -27,6 +27,7 @@ pub(crate) fn trace_array(call: &mut Call<'_>) -> Result<u64, Trap> {
 }
 
 fn print(call: &mut Call<'_>, text: u64, len: u64, args: &[u64]) -> Result<u64, Trap> {
+    call.charge(len as u32 as usize / 64);
     let bytes = call.read(text, len as u32 as usize)?;
     let Some(end) = bytes.iter().position(|byte| *byte == 0) else {
         return Ok(errno(Errno::EINVAL));
@@ -53,6 +54,7 @@ pub(crate) fn to_memory(call: &mut Call<'_>) -> Result<u64, Trap> {
         return Ok(errno(Errno::EINVAL));
     };
     let text = call.read_string(text)?;
+    call.charge(text.len() / 8);
     let made = match format_text(call, &text, &args) {
         Ok(made) => made,
         Err(error) => return Ok(errno(error)),

@@ -62,8 +62,10 @@ pub(crate) fn read_string(call: &mut Call<'_>) -> Result<u64, Trap> {
     if size == 0 {
         return Ok(0);
     }
+    let readable = call.run.state.memory.readable(from, size);
+    call.charge(readable.as_ref().map_or(0, |readable| readable / 64));
     let memory = &mut call.run.state.memory;
-    let text: Option<Vec<u8>> = memory.readable(from, size).ok().and_then(|readable| {
+    let text: Option<Vec<u8>> = readable.ok().and_then(|readable| {
         let bytes = memory.slice(from, readable).ok()?;
         let end = bytes.iter().position(|byte| *byte == 0);
         // what is as long as the room is cut; what ends where memory ends cannot be read
@@ -92,6 +94,7 @@ pub(crate) fn read_string(call: &mut Call<'_>) -> Result<u64, Trap> {
 
 pub(crate) fn write(call: &mut Call<'_>) -> Result<u64, Trap> {
     let [to, from, size, ..] = call.args;
+    call.charge(size as u32 as usize / 64);
     let bytes = call.read(from, size as u32 as usize)?.to_vec();
     Ok(match call.write(to, &bytes) {
         Ok(()) => 0,

@@ -3,7 +3,7 @@
 use bpfld_sys::Errno;
 
 use super::call::{Call, errno};
-use super::skb::insert;
+use super::skb::{LONGEST, insert};
 use crate::address::RegionId;
 use crate::fault::Trap;
 
@@ -35,8 +35,6 @@ const ENCAP: u64 = ENCAP_L3 | ENCAP_L4 | ENCAP_ETHERNET | ENCAP_LINK;
 
 /// The most that is added or taken at once.
 const MOST: u32 = 0xfff;
-/// The longest packet that one can be made.
-const LONGEST: usize = 65_535;
 
 pub(super) fn protocol(call: &mut Call<'_>) -> u16 {
     let fields = call.state().context.skb_mut();

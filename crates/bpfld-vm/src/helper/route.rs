@@ -186,7 +186,7 @@ pub(crate) fn check_mtu(call: &mut Call<'_>) -> Result<u64, Trap> {
     };
     let len = i64::from(len) + i64::from(difference as i32);
     call.write_number(at, mtu.into(), 4)?;
-    Ok(if len > i64::from(mtu + ETHERNET) {
+    Ok(if len > i64::from(mtu) + i64::from(ETHERNET) {
         TOO_LONG
     } else {
         SUCCESS

@@ -59,6 +59,7 @@ pub(super) fn first_len(call: &Call<'_>) -> usize {
 
 /// Copies out of the packet; beyond it, zeros and EFAULT.
 pub(crate) fn copy_out(call: &mut Call<'_>, offset: u64, to: u64, len: usize) -> Result<u64, Trap> {
+    call.charge(len / 64);
     let found: Option<Vec<u8>> = gather(call, offset, len);
     let place = call.run.state.memory.slice_mut(to, len)?;
     Ok(match found {
@@ -75,6 +76,7 @@ pub(crate) fn copy_out(call: &mut Call<'_>, offset: u64, to: u64, len: usize) ->
 
 /// Copies into the packet.
 pub(crate) fn copy_in(call: &mut Call<'_>, offset: u64, from: u64, len: usize) -> Result<u64, Trap> {
+    call.charge(len / 64);
     let data = call.read(from, len)?.to_vec();
     Ok(match scatter(call, offset, &data) {
         Some(()) => 0,
@@ -171,7 +173,7 @@ pub(crate) fn pull(call: &mut Call<'_>) -> Result<u64, Trap> {
 }
 
 /// The longest packet that one can be made.
-const LONGEST: usize = 65_535;
+pub(super) const LONGEST: usize = 65_535;
 
 pub(crate) fn change_tail(call: &mut Call<'_>) -> Result<u64, Trap> {
     call.context(0)?;
@@ -221,6 +223,7 @@ pub(crate) fn change_head(call: &mut Call<'_>) -> Result<u64, Trap> {
 
 /// Makes room in the packet, filled with zeros. What lies before it moves to the front.
 pub(super) fn insert(call: &mut Call<'_>, at: usize, more: usize) {
+    call.charge(first_len(call) / 64);
     let state = call.state();
     let first = state.context.packet_start(&state.memory);
     let Some(region) = state.memory.region_mut(RegionId::PACKET) else {

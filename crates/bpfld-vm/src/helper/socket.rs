@@ -143,8 +143,7 @@ fn cookie_of(number: usize) -> u64 {
 
 /// The socket of the scenario that has a cookie.
 pub(super) fn find<'c>(call: &'c Call<'_>, cookie: u64) -> Option<&'c Socket> {
-    let number = usize::try_from(cookie.checked_sub(1)?).ok()?;
-    call.run.state.scenario.network.sockets.get(number)
+    known(call, usize::try_from(cookie.checked_sub(1)?).ok()?)
 }
 
 /// The cookie of the socket at an address: of the scenario, or the one that the program works on.
@@ -176,8 +175,13 @@ pub(crate) fn namespace_cookie(call: &mut Call<'_>) -> Result<u64, Trap> {
     Ok(call.scenario().network.cookie)
 }
 
+/// A socket of the scenario.
+pub(super) fn known<'c>(call: &'c Call<'_>, number: usize) -> Option<&'c Socket> {
+    call.run.state.scenario.network.sockets.get(number)
+}
+
 /// The number of the socket at an address.
-fn number_at(call: &Call<'_>, address: u64) -> Option<usize> {
+pub(super) fn number_at(call: &Call<'_>, address: u64) -> Option<usize> {
     let found = call
         .run
         .state

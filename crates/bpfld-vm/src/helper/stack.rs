@@ -59,7 +59,9 @@ pub(crate) fn number(call: &mut Call<'_>) -> Result<u64, Trap> {
     let id = hash(&stack) & (buckets - 1);
     stack.resize(room, 0);
     let key = number_key(id as u32, endian);
-    let State { maps, memory, .. } = call.state();
+    let State {
+        maps, memory, timers, ..
+    } = call.state();
     let Some(map) = maps.get_mut(number) else {
         return Ok(errno(Errno::EFAULT));
     };
@@ -71,10 +73,12 @@ pub(crate) fn number(call: &mut Call<'_>) -> Result<u64, Trap> {
             return Ok(errno(Errno::EEXIST));
         }
     }
-    Ok(match map.update(memory, &key, Put::Cpu(0, &stack), 0, endian) {
-        Ok(()) => id,
-        Err(error) => errno(error),
-    })
+    Ok(
+        match map.update(memory, timers, &key, Put::Cpu(0, &stack), 0, endian) {
+            Ok(()) => id,
+            Err(error) => errno(error),
+        },
+    )
 }
 
 /// FNV-1a: the same stack has the same number everywhere; which one is nobody's business.

@@ -143,13 +143,16 @@ pub(crate) fn keep(call: &mut Call<'_>) -> Result<u64, Trap> {
     let (flags, endian) = (call.args[3], call.endian());
     let cookie = call.scenario().socket_cookie;
     let number = call.map_number(1)?;
-    let State { maps, memory, .. } = call.state();
+    let State {
+        maps, memory, timers, ..
+    } = call.state();
     let Some(map) = maps.get_mut(number).filter(|map| map.holds_sockets()) else {
         return Err(call.bad(2, "no map of sockets"));
     };
     let value = map.number_bytes(cookie, endian);
     Ok(status(map.update(
         memory,
+        timers,
         &key,
         Put::Cpu(0, &value),
         flags,

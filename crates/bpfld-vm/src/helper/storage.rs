@@ -27,7 +27,9 @@ fn find(call: &mut Call<'_>, owner: u64, value: u64, flags: u64) -> Result<u64, 
     let number = call.map_number(0)?;
     let (endian, cpu) = (call.endian(), call.cpu());
     let key = owner.to_ne_bytes();
-    let State { maps, memory, .. } = call.state();
+    let State {
+        maps, memory, timers, ..
+    } = call.state();
     let Some(map) = maps.get_mut(number) else {
         return Ok(0);
     };
@@ -39,7 +41,7 @@ fn find(call: &mut Call<'_>, owner: u64, value: u64, flags: u64) -> Result<u64, 
         0 => alloc::vec::Vec::new(),
         _ => memory.slice(value, map.spec.value_size as usize)?.to_vec(),
     };
-    match map.update(memory, &key, Put::Cpu(cpu, &initial), 0, endian) {
+    match map.update(memory, timers, &key, Put::Cpu(cpu, &initial), 0, endian) {
         Ok(()) => Ok(map.lookup(memory, &key, cpu, endian)),
         Err(_) => Ok(0),
     }
@@ -48,10 +50,15 @@ fn find(call: &mut Call<'_>, owner: u64, value: u64, flags: u64) -> Result<u64, 
 pub(crate) fn delete(call: &mut Call<'_>) -> Result<u64, Trap> {
     let owner = call.args[1];
     let endian = call.endian();
-    let (_, map) = call.map(0)?;
+    let number = call.map_number(0)?;
     let key = owner.to_ne_bytes();
-    Ok(match map.delete(&key, endian) {
-        Ok(()) => 0,
-        Err(_) => errno(Errno::ENOENT),
+    let State {
+        maps, memory, timers, ..
+    } = call.state();
+    let map = maps.get_mut(number);
+    let result = map.map(|map| map.delete(memory, timers, &key, endian));
+    Ok(match result {
+        Some(Ok(())) => 0,
+        _ => errno(Errno::ENOENT),
     })
 }

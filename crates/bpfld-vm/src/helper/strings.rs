@@ -5,11 +5,13 @@ use core::cmp::Ordering;
 use bpfld_sys::Errno;
 
 use super::call::{Call, errno};
+use super::format::is_space;
 use crate::fault::Trap;
 
 pub(crate) fn compare(call: &mut Call<'_>) -> Result<u64, Trap> {
     let [first, size, second, ..] = call.args;
     let size = size as u32 as usize;
+    call.charge(size / 8);
     let first = call.read(first, size)?;
     let second = call.read_string(second)?;
     let until_end = |bytes: &[u8]| -> alloc::vec::Vec<u8> {
@@ -24,6 +26,8 @@ pub(crate) fn compare(call: &mut Call<'_>) -> Result<u64, Trap> {
 }
 
 pub(crate) fn signed(call: &mut Call<'_>) -> Result<u64, Trap> {
+    let to = call.args[3];
+    call.write_number(to, 0, 8)?;
     let (negative, value, taken) = match number(call)? {
         Ok(found) => found,
         Err(error) => return Ok(errno(error)),
@@ -33,12 +37,13 @@ pub(crate) fn signed(call: &mut Call<'_>) -> Result<u64, Trap> {
         (true, _) if value <= 1 << 63 => (value as i64).wrapping_neg(),
         _ => return Ok(errno(Errno::ERANGE)),
     };
-    let to = call.args[3];
     call.write_number(to, value as u64, 8)?;
     Ok(taken)
 }
 
 pub(crate) fn unsigned(call: &mut Call<'_>) -> Result<u64, Trap> {
+    let to = call.args[3];
+    call.write_number(to, 0, 8)?;
     let (negative, value, taken) = match number(call)? {
         Ok(found) => found,
         Err(error) => return Ok(errno(error)),
@@ -46,10 +51,12 @@ pub(crate) fn unsigned(call: &mut Call<'_>) -> Result<u64, Trap> {
     if negative {
         return Ok(errno(Errno::EINVAL));
     }
-    let to = call.args[3];
     call.write_number(to, value, 8)?;
     Ok(taken)
 }
+
+/// The most characters that the kernel looks at behind the sign.
+const MOST: usize = 63;
 
 /// Sign, value, and how many characters it took.
 fn number(call: &mut Call<'_>) -> Result<Result<(bool, u64, u64), Errno>, Trap> {
@@ -58,12 +65,14 @@ fn number(call: &mut Call<'_>) -> Result<Result<(bool, u64, u64), Errno>, Trap> 
     if !matches!(base, 0 | 8 | 10 | 16) || bytes.is_empty() {
         return Ok(Err(Errno::EINVAL));
     }
-    let blanks = bytes.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+    let blanks = bytes.iter().take_while(|byte| is_space(**byte)).count();
     let rest = bytes.get(blanks..).unwrap_or_default();
     let (negative, rest) = match rest.split_first() {
         Some((b'-', rest)) => (true, rest),
         _ => (false, rest),
     };
+    let before = bytes.len() - rest.len();
+    let rest = rest.get(..MOST).unwrap_or(rest);
     let (base, digits) = match (base, rest) {
         // without a digit behind it, the prefix is a zero and a letter; but not where the base is given
         (0, [b'0', b'x' | b'X', digits @ ..]) if digits.first().is_some_and(u8::is_ascii_hexdigit) => {
@@ -92,6 +101,6 @@ fn number(call: &mut Call<'_>) -> Result<Result<(bool, u64, u64), Errno>, Trap> 
     if count == 0 {
         return Ok(Err(Errno::EINVAL));
     }
-    let taken = bytes.len() - digits.len() + count;
+    let taken = before + rest.len() - digits.len() + count;
     Ok(Ok((negative, value, taken as u64)))
 }

@@ -4,9 +4,9 @@ use bpfld_insn::Helper;
 
 use super::call::Call;
 use super::{
-    arena, cgroup, checksum, cycle, dynptr, function, iter, lock, maps, message, notes, objects, output,
-    print, probe, redirect, ringbuf, room, route, skb, socket, sockopt, stack, steer, storage, strings,
-    sysctl, task, throw, time, timers, tunnel, userring, vlan, xdp,
+    arena, bind, cast, cgroup, checksum, cpumask, cycle, dynptr, function, iter, lock, maps, message, notes,
+    objects, output, print, probe, redirect, ringbuf, room, route, search, seq, skb, socket, sockopt, stack,
+    steer, storage, strings, sysctl, task, throw, time, timers, tunnel, userring, vlan, xdp,
 };
 use crate::fault::Trap;
 
@@ -47,6 +47,8 @@ helpers! {
     TRACE_PRINTK: print::trace;
     TRACE_VPRINTK: print::trace_array;
     SNPRINTF: print::to_memory;
+    SEQ_PRINTF: seq::print;
+    SEQ_WRITE: seq::write;
     STRNCMP: strings::compare;
     STRTOL: strings::signed;
     STRTOUL: strings::unsigned;
@@ -173,7 +175,15 @@ helpers! {
     SKB_SET_TUNNEL_OPT: tunnel::set_options;
     SKB_GET_TUNNEL_OPT: tunnel::options;
     TCP_SOCK: socket::tcp;
+    SKC_TO_TCP_SOCK: cast::tcp;
+    SKC_TO_TCP6_SOCK: cast::tcp6;
+    SKC_TO_UDP6_SOCK: cast::udp6;
+    SKC_TO_TCP_TIMEWAIT_SOCK: cast::waiting;
+    SKC_TO_TCP_REQUEST_SOCK: cast::request;
+    SKC_TO_UNIX_SOCK: cast::other;
+    SKC_TO_MPTCP_SOCK: cast::other;
     SETSOCKOPT: sockopt::set;
+    BIND: bind::bind;
     GETSOCKOPT: sockopt::get;
     MSG_APPLY_BYTES: message::apply;
     MSG_CORK_BYTES: message::cork;
@@ -186,9 +196,25 @@ helpers! {
 pub(crate) fn builtin_kfunc(name: &str) -> Option<Builtin> {
     Some(match name {
         "bpf_throw" => throw::throw,
-        "bpf_rcu_read_lock" | "bpf_rcu_read_unlock" | "bpf_preempt_disable" | "bpf_preempt_enable" => {
-            lock::nothing
-        }
+        "bpf_rcu_read_lock"
+        | "bpf_rcu_read_unlock"
+        | "bpf_preempt_disable"
+        | "bpf_preempt_enable"
+        | "bpf_local_irq_save"
+        | "bpf_local_irq_restore" => lock::nothing,
+        "bpf_res_spin_lock" | "bpf_res_spin_lock_irqsave" => lock::try_lock,
+        "bpf_res_spin_unlock" | "bpf_res_spin_unlock_irqrestore" => lock::unlock,
+        "bpf_wq_init" => timers::init_work,
+        "bpf_wq_set_callback_impl" => timers::set_work,
+        "bpf_wq_start" => timers::start_work,
+        "bpf_task_acquire" | "bpf_cgroup_acquire" => objects::same,
+        "bpf_task_release" | "bpf_cgroup_release" => lock::nothing,
+        "bpf_task_from_pid" | "bpf_task_from_vpid" => task::with_pid,
+        "bpf_task_under_cgroup" => cgroup::contains_task,
+        "bpf_task_get_cgroup1" => task::nowhere,
+        "bpf_cgroup_from_id" => cgroup::with_id,
+        "bpf_cgroup_ancestor" => cgroup::above,
+        "bpf_cast_to_kern_ctx" => task::packet,
         "bpf_iter_num_new" => iter::num_new,
         "bpf_iter_num_next" => iter::num_next,
         "bpf_iter_num_destroy" => iter::num_destroy,
@@ -217,6 +243,39 @@ pub(crate) fn builtin_kfunc(name: &str) -> Option<Builtin> {
         "bpf_rdonly_cast" => objects::same,
         "bpf_arena_alloc_pages" => arena::allocate,
         "bpf_arena_free_pages" => arena::free,
+        "bpf_cpumask_create" => cpumask::create,
+        "bpf_cpumask_acquire" => objects::acquire,
+        "bpf_cpumask_release" => objects::drop,
+        "bpf_cpumask_first" | "bpf_cpumask_any_distribute" => cpumask::first,
+        "bpf_cpumask_first_zero" => cpumask::first_zero,
+        "bpf_cpumask_first_and" | "bpf_cpumask_any_and_distribute" => cpumask::first_and,
+        "bpf_cpumask_set_cpu" | "bpf_cpumask_test_and_set_cpu" => cpumask::set_cpu,
+        "bpf_cpumask_clear_cpu" | "bpf_cpumask_test_and_clear_cpu" => cpumask::clear_cpu,
+        "bpf_cpumask_test_cpu" => cpumask::test_cpu,
+        "bpf_cpumask_setall" => cpumask::set_all,
+        "bpf_cpumask_clear" => cpumask::clear,
+        "bpf_cpumask_and" => cpumask::and,
+        "bpf_cpumask_or" => cpumask::or,
+        "bpf_cpumask_xor" => cpumask::xor,
+        "bpf_cpumask_copy" => cpumask::copy,
+        "bpf_cpumask_equal" => cpumask::equal,
+        "bpf_cpumask_intersects" => cpumask::intersects,
+        "bpf_cpumask_subset" => cpumask::subset,
+        "bpf_cpumask_empty" => cpumask::empty,
+        "bpf_cpumask_full" => cpumask::full,
+        "bpf_cpumask_weight" => cpumask::weight,
+        "bpf_strcmp" => search::compare,
+        "bpf_strcasecmp" => search::compare_any_case,
+        "bpf_strchr" => search::first,
+        "bpf_strnchr" => search::first_of,
+        "bpf_strchrnul" => search::first_or_end,
+        "bpf_strrchr" => search::last,
+        "bpf_strlen" => search::len,
+        "bpf_strnlen" => search::len_up_to,
+        "bpf_strspn" => search::made_of,
+        "bpf_strcspn" => search::free_of,
+        "bpf_strstr" => search::part,
+        "bpf_strnstr" => search::part_of,
         _ => return None,
     })
 }

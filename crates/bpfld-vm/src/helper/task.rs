@@ -3,7 +3,7 @@
 use bpfld_sys::Errno;
 
 use super::call::{Call, errno};
-use crate::address::{GuestAddr, RegionId};
+use crate::address::{PACKET_OBJECT, task_object};
 use crate::fault::Trap;
 
 pub(crate) fn cpu(call: &mut Call<'_>) -> Result<u64, Trap> {
@@ -71,10 +71,31 @@ pub(crate) fn signal(call: &mut Call<'_>) -> Result<u64, Trap> {
     Ok(0)
 }
 
-/// Only a handle: what the task's structure holds is not known here.
+/// Its structure, if the host gave it; else only a handle.
 pub(crate) fn current(call: &mut Call<'_>) -> Result<u64, Trap> {
-    let pid = call.scenario().task.pid;
-    Ok(GuestAddr::new(RegionId::OBJECTS, (u64::from(pid) + 1) << 16).0)
+    let task = &call.scenario().task;
+    Ok(task
+        .structure
+        .map_or_else(|| task_object(task.pid), |given| given.0))
+}
+
+/// The task of a number: there is one.
+pub(crate) fn with_pid(call: &mut Call<'_>) -> Result<u64, Trap> {
+    match call.args[0] as u32 == call.scenario().task.pid {
+        true => current(call),
+        false => Ok(0),
+    }
+}
+
+/// A null pointer, to what there is none of here.
+pub(crate) fn nowhere(_: &mut Call<'_>) -> Result<u64, Trap> {
+    Ok(0)
+}
+
+/// The context as the kernel's own structure: a handle, as its fields are not known here.
+pub(crate) fn packet(call: &mut Call<'_>) -> Result<u64, Trap> {
+    call.context(0)?;
+    Ok(PACKET_OBJECT.0)
 }
 
 pub(crate) fn cookie(call: &mut Call<'_>) -> Result<u64, Trap> {

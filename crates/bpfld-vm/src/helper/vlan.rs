@@ -1,10 +1,11 @@
 //! VLAN tags of socket buffers: the outermost is kept beside the packet, others are in it.
 
 use bpfld_insn::Endian;
+use bpfld_sys::Errno;
 
-use super::call::Call;
+use super::call::{Call, errno};
 use super::room::{protocol, set_protocol, take};
-use super::skb::{bytes, bytes_mut, insert};
+use super::skb::{LONGEST, bytes, bytes_mut, insert};
 use crate::fault::Trap;
 
 /// Where a tag is in the packet: behind the two addresses.
@@ -58,6 +59,11 @@ pub(crate) fn push(call: &mut Call<'_>) -> Result<u64, Trap> {
         identifier: identifier as u16,
     };
     if let Some(old) = taken(call) {
+        let len = call.state().context.skb_mut().map_or(0, |fields| fields.len);
+        if len as usize + BYTES > LONGEST {
+            put(call, old);
+            return Ok(errno(Errno::ENOMEM));
+        }
         insert(call, AT, BYTES);
         let tag = [old.protocol.to_be_bytes(), old.identifier.to_be_bytes()].concat();
         if let Some(place) = bytes_mut(call, AT as u64, BYTES) {

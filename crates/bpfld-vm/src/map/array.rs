@@ -1,5 +1,7 @@
 //! Where values lie: by their place, in the region of their map.
 
+use core::ops::Range;
+
 use super::Map;
 use crate::address::GuestAddr;
 use crate::memory::{Memory, Shape};
@@ -15,6 +17,21 @@ impl Map {
             _ => 0,
         };
         Some(GuestAddr::new(self.region, offset).0)
+    }
+
+    /// The addresses of the value at a place, of one CPU.
+    pub(crate) fn value_addresses(&self, memory: &Memory, place: u32) -> Range<u64> {
+        let start = self.value_address(memory, place, 0).unwrap_or(0);
+        start..start.saturating_add(self.spec.value_size.into())
+    }
+
+    /// The place of the value that an address is in.
+    pub(crate) fn place_at(&self, memory: &Memory, address: u64) -> Option<u32> {
+        let number = match memory.region(self.region)?.shape {
+            Shape::Values { shift, .. } => GuestAddr(address).offset() >> shift,
+            _ => 0,
+        };
+        u32::try_from(number / u64::from(self.copies.max(1))).ok()
     }
 
     /// The bytes of a value, whatever programs may do with them.
@@ -48,6 +65,13 @@ impl Map {
         let cpu = if self.copies > 1 { cpu as usize } else { 0 };
         let number = place as usize * self.copies as usize + cpu;
         (number * self.stride(), self.spec.value_size as usize)
+    }
+
+    /// Bytes that another entry takes: its values, its key, which is there twice, and the account of it.
+    pub(super) fn room_of_entry(&self) -> usize {
+        const ACCOUNT: usize = 64;
+        let key = 2 * self.spec.key_size as usize;
+        self.stride() * self.copies as usize + key + ACCOUNT
     }
 
     fn stride(&self) -> usize {

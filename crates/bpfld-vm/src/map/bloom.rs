@@ -32,6 +32,10 @@ impl Bloom {
         })
     }
 
+    pub(crate) fn bytes(&self) -> usize {
+        self.bits.len() * 8
+    }
+
     pub(crate) fn add(&mut self, value: &[u8]) {
         for number in 0..self.hashes {
             let bit = self.bit(value, number);

@@ -5,6 +5,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use bpfld_sys::{MapFlags, MapType};
 
@@ -23,6 +24,8 @@ pub(crate) struct Map {
     pub(crate) region: RegionId,
     /// Values of one key: one, or as many as there are CPUs.
     pub(crate) copies: u32,
+    /// Bytes of values that no update writes to: what they hold is gone with the value that was there.
+    pub(crate) special: Vec<Range<usize>>,
     pub(crate) contents: Contents,
 }
 
@@ -70,7 +73,8 @@ pub struct Event {
 
 impl Map {
     /// Makes a map, with memory for its values.
-    pub(crate) fn make(spec: MapSpec, cpus: u32, limit: usize, memory: &mut Memory) -> Result<Self, String> {
+    pub(crate) fn make(spec: MapSpec, cpus: u32, memory: &mut Memory) -> Result<Self, String> {
+        let limit = memory.left;
         let copies = if spec.is_per_cpu() { cpus } else { 1 };
         let value = spec.value_size as usize;
         let room = (value.next_multiple_of(8).max(8))
@@ -82,6 +86,10 @@ impl Map {
         };
         let needs_entries = || match spec.max_entries {
             0 => Err(String::from("it has room for no entries")),
+            _ => Ok(()),
+        };
+        let needs_keys = || match spec.key_size {
+            0 => Err(String::from("its keys have no bytes")),
             _ => Ok(()),
         };
         let rights = if spec.flags.contains(MapFlags::RDONLY_PROG) {
@@ -117,18 +125,21 @@ impl Map {
             }
             MapType::HASH | MapType::PERCPU_HASH => {
                 needs_entries()?;
+                needs_keys()?;
                 let (region, hash) = hash(&spec, Eviction::Never)?;
                 (region, Contents::Hash(hash))
             }
             MapType::LRU_HASH | MapType::LRU_PERCPU_HASH => {
                 needs_entries()?;
+                needs_keys()?;
                 let (region, hash) = hash(&spec, Eviction::LeastRecent)?;
                 (region, Contents::Hash(hash))
             }
             MapType::LPM_TRIE => {
                 needs_entries()?;
-                if spec.key_size <= 4 {
-                    return Err("keys of prefix tries have more than 4 bytes".into());
+                // the length of the prefix, and up to 256 bytes: LPM_KEY_SIZE_MAX
+                if !(5..=260).contains(&spec.key_size) {
+                    return Err("keys of prefix tries have 5 to 260 bytes".into());
                 }
                 let (region, hash) = hash(&spec, Eviction::Never)?;
                 (region, Contents::Hash(hash))
@@ -161,10 +172,12 @@ impl Map {
                 (region, Contents::Hash(Hash::new(&sized, Eviction::Never)))
             }
             MapType::QUEUE => {
+                needs_entries()?;
                 bounded(room)?;
                 (RegionId(0), Contents::Queue(Order::FirstIn, VecDeque::new()))
             }
             MapType::STACK => {
+                needs_entries()?;
                 bounded(room)?;
                 (RegionId(0), Contents::Queue(Order::LastIn, VecDeque::new()))
             }
@@ -222,10 +235,20 @@ impl Map {
             }
             _ => (RegionId(0), Contents::Opaque),
         };
+        let taken = match &contents {
+            Contents::Queue(..) => room,
+            Contents::Bloom(bloom) => Some(bloom.bytes()),
+            Contents::Programs(slots) | Contents::Maps(slots) => Some(size_of_val(&slots[..])),
+            _ => memory.region(region).map(|region| region.bytes.len()),
+        };
+        taken
+            .and_then(|taken| memory.take(taken))
+            .ok_or_else(|| format!("it would take more than the limit of {limit} bytes"))?;
         Ok(Self {
             spec,
             region,
             copies,
+            special: Vec::new(),
             contents,
         })
     }

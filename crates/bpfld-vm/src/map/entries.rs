@@ -75,8 +75,48 @@ impl Map {
         }
     }
 
+    /// What it costs to find a key, in instructions.
+    pub(crate) fn key_work(&self) -> usize {
+        let size = self.spec.key_size as usize;
+        match self.is_trie() {
+            // one look for each bit of the prefix
+            true => size.saturating_mul(size) / 32,
+            false => size / 64,
+        }
+    }
+
+    /// What it costs to copy a value, in instructions.
+    pub(crate) fn value_work(&self) -> usize {
+        match &self.contents {
+            Contents::Bloom(_) => self.spec.value_size as usize / 4,
+            _ => (self.spec.value_size as usize).saturating_mul(self.copies as usize) / 64,
+        }
+    }
+
+    /// The key of the value at a place.
+    pub(crate) fn key_at(&self, place: u32, endian: Endian) -> Option<Key> {
+        match &self.contents {
+            Contents::Array => Some(Box::from(number_key(place, endian))),
+            Contents::Hash(hash) => hash.key_at(place).map(Box::from),
+            _ => None,
+        }
+    }
+
+    /// The place where the value of a key is written: that of its prefix, in a trie.
+    pub(crate) fn own_place(&self, key: &[u8], endian: Endian) -> Option<u32> {
+        match self.is_trie() {
+            true => self.peek(&prefix_key(key, number(key, endian), endian)?, endian),
+            false => self.peek(key, endian),
+        }
+    }
+
     pub(crate) fn is_trie(&self) -> bool {
         self.spec.map_type == MapType::LPM_TRIE
+    }
+
+    /// Whether values may hold a lock.
+    pub(crate) fn may_lock(&self) -> bool {
+        matches!(self.spec.map_type, MapType::HASH | MapType::ARRAY)
     }
 
     /// Whether values are sockets.

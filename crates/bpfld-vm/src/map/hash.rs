@@ -69,6 +69,16 @@ impl Hash {
         self.places.get(key).copied()
     }
 
+    /// The key whose value is at a place.
+    pub(crate) fn key_at(&self, place: u32) -> Option<&[u8]> {
+        self.keys.get(place as usize)?.as_deref()
+    }
+
+    /// Whether another key takes more memory.
+    pub(crate) fn grows(&self) -> bool {
+        self.free.is_empty() && self.places.len() < self.max_entries
+    }
+
     /// The place for a key that is not there yet.
     pub(crate) fn insert(&mut self, key: &[u8]) -> Result<u32, Errno> {
         if self.places.len() >= self.max_entries {

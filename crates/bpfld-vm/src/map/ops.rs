@@ -7,6 +7,7 @@ use super::entries::{number, prefix_key};
 use super::{Contents, Map};
 use crate::address::map_address;
 use crate::memory::Memory;
+use crate::timer::Timers;
 
 /// A value that goes in: the same for every CPU, of one CPU, or one for each.
 #[derive(Clone, Copy, Debug)]
@@ -66,21 +67,24 @@ impl Map {
         }
     }
 
-    /// Sets the value of a key.
+    /// Sets the value of a key. Timers of the value that was there are gone then.
     pub(crate) fn update(
         &mut self,
         memory: &mut Memory,
+        timers: &mut Timers,
         key: &[u8],
         value: Put<'_>,
         flags: u64,
         endian: Endian,
     ) -> Result<(), Errno> {
         let exist = flags & !ElemFlags::F_LOCK.bits();
-        if exist > ElemFlags::EXIST.bits() {
+        let locks = flags != exist;
+        if exist > ElemFlags::EXIST.bits() || locks && !self.may_lock() {
             return Err(Errno::EINVAL);
         }
         let max = self.spec.max_entries;
         let (is_trie, is_indexed) = (self.is_trie(), self.is_indexed());
+        let room = self.room_of_entry();
         let normal;
         let (place, is_new) = match &mut self.contents {
             Contents::Array => {
@@ -107,13 +111,21 @@ impl Map {
                     (Some(_), 1) => return Err(Errno::EEXIST),
                     (None, 2) => return Err(Errno::ENOENT),
                     (Some(_), _) => (hash.find(key).ok_or(Errno::ENOENT)?, false),
-                    (None, _) => (hash.insert(key)?, true),
+                    (None, _) => {
+                        if hash.grows() {
+                            memory.take(room).ok_or(Errno::ENOMEM)?;
+                        }
+                        (hash.insert(key)?, true)
+                    }
                 }
             }
             _ => return Err(Errno::ENOTSUPP),
         };
         if is_new {
             self.clear_value(memory, place);
+        }
+        if !timers.is_empty() {
+            timers.forget(self.value_addresses(memory, place));
         }
         match value {
             Put::Cpu(cpu, bytes) => self.put(memory, place, cpu, bytes),
@@ -134,10 +146,27 @@ impl Map {
         for (to, from) in to.iter_mut().zip(bytes) {
             *to = *from;
         }
+        for range in &self.special {
+            if let Some(to) = to.get_mut(range.clone()) {
+                to.fill(0);
+            }
+        }
     }
 
-    /// Takes a key out.
-    pub(crate) fn delete(&mut self, key: &[u8], endian: Endian) -> Result<(), Errno> {
+    /// Takes a key out, and the timers of its value with it.
+    pub(crate) fn delete(
+        &mut self,
+        memory: &Memory,
+        timers: &mut Timers,
+        key: &[u8],
+        endian: Endian,
+    ) -> Result<(), Errno> {
+        if !timers.is_empty()
+            && let Contents::Hash(_) = self.contents
+            && let Some(place) = self.own_place(key, endian)
+        {
+            timers.forget(self.value_addresses(memory, place));
+        }
         let is_trie = self.is_trie();
         match &mut self.contents {
             Contents::Array => Err(Errno::EINVAL),

@@ -6,7 +6,7 @@ use core::ops::Range;
 
 use super::{Contents, Map};
 use crate::address::GuestAddr;
-use crate::memory::Memory;
+use crate::memory::{Memory, Region};
 
 /// Bytes of the head that each record has.
 const HEAD: u64 = 8;
@@ -69,10 +69,28 @@ impl Ring {
         }
     }
 
+    /// The record that is reserved with its bytes at a place.
+    fn record_at(&mut self, place: usize) -> Option<&mut Record> {
+        let (place, mask) = (place as u64, self.size - 1);
+        let behind = self.producer.wrapping_sub(place.wrapping_sub(HEAD)) & mask;
+        let start = self.producer.checked_sub(behind)?;
+        let found = self.records.binary_search_by_key(&start, |record| record.start);
+        let record = self.records.get_mut(found.ok()?)?;
+        let is_here = record.state == RecordState::Reserved && (start + HEAD) & mask == place;
+        is_here.then_some(record)
+    }
+
     /// The place of the bytes of a record.
     fn place(&self, record: Record) -> Range<usize> {
         let start = ((record.start + HEAD) & (self.size - 1)) as usize;
         start..start + record.len as usize
+    }
+}
+
+impl Ring {
+    fn bytes(&self, region: Option<&Region>, record: Record) -> Vec<u8> {
+        let bytes = region.and_then(|region| region.bytes.get(self.place(record)));
+        bytes.unwrap_or_default().to_vec()
     }
 }
 
@@ -104,7 +122,7 @@ impl Map {
         ring.records.push_back(record);
         let place = ring.place(record);
         let start = place.start as u64;
-        memory.region_mut(region)?.reserved.push(place);
+        memory.region_mut(region)?.reserved.insert(place.start, place.end);
         Some(GuestAddr::new(region, start).0)
     }
 
@@ -113,18 +131,12 @@ impl Map {
         let region = self.region;
         let start = GuestAddr(address).offset() as usize;
         let Some(ring) = self.ring() else { return false };
-        let (mask, size) = (ring.size - 1, ring.size);
-        let is_here = |record: &&mut Record| {
-            record.state == RecordState::Reserved
-                && ((record.start + HEAD) & mask) as usize == start
-                && size > 0
-        };
-        let Some(record) = ring.records.iter_mut().rev().find(is_here) else {
+        let Some(record) = ring.record_at(start) else {
             return false;
         };
         record.state = state;
         if let Some(region) = memory.region_mut(region) {
-            region.reserved.retain(|reserved| reserved.start != start);
+            region.reserved.remove(&start);
         }
         true
     }
@@ -142,6 +154,21 @@ impl Map {
         self.finish(memory, address, RecordState::Submitted)
     }
 
+    /// The records that could be taken out now, left where they are.
+    pub(crate) fn records(&self, memory: &Memory) -> Vec<Vec<u8>> {
+        let Contents::Ring(ring) = &self.contents else {
+            return Vec::new();
+        };
+        let finished = ring
+            .records
+            .iter()
+            .take_while(|record| record.state != RecordState::Reserved);
+        finished
+            .filter(|record| record.state == RecordState::Submitted)
+            .map(|record| ring.bytes(memory.region(self.region), *record))
+            .collect()
+    }
+
     /// Takes out all records up to the first that is still being filled.
     pub(crate) fn consume(&mut self, memory: &Memory) -> Vec<Vec<u8>> {
         let region = self.region;
@@ -156,10 +183,7 @@ impl Map {
             ring.records.pop_front();
             ring.consumer = record.start + (u64::from(record.len) + HEAD).next_multiple_of(8);
             if record.state == RecordState::Submitted {
-                let bytes = memory
-                    .region(region)
-                    .and_then(|region| region.bytes.get(ring.place(record)));
-                out.push(bytes.unwrap_or_default().to_vec());
+                out.push(ring.bytes(memory.region(region), record));
             }
         }
         out

@@ -1,5 +1,6 @@
 //! A region: a stretch of guest memory of one kind, with its bytes.
 
+use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
@@ -145,8 +146,8 @@ pub(crate) struct Region {
     pub(crate) write_end: usize,
     /// For stacks: which bytes have been written, one bit each, and one byte more than there are bits for.
     pub(crate) written: Vec<u8>,
-    /// For ring buffers, what is reserved now.
-    pub(crate) reserved: Vec<Range<usize>>,
+    /// For ring buffers, what is reserved now: where it begins and ends.
+    pub(crate) reserved: BTreeMap<usize, usize>,
 }
 
 impl Region {
@@ -167,7 +168,7 @@ impl Region {
             read_end: 0,
             write_end: 0,
             written: Vec::new(),
-            reserved: Vec::new(),
+            reserved: BTreeMap::new(),
         };
         let end = region.bytes.len();
         region.set_window(0, end);

@@ -19,6 +19,8 @@ pub(crate) struct Memory {
     pub(crate) aligned: bool,
     /// Whether reads of stack that was not written are faults.
     pub(crate) tracks_written: bool,
+    /// How many bytes maps may still take.
+    pub(crate) left: usize,
 }
 
 impl Memory {
@@ -48,6 +50,7 @@ impl Memory {
                 RegionId::PACKET | RegionId::FRAGMENTS => {
                     plain(RegionKind::Packet, "packet".into(), Rights::ReadWrite)
                 }
+                RegionId::VISIT => plain(RegionKind::Host, "visit of an iterator".into(), Rights::Read),
                 RegionId::FLOW_KEYS => plain(RegionKind::Host, "flow keys".into(), Rights::ReadWrite),
                 _ if (frame as usize) < MAX_FRAMES => {
                     plain(RegionKind::Stack { frame }, Arc::clone(&stack), Rights::ReadWrite)
@@ -60,7 +63,19 @@ impl Memory {
             regions,
             aligned: false,
             tracks_written: true,
+            left: usize::MAX,
         }
+    }
+
+    /// Takes bytes for a map off what there is for all; `None` if there are not so many.
+    pub(crate) fn take(&mut self, bytes: usize) -> Option<()> {
+        self.left = self.left.checked_sub(bytes)?;
+        Some(())
+    }
+
+    /// Gives them back.
+    pub(crate) fn give_back(&mut self, bytes: usize) {
+        self.left = self.left.saturating_add(bytes);
     }
 
     /// Adds a region.
@@ -127,8 +142,8 @@ impl Memory {
             }
             Shape::Records => {
                 let end = offset.saturating_add(size);
-                let holds = |range: &Range<usize>| range.start <= offset && end <= range.end;
-                if !region.reserved.iter().any(holds) || end > region.bytes.len() {
+                let last = region.reserved.range(..=offset).next_back();
+                if last.is_none_or(|(_, last)| end > *last) || end > region.bytes.len() {
                     return Err(fault(Problem::Bounds));
                 }
                 offset..end

@@ -6,7 +6,7 @@ use core::fmt;
 use bpfld_sys::Errno;
 
 /// Why something cannot be loaded or found: what, which, and why.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Error {
     what: &'static str,
     name: String,
@@ -46,10 +46,17 @@ impl fmt::Display for Error {
     }
 }
 
+/// What leaves `main` is printed so.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 impl core::error::Error for Error {}
 
 /// Why an operation on a map failed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MapError {
     /// The kernel's answer would be the same.
@@ -78,6 +85,13 @@ impl fmt::Display for MapError {
             } => write!(f, "the {part} has {expected} bytes in the map, not {given}"),
             Self::NotFound(name) => write!(f, "'{name}' is not there"),
         }
+    }
+}
+
+/// What leaves `main` is printed so.
+impl fmt::Debug for MapError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

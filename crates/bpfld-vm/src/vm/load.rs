@@ -12,7 +12,7 @@ use bpfld_object::{ExternKind, MapDef, MapIndex, MapKind, Object, ProgramIndex, 
 use bpfld_sys::{MapType, ProgramType};
 
 use super::bind::{Addresses, Externs, bind};
-use super::{Builder, Error, Vm, kconfig};
+use super::{Builder, Error, Vm, kconfig, special};
 use crate::code::{effects, is_doubtful, translate};
 use crate::map::{Contents, MapSpec, PAGE, number_key};
 use crate::memory::Rights;
@@ -61,7 +61,12 @@ fn make_maps(vm: &mut Vm, builder: &Builder, object: &Object) -> Result<(), Erro
         if def.kind == MapKind::StructOps {
             spec.map_type = MapType::STRUCT_OPS;
         }
-        vm.add_map(spec)?;
+        let number = vm.add_map(spec)?;
+        if let (Some(btf), Some(value), Some(map)) =
+            (object.btf(), def.value_type, vm.state.maps.get_mut(number))
+        {
+            map.special = special::fields(btf, value);
+        }
     }
     Ok(())
 }

@@ -34,8 +34,6 @@ pub struct Vm {
     /// The number of each program, or why it is not there.
     pub(crate) programs: BTreeMap<String, Result<usize, Error>>,
     pub(crate) variables: Vec<Variable>,
-    /// How many bytes are left for maps.
-    memory: usize,
 }
 
 impl Vm {
@@ -58,6 +56,7 @@ impl Vm {
         let mut state = State::new(builder.budget);
         state.memory.tracks_written = builder.uninitialised == Uninitialised::Fault;
         state.memory.aligned = builder.aligned;
+        state.memory.left = builder.memory;
         let most = HELPERS.iter().map(|(helper, _)| helper.0).max().unwrap_or(0) as usize;
         let mut helpers = Vec::new();
         helpers.resize(most + 1, None);
@@ -79,7 +78,6 @@ impl Vm {
             state,
             programs: BTreeMap::new(),
             variables: Vec::new(),
-            memory: builder.memory,
         }
     }
 
@@ -186,14 +184,8 @@ impl Vm {
     /// It cannot be made with these sizes, or would take too much memory.
     pub fn add_map(&mut self, spec: MapSpec) -> Result<usize, Error> {
         let name = spec.name.clone();
-        let map = Contents::make(spec, self.image.cpus, self.memory, &mut self.state.memory)
+        let map = Contents::make(spec, self.image.cpus, &mut self.state.memory)
             .map_err(|problem| Error::new("map", name, problem))?;
-        let taken = self
-            .state
-            .memory
-            .region(map.region)
-            .map_or(0, |region| region.bytes.len());
-        self.memory = self.memory.saturating_sub(taken);
         self.state.maps.push(map);
         Ok(self.state.maps.len() - 1)
     }
@@ -336,20 +328,22 @@ impl Vm {
         let until = self.state.scenario.time.saturating_add(nanoseconds);
         let mut fired = 0;
         self.state.begin();
-        while let Some(timer) = self.state.timers.next_due(until) {
+        while let Some((due, address, timer)) = self.state.timers.next_due(until) {
             let state = &mut self.state;
-            state.scenario.time = timer.due.unwrap_or(until).max(state.scenario.time);
+            state.scenario.time = due.max(state.scenario.time);
             let Some((program, slot)) = crate::address::code_at(timer.callback) else {
                 continue;
             };
             let map = crate::address::map_address(timer.map);
-            let (key, value) = timer_arguments(state, timer.map, timer.address, self.image.endian);
+            let (key, value) = timer_arguments(state, timer.map, address, self.image.endian);
+            state.timers.running = Some(address);
             let mut run = Run {
                 image: &self.image,
                 state,
                 observer: None,
             };
             let result = run.enter(Entry { program, slot }, [map, key, value, 0, 0]);
+            self.state.timers.running = None;
             result.map_err(|trap| self.image.fault(trap, self.state.stop.take()))?;
             fired += 1;
         }
@@ -361,22 +355,19 @@ impl Vm {
 /// Where the function of a timer finds the key and value.
 fn timer_arguments(state: &mut State, map: usize, address: u64, endian: Endian) -> (u64, u64) {
     use crate::address::RegionId;
-    let Some(map) = state.maps.get_mut(map) else {
+    let found = state.maps.get(map).and_then(|map| {
+        let place = map.place_at(&state.memory, address)?;
+        let key = map.key_at(place, endian)?;
+        Some((key, map.value_address(&state.memory, place, 0)?))
+    });
+    let Some((key, value)) = found else {
         return (0, 0);
     };
-    for key in map.keys(endian) {
-        let value = map.lookup(&state.memory, &key, 0, endian);
-        let size = u64::from(map.spec.value_size);
-        if value == 0 || address < value || address - value >= size {
-            continue;
-        }
-        if let Some(region) = state.memory.region_mut(RegionId::KEYS) {
-            region.bytes = key.to_vec();
-            region.set_window(0, key.len());
-        }
-        return (GuestAddr::new(RegionId::KEYS, 0).0, value);
+    if let Some(region) = state.memory.region_mut(RegionId::KEYS) {
+        region.bytes = key.to_vec();
+        region.set_window(0, key.len());
     }
-    (0, 0)
+    (GuestAddr::new(RegionId::KEYS, 0).0, value)
 }
 
 impl Vm {

@@ -195,7 +195,8 @@ impl<'v> Map<'v> {
         let Some(map) = state.maps.get_mut(number) else {
             return Err(Errno::EBADF.into());
         };
-        map.update(&mut state.memory, key, Put::All(values), flags.bits(), endian)?;
+        let (memory, timers) = (&mut state.memory, &mut state.timers);
+        map.update(memory, timers, key, Put::All(values), flags.bits(), endian)?;
         Ok(())
     }
 
@@ -208,7 +209,12 @@ impl<'v> Map<'v> {
         let key = key.as_bytes();
         self.check("key", key.len())?;
         let endian = self.endian();
-        match self.inner_mut().delete(key, endian) {
+        let number = self.number;
+        let state = &mut self.vm.state;
+        let Some(map) = state.maps.get_mut(number) else {
+            return Err(Errno::EBADF.into());
+        };
+        match map.delete(&state.memory, &mut state.timers, key, endian) {
             Ok(()) => Ok(true),
             Err(Errno::ENOENT) => Ok(false),
             Err(error) => Err(error.into()),

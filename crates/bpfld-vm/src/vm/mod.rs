@@ -8,6 +8,7 @@ mod load;
 mod machine;
 mod map;
 mod program;
+mod special;
 mod values;
 
 pub use builder::{Builder, Uninitialised};

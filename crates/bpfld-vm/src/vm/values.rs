@@ -102,9 +102,12 @@ impl Map<'_> {
 
     /// Takes out what programs gave to `bpf_perf_event_output`.
     pub fn take_events(&mut self) -> Vec<Event> {
-        match &mut self.inner_mut().contents {
-            Contents::Events(events) => core::mem::take(events),
-            _ => Vec::new(),
-        }
+        let Contents::Events(events) = &mut self.inner_mut().contents else {
+            return Vec::new();
+        };
+        let events = core::mem::take(events);
+        let bytes = events.iter().map(|event| event.data.len()).sum();
+        self.vm.state.memory.give_back(bytes);
+        events
     }
 }

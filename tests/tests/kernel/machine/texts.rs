@@ -60,6 +60,63 @@ fn numbers_are_read_alike() {
     }
 }
 
+/// What cannot be read as a number leaves zero (Linux 6.12), and of long ones only the first characters count.
+#[test]
+fn numbers_that_are_none_leave_zero() {
+    require!(Need::Root, Need::Linux(6, 12));
+    for helper in ["strtol", "strtoul"] {
+        for (text, len) in [
+            ("none", 24),
+            ("\u{b}7", 24),
+            ("\u{c}\r 7", 24),
+            ("-5", 24),
+            ("7", 100),
+        ] {
+            check(&format!(
+                "
+                .map text array key=u32 value=100 max_entries=1
+                .section syscall
+                number:
+                    {}
+                    *(u32 *)(r10 - 4) = 0
+                    r2 = r10
+                    r2 += -4
+                    r1 = text ll
+                    call bpf_map_lookup_elem
+                    if r0 == 0 goto out
+                    r6 = r0
+                    r7 = r0
+                    r8 = 0
+                zeros:
+                    *(u8 *)(r7 + 0) = 48
+                    r7 += 1
+                    r8 += 1
+                    if r8 != 99 goto zeros
+                    *(u8 *)(r7 + 0) = 55
+                    if r6 == 0 goto out
+                    *(u64 *)(r10 - 40) = 77
+                    r1 = r10
+                    r1 += -32
+                    r2 = {len}
+                    if r2 != 100 goto short
+                    r1 = r6
+                short:
+                    r3 = 10
+                    r4 = r10
+                    r4 += -40
+                    call bpf_{helper}
+                    r1 = *(u64 *)(r10 - 40)
+                    r1 *= 1000
+                    r0 += r1
+                out:
+                    exit
+                ",
+                on_stack(text)
+            ));
+        }
+    }
+}
+
 #[test]
 fn strings_are_compared_and_printed_alike() {
     require!(Need::Root, Need::Linux(6, 1));

@@ -131,6 +131,11 @@ pub(super) fn map(
     let Some(spec) = observed.maps().find(|map| map.name == name) else {
         return writeln!(output, "there is no map '{name}'");
     };
+    let records = observed.map_records(name);
+    if !records.is_empty() {
+        let raw = Raw::records(name, spec.map_type, spec.max_entries, records);
+        return MapContents::new(object, raw).print(output);
+    }
     let elements = observed.map_entries(name).into_iter().map(Ok::<_, io::Error>);
     let raw = Raw::collect(name, spec.map_type, spec.max_entries, elements);
     MapContents::new(object, raw).print(output)
