@@ -150,7 +150,7 @@ impl XskBuilder {
 
     /// Makes the socket and binds it to a queue of an interface, given by name or index.
     ///
-    /// A queue that another socket has is asked for again for a fifth of a second: the kernel lets it go a moment after that was dropped.
+    /// A queue that another socket has is asked for again for a second: the kernel lets it go a moment after that was dropped.
     ///
     /// # Errors
     ///
