@@ -313,6 +313,19 @@ fn timers_go_off_when_the_clock_moves() {
     assert_eq!(vm.advance(1_000_000_000_000), Ok(0));
 }
 
+/// No update writes to what is the kernel's in a value.
+#[test]
+fn timers_and_locks_are_left_out_of_updates() {
+    let mut vm = Vm::load(&fixture("map_values")).unwrap();
+    let mut timers = vm.map("timers").unwrap();
+    let size = timers.spec().value_size as usize;
+    timers.insert(&0u32, &vec![0xff_u8; size][..]).unwrap();
+    let value = timers.get_bytes(&[0; 4]).unwrap().remove(0);
+    let zeros = value.iter().filter(|byte| **byte == 0).count();
+    assert_eq!(zeros, 16, "{value:?}"); // struct bpf_timer
+    assert!(value.iter().all(|byte| matches!(byte, 0 | 0xff)));
+}
+
 #[test]
 fn callbacks_see_keys() {
     let text = "

@@ -5,13 +5,13 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
-use core::ops::Range;
 
 use bpfld_sys::{MapFlags, MapType};
 
 use super::bloom::Bloom;
 use super::hash::{Eviction, Hash};
 use super::queue::Order;
+use super::special::Special;
 use super::{MapSpec, Ring};
 use crate::address::RegionId;
 use crate::memory::{Memory, Region, RegionKind, Rights, Shape, value_shape};
@@ -24,8 +24,8 @@ pub(crate) struct Map {
     pub(crate) region: RegionId,
     /// Values of one key: one, or as many as there are CPUs.
     pub(crate) copies: u32,
-    /// Bytes of values that no update writes to: what they hold is gone with the value that was there.
-    pub(crate) special: Vec<Range<usize>>,
+    /// What is known of the fields of its values that belong to the kernel.
+    pub(crate) special: Option<Special>,
     pub(crate) contents: Contents,
 }
 
@@ -248,7 +248,7 @@ impl Map {
             spec,
             region,
             copies,
-            special: Vec::new(),
+            special: None,
             contents,
         })
     }

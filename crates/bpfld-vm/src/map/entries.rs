@@ -116,7 +116,8 @@ impl Map {
 
     /// Whether values may hold a lock.
     pub(crate) fn may_lock(&self) -> bool {
-        matches!(self.spec.map_type, MapType::HASH | MapType::ARRAY)
+        let may = matches!(self.spec.map_type, MapType::HASH | MapType::ARRAY);
+        may && self.special.as_ref().is_none_or(|special| special.has_lock)
     }
 
     /// Whether values are sockets.

@@ -10,6 +10,7 @@ mod ops;
 mod queue;
 mod ring;
 mod spec;
+mod special;
 
 pub use contents::Event;
 pub use ring::RingQuery;
@@ -19,3 +20,4 @@ pub(crate) use contents::{Contents, Map, PAGE};
 pub(crate) use entries::number_key;
 pub(crate) use ops::Put;
 pub(crate) use ring::{RecordState, Ring};
+pub(crate) use special::Special;

@@ -79,12 +79,13 @@ impl Map {
     ) -> Result<(), Errno> {
         let exist = flags & !ElemFlags::F_LOCK.bits();
         let locks = flags != exist;
-        if exist > ElemFlags::EXIST.bits() || locks && !self.may_lock() {
+        if exist > ElemFlags::EXIST.bits() {
             return Err(Errno::EINVAL);
         }
         let max = self.spec.max_entries;
         let (is_trie, is_indexed) = (self.is_trie(), self.is_indexed());
         let room = self.room_of_entry();
+        let lock_is_missing = locks && !self.may_lock();
         let normal;
         let (place, is_new) = match &mut self.contents {
             Contents::Array => {
@@ -95,8 +96,12 @@ impl Map {
                 if exist == ElemFlags::NOEXIST.bits() {
                     return Err(Errno::EEXIST);
                 }
+                if lock_is_missing {
+                    return Err(Errno::EINVAL);
+                }
                 (index, false)
             }
+            Contents::Hash(_) if lock_is_missing => return Err(Errno::EINVAL),
             Contents::Hash(hash) => {
                 if is_indexed && number(key, endian) >= max {
                     return Err(Errno::E2BIG);
@@ -146,7 +151,7 @@ impl Map {
         for (to, from) in to.iter_mut().zip(bytes) {
             *to = *from;
         }
-        for range in &self.special {
+        for range in self.special.iter().flat_map(|special| &special.fields) {
             if let Some(to) = to.get_mut(range.clone()) {
                 to.fill(0);
             }

@@ -12,9 +12,9 @@ use bpfld_object::{ExternKind, MapDef, MapIndex, MapKind, Object, ProgramIndex, 
 use bpfld_sys::{MapType, ProgramType};
 
 use super::bind::{Addresses, Externs, bind};
-use super::{Builder, Error, Vm, kconfig, special};
+use super::{Builder, Error, Vm, kconfig};
 use crate::code::{effects, is_doubtful, translate};
-use crate::map::{Contents, MapSpec, PAGE, number_key};
+use crate::map::{Contents, MapSpec, PAGE, Special, number_key};
 use crate::memory::Rights;
 use crate::program::Code;
 use crate::state::add_memory;
@@ -65,7 +65,7 @@ fn make_maps(vm: &mut Vm, builder: &Builder, object: &Object) -> Result<(), Erro
         if let (Some(btf), Some(value), Some(map)) =
             (object.btf(), def.value_type, vm.state.maps.get_mut(number))
         {
-            map.special = special::fields(btf, value);
+            map.special = Some(Special::of(btf, value));
         }
     }
     Ok(())

@@ -8,7 +8,6 @@ mod load;
 mod machine;
 mod map;
 mod program;
-mod special;
 mod values;
 
 pub use builder::{Builder, Uninitialised};

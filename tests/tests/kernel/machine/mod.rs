@@ -15,4 +15,5 @@ mod packets;
 mod random;
 mod sockets;
 mod texts;
+mod updates;
 mod visits;

@@ -11,7 +11,7 @@ use nix::unistd::Pid;
 use super::compare::{Verdict, compare};
 
 /// Keeps this thread on one processor, so that both engines mean the same one.
-fn stay() {
+pub(super) fn stay() {
     let mut cpus = CpuSet::new();
     cpus.set(0).unwrap();
     sched_setaffinity(Pid::from_raw(0), &cpus).unwrap();

@@ -5,9 +5,11 @@ use core::ops::Range;
 
 use bpfld_btf::{Btf, Kind, TypeId};
 
+/// The lock that an update can take.
+const LOCK: &str = "bpf_spin_lock";
 /// Structures that no update writes to.
 const STRUCTURES: &[&str] = &[
-    "bpf_spin_lock",
+    LOCK,
     "bpf_res_spin_lock",
     "bpf_timer",
     "bpf_wq",
@@ -23,21 +25,31 @@ const TAGS: &[&str] = &["kptr", "kptr_untrusted", "percpu_kptr", "uptr"];
 /// The most types that are looked at.
 const MOST: usize = 1 << 12;
 
-/// The special fields of a type, as ranges of bytes.
-pub(super) fn fields(btf: &Btf, value: TypeId) -> Vec<Range<usize>> {
-    let mut out = Vec::new();
-    let mut left = MOST;
-    find(btf, value, 0, &mut left, &mut out);
-    out
+/// The special fields of a type.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Special {
+    /// Bytes that no update writes to: what they hold is gone with the value that was there.
+    pub(super) fields: Vec<Range<usize>>,
+    /// Whether one of them is a lock that an update can take.
+    pub(super) has_lock: bool,
 }
 
-fn find(btf: &Btf, id: TypeId, at: usize, left: &mut usize, out: &mut Vec<Range<usize>>) {
+impl Special {
+    pub(crate) fn of(btf: &Btf, value: TypeId) -> Self {
+        let (mut special, mut left) = (Self::default(), MOST);
+        find(btf, value, 0, &mut left, &mut special);
+        special
+    }
+}
+
+fn find(btf: &Btf, id: TypeId, at: usize, left: &mut usize, out: &mut Special) {
     let (Some(rest), Ok(ty)) = (left.checked_sub(1), btf.resolve(id)) else {
         return;
     };
     *left = rest;
+    let name = ty.name().unwrap_or_default();
     let is_special = match ty.kind() {
-        Kind::STRUCT => ty.name().is_ok_and(|name| STRUCTURES.contains(&name)),
+        Kind::STRUCT => STRUCTURES.contains(&name),
         Kind::PTR => ty.target().is_some_and(|to| is_tagged(btf, to)),
         _ => false,
     };
@@ -46,7 +58,9 @@ fn find(btf: &Btf, id: TypeId, at: usize, left: &mut usize, out: &mut Vec<Range<
             .resolve_size(id)
             .ok()
             .and_then(|size| usize::try_from(size).ok());
-        out.extend(size.and_then(|size| Some(at..at.checked_add(size)?)));
+        out.has_lock |= name == LOCK;
+        out.fields
+            .extend(size.and_then(|size| Some(at..at.checked_add(size)?)));
         return;
     }
     for member in ty.members() {
@@ -58,12 +72,12 @@ fn find(btf: &Btf, id: TypeId, at: usize, left: &mut usize, out: &mut Vec<Range<
             .resolve_size(array.element)
             .ok()
             .and_then(|size| usize::try_from(size).ok());
-        let before = out.len();
+        let before = out.fields.len();
         for number in 0..array.len as usize {
             let inner = size.and_then(|size| number.checked_mul(size)?.checked_add(at));
             find(btf, array.element, inner.unwrap_or(usize::MAX), left, out);
             // elements are all alike
-            if out.len() == before || *left == 0 {
+            if out.fields.len() == before || *left == 0 {
                 break;
             }
         }
