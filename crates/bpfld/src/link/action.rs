@@ -2,9 +2,10 @@
 
 use std::os::fd::{AsFd, AsRawFd};
 
-use netlink_packet_core::{DefaultNla, Emitable, NLA_F_NESTED, Nla, NlasIterator};
+use netlink_packet_core::{DefaultNla, Emitable, NLA_F_NESTED};
 use netlink_packet_route::tc::{TcAction, TcActionAttribute, TcActionOption, TcFilterBpfOption, TcOption};
 
+use super::route::part;
 use crate::Program;
 
 /// Parts of a filter (include/uapi/linux/pkt_cls.h).
@@ -53,29 +54,10 @@ pub(super) fn options(program: &Program) -> Vec<TcOption> {
     .into()
 }
 
-/// Id of the program that is the only action of a filter.
-pub(super) fn program_of(options: &[TcOption]) -> Option<u32> {
-    let actions = options.iter().find_map(|option| match option {
-        TcOption::Bpf(TcFilterBpfOption::Other(part)) if part.kind() & !NLA_F_NESTED == FILTER_ACT => {
-            let mut bytes = vec![0; part.value_len()];
-            part.emit_value(&mut bytes);
-            Some(bytes)
-        }
-        _ => None,
-    })?;
+/// Id of the program that is the only action of a filter with these options.
+pub(super) fn program_of(options: &[u8]) -> Option<u32> {
+    let actions = part(options, FILTER_ACT)?;
     // Actions are numbered from 1.
-    let id = part(part(part(&actions, 1)?, ACT_OPTIONS)?, ID)?;
+    let id = part(part(part(actions, 1)?, ACT_OPTIONS)?, ID)?;
     id.try_into().ok().map(u32::from_ne_bytes)
-}
-
-/// A part of a nest.
-fn part(nest: &[u8], kind: u16) -> Option<&[u8]> {
-    NlasIterator::new(nest)
-        .filter_map(Result::ok)
-        .find(|part| part.kind() == kind)
-        .and_then(|part| {
-            let header = 4;
-            let end = header + part.value_length();
-            part.into_inner().get(header..end)
-        })
 }

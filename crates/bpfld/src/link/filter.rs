@@ -10,14 +10,23 @@ use bpfld_sys::{Errno, ProgramType};
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_DUMP, NLM_F_ECHO, NLM_F_EXCL, NLM_F_REPLACE};
 use netlink_packet_route::{
     RouteNetlinkMessage,
-    tc::{TcAttribute, TcBpfFlags, TcFilterBpfOption, TcHandle, TcMessage, TcOption},
+    tc::{TcAttribute, TcBpfFlags, TcFilterBpfOption, TcHandle, TcHeader, TcMessage, TcOption},
 };
 
-use super::{action, route::RouteSocket};
+use super::{
+    action,
+    route::{Answer, RouteSocket, part},
+};
 use crate::{Program, TcxDirection};
 
 /// All protocols, in the byte order of the network.
 const ALL_PROTOCOLS: u16 = 3u16.to_be();
+
+/// The part of a filter's options that has the id of its program (include/uapi/linux/pkt_cls.h).
+const PROGRAM_ID: u16 = 11;
+
+/// Bytes of a message before its attributes (`struct tcmsg`, include/uapi/linux/rtnetlink.h).
+const HEADER: usize = 20;
 
 /// Where among the filters of an interface and direction one is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -138,10 +147,8 @@ impl FilterHold {
         let answers = self.socket.ask(request, flags | NLM_F_CREATE | NLM_F_ECHO)?;
         answers
             .iter()
-            .find_map(|answer| match answer {
-                RouteNetlinkMessage::NewTrafficFilter(message) => Some(place_of(message)),
-                _ => None,
-            })
+            .find_map(Filter::read)
+            .map(|filter| filter.place)
             .ok_or_else(|| {
                 io::Error::new(
                     io::ErrorKind::UnexpectedEof,
@@ -159,7 +166,7 @@ impl FilterHold {
         };
         Ok(filters
             .iter()
-            .any(|filter| place_of(filter) == self.place && program_of(filter) == Some(id)))
+            .any(|filter| filter.place == self.place && filter.program == Some(id)))
     }
 
     fn remove_clsact(&self) -> io::Result<()> {
@@ -222,17 +229,44 @@ fn addressed(ifindex: u32, direction: TcxDirection) -> TcMessage {
     message
 }
 
-/// The filters of a direction. Those without options only head the others of their priority.
-fn filters(socket: &RouteSocket, ifindex: u32, direction: TcxDirection) -> io::Result<Vec<TcMessage>> {
+/// A filter as the kernel tells of it.
+#[derive(Debug)]
+struct Filter {
+    place: Place,
+    /// The program that it is, or whose action it is; nothing for filters of other kinds.
+    program: Option<u32>,
+}
+
+impl Filter {
+    fn read(answer: &Answer) -> Option<Filter> {
+        if answer.kind != libc::RTM_NEWTFILTER {
+            return None;
+        }
+        let header = TcHeader::parse(&answer.body).ok()?;
+        let attributes = answer.body.get(HEADER..)?;
+        let program = || {
+            let kind = part(attributes, libc::TCA_KIND)?;
+            let options = part(attributes, libc::TCA_OPTIONS).filter(|_| kind == b"bpf\0")?;
+            let own = part(options, PROGRAM_ID).and_then(|id| id.try_into().ok());
+            own.map(u32::from_ne_bytes)
+                .or_else(|| action::program_of(options))
+        };
+        Some(Filter {
+            place: Place {
+                priority: (header.info >> 16) as u16,
+                handle: header.handle.into(),
+            },
+            program: program(),
+        })
+    }
+}
+
+/// The filters of a direction. Those without a number only head the others of their priority.
+fn filters(socket: &RouteSocket, ifindex: u32, direction: TcxDirection) -> io::Result<Vec<Filter>> {
     let request = RouteNetlinkMessage::GetTrafficFilter(addressed(ifindex, direction));
     let answers = socket.ask(request, NLM_F_DUMP)?;
-    let filter = |answer| match answer {
-        RouteNetlinkMessage::NewTrafficFilter(message) if u32::from(message.header.handle) != 0 => {
-            Some(message)
-        }
-        _ => None,
-    };
-    Ok(answers.into_iter().filter_map(filter).collect())
+    let filters = answers.iter().filter_map(Filter::read);
+    Ok(filters.filter(|filter| filter.place.handle != 0).collect())
 }
 
 /// A filter that the program is, or whose action it is.
@@ -249,29 +283,45 @@ fn options(program: &Program) -> Vec<TcOption> {
     .into()
 }
 
-fn place_of(message: &TcMessage) -> Place {
-    Place {
-        priority: (message.header.info >> 16) as u16,
-        handle: message.header.handle.into(),
-    }
-}
-
-fn program_of(message: &TcMessage) -> Option<u32> {
-    let options = message.attributes.iter().find_map(|attribute| match attribute {
-        TcAttribute::Options(options) => Some(options),
-        _ => None,
-    })?;
-    let own = options.iter().find_map(|option| match option {
-        TcOption::Bpf(TcFilterBpfOption::ProgId(id)) => Some(*id),
-        _ => None,
-    });
-    own.or_else(|| action::program_of(options))
-}
-
 /// The interface is gone, or what hung on it.
 fn is_gone(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error().map(Errno),
         Some(Errno::ENODEV | Errno::ENOENT | Errno::EINVAL)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use netlink_packet_core::{DefaultNla, Emitable as _};
+
+    use super::*;
+
+    fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
+        let attribute = DefaultNla::new(kind, value.to_vec());
+        let mut bytes = vec![0; attribute.buffer_len()];
+        attribute.emit(&mut bytes);
+        bytes
+    }
+
+    fn filter(kind: &str, options: &[u8]) -> Option<u32> {
+        let mut body = vec![0; HEADER];
+        body.extend(attribute(libc::TCA_KIND, format!("{kind}\0").as_bytes()));
+        body.extend(attribute(libc::TCA_OPTIONS, options));
+        let kind = libc::RTM_NEWTFILTER;
+        Filter::read(&Answer { kind, body })
+            .expect("it is a filter")
+            .program
+    }
+
+    #[test]
+    fn filters_of_other_kinds_are_seen_and_not_understood() {
+        let id = attribute(PROGRAM_ID, &7u32.to_ne_bytes());
+        assert_eq!(filter("bpf", &id), Some(7));
+        assert_eq!(filter("flower", &id), None);
+        for options in [&[0xff; 3][..], &[2, 0, 11, 0], &[0xff; 64]] {
+            assert_eq!(filter("flower", options), None);
+            assert_eq!(filter("bpf", options), None);
+        }
+    }
 }

@@ -6,12 +6,35 @@ use std::sync::{Mutex, PoisonError};
 use bpfld_sys::Errno;
 use netlink_packet_core::{
     DecodeError, NLM_F_ACK, NLM_F_REQUEST, NetlinkBuffer, NetlinkHeader, NetlinkMessage, NetlinkPayload,
+    NlasIterator,
 };
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 
 /// Most bytes of answers to one request that are read.
 const MOST_BYTES: usize = 64 << 20;
+
+/// Messages below this are about requests, not about the network (include/uapi/linux/netlink.h).
+const FIRST_OF_ITS_OWN: u16 = 0x10;
+
+/// A message of the kernel. It is not decoded whole: interfaces and filters of other people are of kinds that nobody here needs to understand.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Answer {
+    pub(crate) kind: u16,
+    pub(crate) body: Vec<u8>,
+}
+
+/// A part of a nest of attributes.
+pub(crate) fn part(nest: &[u8], kind: u16) -> Option<&[u8]> {
+    NlasIterator::new(nest)
+        .map_while(Result::ok)
+        .find(|part| part.kind() == kind)
+        .and_then(|part| {
+            let header = 4;
+            let end = header + part.value_length();
+            part.into_inner().get(header..end)
+        })
+}
 
 /// A socket to the kernel's network configuration.
 #[derive(Debug)]
@@ -35,11 +58,7 @@ impl RouteSocket {
     }
 
     /// Sends a request and returns what the kernel answers, up to its acknowledgement or the end of a list.
-    pub(crate) fn ask(
-        &self,
-        message: RouteNetlinkMessage,
-        flags: u16,
-    ) -> io::Result<Vec<RouteNetlinkMessage>> {
+    pub(crate) fn ask(&self, message: RouteNetlinkMessage, flags: u16) -> io::Result<Vec<Answer>> {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         *last = last.wrapping_add(1);
         let mut header = NetlinkHeader::default();
@@ -66,7 +85,7 @@ impl RouteSocket {
 
 /// Takes the messages of one datagram that answer a request; true after the last. What is left of an earlier request, whose
 /// answers could not all be read, is passed over.
-fn collect(mut bytes: &[u8], request: u32, answers: &mut Vec<RouteNetlinkMessage>) -> io::Result<bool> {
+fn collect(mut bytes: &[u8], request: u32, answers: &mut Vec<Answer>) -> io::Result<bool> {
     let malformed = |error: DecodeError| io::Error::new(io::ErrorKind::InvalidData, error.to_string());
     while !bytes.is_empty() {
         let header = NetlinkBuffer::new_checked(bytes).map_err(malformed)?;
@@ -77,9 +96,16 @@ fn collect(mut bytes: &[u8], request: u32, answers: &mut Vec<RouteNetlinkMessage
             bytes = rest;
             continue;
         }
+        if header.message_type() >= FIRST_OF_ITS_OWN {
+            answers.push(Answer {
+                kind: header.message_type(),
+                body: header.payload().to_vec(),
+            });
+            bytes = rest;
+            continue;
+        }
         let message = NetlinkMessage::<RouteNetlinkMessage>::deserialize(bytes).map_err(malformed)?;
         match message.payload {
-            NetlinkPayload::InnerMessage(answer) => answers.push(answer),
             NetlinkPayload::Error(error) => match error.code {
                 None => return Ok(true),
                 Some(_) => return Err(error.to_io()),

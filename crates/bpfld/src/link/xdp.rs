@@ -7,13 +7,18 @@ use std::{
 };
 
 use bpfld_sys::{Errno, XdpFlags};
+use netlink_packet_core::{NlasIterator, Parseable as _};
 use netlink_packet_route::{
     RouteNetlinkMessage,
     link::{LinkAttribute, LinkMessage, LinkXdp},
 };
 
-use super::route::RouteSocket;
+use super::route::{RouteSocket, part};
 use crate::Program;
+
+/// Bytes of a message before its attributes, and where it names the interface (`struct ifinfomsg`, include/uapi/linux/rtnetlink.h).
+const HEADER: usize = 16;
+const INDEX: std::ops::Range<usize> = 4..8;
 
 /// The ids of the XDP programs on an interface, by the way in which they hang on it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,18 +38,20 @@ impl XdpPrograms {
         message.header.index = ifindex;
         let answers = socket.ask(RouteNetlinkMessage::GetLink(message), 0)?;
         let mut programs = XdpPrograms::default();
-        let attributes = answers.into_iter().flat_map(|answer| match answer {
-            RouteNetlinkMessage::NewLink(link) if link.header.index == ifindex => link.attributes,
-            _ => Vec::new(),
-        });
-        for attribute in attributes {
-            let LinkAttribute::Xdp(parts) = attribute else {
+        for answer in &answers {
+            let about =
+                answer.kind == libc::RTM_NEWLINK && answer.body.get(INDEX) == Some(&ifindex.to_ne_bytes());
+            let attributes = answer.body.get(HEADER..).filter(|_| about).unwrap_or_default();
+            let Some(nest) = part(attributes, libc::IFLA_XDP) else {
                 continue;
             };
             let mut attached = None;
             let mut only = None;
-            for part in parts {
-                match part {
+            for part in NlasIterator::new(nest) {
+                match part
+                    .and_then(|part| LinkXdp::parse(&part))
+                    .map_err(io::Error::other)?
+                {
                     LinkXdp::Attached(mode) => attached = Some(mode),
                     LinkXdp::ProgId(id) => only = Some(id),
                     LinkXdp::SkbProgId(id) => programs.generic = Some(id),
