@@ -3,6 +3,7 @@
 mod code;
 mod declarations;
 mod definitions;
+mod jumps;
 mod symbols;
 
 use alloc::boxed::Box;

@@ -18,6 +18,7 @@ impl Object<'_> {
         if Role::of(section) != Role::Code {
             return Ok(());
         }
+        self.jumps(index, section);
         let mut slots = section.slots.clone();
         for relocation in &section.relocations {
             let span = section.spans.get(relocation.at).copied().unwrap_or_default();
