@@ -5,4 +5,5 @@
 mod core;
 mod instructions;
 mod objects;
+mod packages;
 mod records;
