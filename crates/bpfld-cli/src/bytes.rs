@@ -2,10 +2,12 @@
 
 use std::fmt::Write;
 
-/// Bytes from digits; blanks, colons and a leading `0x` are skipped.
+/// Bytes from digits; blanks, line ends, colons, underscores and a leading `0x` are skipped.
 pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {
     let text = text.strip_prefix("0x").unwrap_or(text);
-    let digits = text.chars().filter(|c| !matches!(c, ' ' | ':' | '_'));
+    let digits = text
+        .chars()
+        .filter(|c| !matches!(c, ' ' | '\t' | '\n' | ':' | '_'));
     let digits: Option<Vec<u8>> = digits
         .map(|c| c.to_digit(16).and_then(|d| u8::try_from(d).ok()))
         .collect();

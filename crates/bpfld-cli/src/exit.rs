@@ -4,15 +4,17 @@ use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
-use bpfld::{Errno, Failure};
+use bpfld::{Errno, ErrorKind, Failure, Subject};
+use bpfld_features::KfuncError;
 use bpfld_object::TextError;
+use bpfld_sys::Command;
 
 /// The end of `bpfld --help`.
 pub(crate) const HELP: &str = "\
 Exit status:
   0  all is well
-  1  the answer is no: a program does not load or fit a kernel, a name is not found, types differ
-  2  the command line makes no sense
+  1  the answer is no: a program does not load or fit a kernel, `btf find` finds nothing, types differ
+  2  the command line makes no sense, or names a program, map, link, type or module that is not there
   3  a file cannot be read, or is no BPF object or assembly with mistakes
   4  this process may not do it; the message says which capability is missing
   5  anything else failed";
@@ -47,6 +49,9 @@ impl ExitStatus {
         if cause.is::<Usage>() {
             return Some(ExitStatus::Usage);
         }
+        if matches!(cause.downcast_ref(), Some(KfuncError::Rights(_))) {
+            return Some(ExitStatus::NotPermitted);
+        }
         if cause.is::<bpfld::object::Error>()
             || cause.is::<bpfld_features::RecordError>()
             || cause.is::<TextError>()
@@ -58,8 +63,9 @@ impl ExitStatus {
         if is_not_permitted(error) {
             return Some(ExitStatus::NotPermitted);
         }
-        match error.failure() {
-            Failure::Rejected | Failure::Unsupported => Some(ExitStatus::Negative),
+        match (error.failure(), error.subject()) {
+            (Failure::Rejected | Failure::Unsupported, _) => Some(ExitStatus::Negative),
+            (_, Subject::File(_)) => Some(ExitStatus::File),
             _ => None,
         }
     }
@@ -67,7 +73,10 @@ impl ExitStatus {
 
 /// Whether it is for lack of rights that the kernel said no.
 pub(crate) fn is_not_permitted(error: &bpfld::Error) -> bool {
-    error.failure() == Failure::Error && error.errno() == Some(Errno::EPERM)
+    // where something may be pinned is a question of the path
+    let pins =
+        matches!(error.kind(), ErrorKind::Kernel { source, .. } if source.command() == Command::OBJ_PIN);
+    error.failure() == Failure::Error && error.errno() == Some(Errno::EPERM) && !pins
 }
 
 /// An error in the command line that only shows when it is carried out.

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use anyhow::Result;
-use bpfld::{Link, Map, Program};
+use bpfld::{Errno, Link, Map, Program};
 
 use crate::exit::Usage;
 
@@ -44,7 +44,7 @@ impl FromStr for Selector {
 impl Selector {
     pub(crate) fn map(&self) -> Result<Map> {
         match self {
-            Selector::Id(id) => Ok(Map::from_id(*id)?),
+            Selector::Id(id) => by_id("map", *id, Map::from_id(*id)),
             Selector::Pin(path) => Ok(Map::open_pinned(path)?),
             Selector::Tag(_) => Err(Usage("maps have no tags".into()).into()),
             Selector::Name(name) => self.one(
@@ -59,7 +59,7 @@ impl Selector {
     pub(crate) fn program(&self) -> Result<Program> {
         let id = |program: &Program| Ok(program.info()?.id());
         match self {
-            Selector::Id(id) => Ok(Program::from_id(*id)?),
+            Selector::Id(id) => by_id("program", *id, Program::from_id(*id)),
             Selector::Pin(path) => Ok(Program::open_pinned(path)?),
             Selector::Tag(tag) => {
                 let matches = |program: &Program| Ok(program.info()?.tag().to_string() == *tag);
@@ -75,7 +75,7 @@ impl Selector {
 
     pub(crate) fn link(&self) -> Result<Link> {
         match self {
-            Selector::Id(id) => Ok(Link::from_id(*id)?),
+            Selector::Id(id) => by_id("link", *id, Link::from_id(*id)),
             Selector::Pin(path) => Ok(Link::open_pinned(path)?),
             Selector::Tag(_) | Selector::Name(_) => Err(Usage(
                 "links have no names: take the id that `bpfld link list` shows, or a pin".into(),
@@ -115,6 +115,16 @@ impl Selector {
                 .into())
             }
         }
+    }
+}
+
+/// What was opened by its id; one that is not there is a mistake in the command line.
+pub(crate) fn by_id<T>(what: &str, id: u32, opened: bpfld::Result<T>) -> Result<T> {
+    match opened {
+        Err(error) if error.errno() == Some(Errno::ENOENT) => {
+            Err(Usage(format!("there is no {what} with id {id}")).into())
+        }
+        opened => Ok(opened?),
     }
 }
 

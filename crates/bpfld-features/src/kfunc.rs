@@ -97,6 +97,7 @@ impl Kfuncs {
 
 /// Why the kernel's functions could not be found.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum KfuncError {
     /// The type information could not be read.
     #[error("cannot read /sys/kernel/btf/vmlinux (CONFIG_DEBUG_INFO_BTF)")]

@@ -66,7 +66,8 @@ impl BtfFile {
     #[cfg(feature = "std")]
     pub fn open(path: impl AsRef<std::path::Path>) -> Result<Self, Error> {
         let path = path.as_ref();
-        Self::new(std::fs::read(path).map_err(|error| Error::io(path, error))?)
+        let bytes = std::fs::read(path).map_err(|error| Error::io(path, error))?;
+        Self::new(bytes).map_err(|error| error.in_file(path))
     }
 
     /// The BTF, as it lies in the file.

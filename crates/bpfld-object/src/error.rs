@@ -7,7 +7,7 @@ use core::fmt;
 
 /// Why an object could not be read, or a program of it not be linked.
 ///
-/// Prints in one line: the section, symbol or map that is meant, the offset where that is known, and the fault.
+/// Prints in one line: the file if one was opened, the section, symbol or map that is meant, the offset where that is known, and the fault.
 /// A fault of the BTF inside is [`source`](core::error::Error::source), not part of the text, but of `{:?}`: that is seen of
 /// an error that leaves `main` or is unwrapped.
 pub struct Error(Box<Inner>);
@@ -15,6 +15,7 @@ pub struct Error(Box<Inner>);
 struct Inner {
     kind: ErrorKind,
     detail: Cow<'static, str>,
+    file: Option<String>,
     section: Option<String>,
     symbol: Option<String>,
     offset: Option<u64>,
@@ -60,6 +61,7 @@ impl Error {
         Self(Box::new(Inner {
             kind,
             detail: detail.into(),
+            file: None,
             section: None,
             symbol: None,
             offset: None,
@@ -90,9 +92,16 @@ impl Error {
 
     #[cfg(feature = "std")]
     pub(crate) fn io(path: &std::path::Path, cause: std::io::Error) -> Self {
-        let mut error = Self::new(ErrorKind::Io, alloc::format!("cannot read {}", path.display()));
+        let mut error = Self::new(ErrorKind::Io, "cannot be read").in_file(path);
         error.0.cause = Some(Cause::Io(cause));
         error
+    }
+
+    /// Names the file that was opened.
+    #[cfg(feature = "std")]
+    pub(crate) fn in_file(mut self, path: &std::path::Path) -> Self {
+        self.0.file = Some(path.display().to_string());
+        self
     }
 
     /// Names the section, unless one is named already.
@@ -143,11 +152,15 @@ impl fmt::Display for Error {
         let Inner {
             kind,
             detail,
+            file,
             section,
             symbol,
             offset,
             cause: _,
         } = &*self.0;
+        if let Some(file) = file {
+            write!(f, "{file}: ")?;
+        }
         if let Some(section) = section {
             write!(f, "section {section:?}: ")?;
         }
@@ -212,7 +225,7 @@ mod tests {
         let error = Error::io("count.bpf.o".as_ref(), cause);
         assert_eq!(
             alloc::format!("{error:?}"),
-            "cannot read count.bpf.o: entity not found"
+            "count.bpf.o: cannot be read: entity not found"
         );
     }
 }

@@ -80,7 +80,7 @@ impl OpenOptions {
                 .unwrap_or_default();
             self.name = Some(name.split('.').next().unwrap_or_default().to_owned());
         }
-        self.parse(bytes)
+        self.parse(bytes).map_err(|error| error.in_file(path))
     }
 
     /// Reads an object from bytes. They are kept, not copied. With feature `asm`, assembly is taken too, as described at

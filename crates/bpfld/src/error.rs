@@ -180,6 +180,12 @@ impl Error {
         )
     }
 
+    /// Something that could not be opened by its id.
+    pub(crate) fn by_id(subject: Subject, source: bpfld_sys::Error) -> Self {
+        let hint = (source.errno() == Errno::EPERM).then_some("this needs CAP_SYS_ADMIN");
+        Self::kernel(subject, "open", source).with_optional_hint(hint)
+    }
+
     /// A file that could not be read or written.
     pub(crate) fn io(subject: Subject, doing: impl Into<Cow<'static, str>>, source: std::io::Error) -> Self {
         Self::new(

@@ -152,7 +152,7 @@ impl KernelBtf {
     pub fn by_id(id: u32) -> Result<Arc<Btf>, Error> {
         let subject = || Subject::KernelBtf(format!("object {id}"));
         let failed = |doing, error| Error::kernel(subject(), doing, error);
-        let fd = sys::btf_get_fd_by_id(id, None).map_err(|error| failed("open it", error))?;
+        let fd = sys::btf_get_fd_by_id(id, None).map_err(|error| Error::by_id(subject(), error))?;
         let info = sys::btf_info(&fd).map_err(|error| failed("describe it", error))?;
         let mut name = [0; 512];
         let is_module = info.kernel_btf != 0

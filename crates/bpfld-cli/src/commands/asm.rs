@@ -78,7 +78,7 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<ExitStatus> {
     };
     if is_standard(&out) {
         output.write_all(&made.bytes)?;
-    } else if out == args.file {
+    } else if is_same(&out, &args.file) {
         return Err(Usage(format!("{name} would be overwritten")).into());
     } else {
         fs::write(&out, &made.bytes).with_context(|| out.display().to_string())?;
@@ -88,6 +88,11 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<ExitStatus> {
 
 fn is_standard(path: &Path) -> bool {
     path.as_os_str() == "-"
+}
+
+/// Whether two paths lead to one file.
+fn is_same(one: &Path, other: &Path) -> bool {
+    matches!((fs::canonicalize(one), fs::canonicalize(other)), (Ok(one), Ok(other)) if one == other)
 }
 
 fn read(path: &Path) -> io::Result<String> {

@@ -12,7 +12,8 @@ use bpfld_vm::{Debugger, Observed, Points, Reason, Resume};
 
 use self::command::{Command, Parsed};
 use super::inspect;
-use crate::exit::{ExitStatus, Usage};
+use super::run::check_name;
+use crate::exit::ExitStatus;
 use crate::input;
 use crate::machine::{self, Input};
 use crate::output::Output;
@@ -36,10 +37,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, output: &mut Output) -> Result<ExitStatus> {
     let object = inspect::open(&args.file)?;
     let data = args.data.as_deref().map(input::read).transpose()?;
-    if object.program(&args.program).is_none() {
-        let message = format!("{} has no program '{}'", object.name(), args.program);
-        return Err(Usage(message).into());
-    }
+    check_name(&object, &args.program)?;
     let mut vm = machine::load(&object)?;
     let mut input = Input::new(vm.program(&args.program)?.program_type(), data.as_deref());
     let mut session = Session {

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use bpfld::{Program, Translated};
+use bpfld::Translated;
 use bpfld_insn::flow::Flow;
 use bpfld_insn::{Annotate, Dialect, Endian, Printer, Slot, print, slots_from_bytes};
 use bpfld_object::Object;
@@ -14,9 +14,11 @@ use serde::Serialize;
 
 use super::asm::Order;
 use super::inspect;
+use crate::bytes::unhex;
 use crate::exit::{ExitStatus, Usage};
 use crate::highlight::{Color, highlight};
 use crate::output::Output;
+use crate::select::Selector;
 
 /// Print the instructions of an object file, of bytes, or of a program in the kernel
 ///
@@ -136,10 +138,10 @@ fn source(args: &Args) -> Result<Source> {
             return Ok(Source::Bare(slots.collect()));
         }
         let object = Object::options().allow_undefined().open(path);
-        return Ok(Source::Object(Box::new(object.with_context(|| what.to_owned())?)));
+        return Ok(Source::Object(Box::new(object?)));
     }
     if let Ok(id) = what.parse() {
-        return Ok(Source::Kernel(Program::from_id(id)?.translated()?));
+        return Ok(Source::Kernel(Selector::Id(id).program()?.translated()?));
     }
     let bytes = hexadecimal(what).with_context(|| format!("{what} is no file, no id and no instructions"))?;
     let (slots, _) = slots_from_bytes(&bytes, Order::endian(args.endian));
@@ -152,22 +154,13 @@ fn is_bare(bytes: &[u8]) -> bool {
     bytes.len().is_multiple_of(8) && !bytes.starts_with(b"\x7fELF") && !is_text
 }
 
-/// Whole instructions, in hexadecimal digits with or without blanks between bytes.
+/// Whole instructions, in hexadecimal digits.
 fn hexadecimal(text: &str) -> Result<Vec<u8>, Usage> {
-    let digits: Option<Vec<u8>> = text
-        .chars()
-        .filter(|char| !char.is_ascii_whitespace())
-        .map(|char| char.to_digit(16).map(|digit| digit as u8))
-        .collect();
-    let digits = digits.ok_or_else(|| Usage("not hexadecimal".to_owned()))?;
-    let (pairs, rest) = digits.as_chunks::<2>();
-    if !rest.is_empty() || pairs.is_empty() || !pairs.len().is_multiple_of(8) {
-        return Err(Usage(format!(
-            "{} hexadecimal digits; an instruction has 16",
-            digits.len()
-        )));
+    let bytes = unhex(text).ok_or_else(|| Usage("not bytes in hexadecimal".to_owned()))?;
+    if !bytes.len().is_multiple_of(8) {
+        return Err(Usage(format!("{} bytes; an instruction has 8", bytes.len())));
     }
-    Ok(pairs.iter().map(|[high, low]| high << 4 | low).collect())
+    Ok(bytes)
 }
 
 /// All of an object.

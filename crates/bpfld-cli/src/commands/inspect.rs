@@ -7,7 +7,7 @@ mod report;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use bpfld_object::Object;
 use comfy_table::Cell;
 
@@ -42,7 +42,7 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<ExitStatus> {
 
 /// Open an object; errors name the file.
 pub(crate) fn open(path: &Path) -> Result<Object> {
-    Object::open(path).with_context(|| path.display().to_string())
+    Ok(Object::open(path)?)
 }
 
 fn print(report: &Report, output: &mut Output) -> io::Result<()> {

@@ -48,11 +48,12 @@ enum Action {
         #[arg(long, value_enum, default_value_t)]
         output: Format,
     },
-    /// The value of a key; of a queue or stack the next value, which stays
+    /// The value of a key, exit status 1 if there is no such key; of a queue or stack the next value, which stays
     Get {
         #[arg(help = HELP)]
         map: Selector,
         /// By its type, a number, or hexadecimal digits; `-` of queues and stacks, which have no keys
+        #[arg(allow_negative_numbers = true)]
         key: String,
         /// A line, or a JSON object
         #[arg(long, value_enum, default_value_t)]
@@ -60,11 +61,12 @@ enum Action {
     },
     /// Set the value of a key, of per-CPU maps for all CPUs alike
     Set(elements::Set),
-    /// Remove a key
+    /// Remove a key; exit status 1 if there is no such key
     Delete {
         #[arg(help = HELP)]
         map: Selector,
         /// By its type, a number, or hexadecimal digits
+        #[arg(allow_negative_numbers = true)]
         key: String,
     },
     /// Make a map and pin it

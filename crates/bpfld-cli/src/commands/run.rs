@@ -166,7 +166,8 @@ fn choose(args: &Args, object: &Object, data: Option<&[u8]>, output: &mut Output
     }
 }
 
-fn check_name(object: &Object, program: &str) -> Result<()> {
+/// The program must be in the object.
+pub(super) fn check_name(object: &Object, program: &str) -> Result<()> {
     if object.program(program).is_some() {
         return Ok(());
     }

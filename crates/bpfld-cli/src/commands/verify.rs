@@ -23,7 +23,8 @@ const MANY: usize = 4;
 
 /// Load every program of every object by itself, then each object as a whole; attach nothing
 ///
-/// Exit status 0 if the kernel takes all of it, 1 if not, 4 if this process may not ask.
+/// Exit status 0 if the kernel takes all of it, 1 if not, 3 if a file cannot be read or is no object, 4 if this process may
+/// not ask.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Compiled BPF objects
@@ -37,12 +38,13 @@ pub(crate) struct Args {
 /// Load everything and tell how that went.
 pub(crate) fn run(args: &Args, output: &mut Output) -> Result<ExitStatus> {
     let progress = progress(args.files.len());
-    let (mut all_ok, mut not_permitted) = (true, false);
+    let (mut all_ok, mut no_object, mut not_permitted) = (true, false, false);
     let mut summary = report::Summary::default();
     for path in &args.files {
         progress.set_message(path.display().to_string());
         let rows = verify(path);
         all_ok &= rows.iter().all(Row::is_ok);
+        no_object |= rows.iter().any(Row::is_no_object);
         not_permitted |= rows.iter().any(Row::is_not_permitted);
         summary.count(&rows);
         progress.suspend(|| match args.output {
@@ -65,10 +67,10 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<ExitStatus> {
         writeln!(io::stderr(), "bpfld: {why}")?;
         return Ok(ExitStatus::NotPermitted);
     }
-    Ok(if all_ok {
-        ExitStatus::Ok
-    } else {
-        ExitStatus::Negative
+    Ok(match (no_object, all_ok) {
+        (true, _) => ExitStatus::File,
+        (false, true) => ExitStatus::Ok,
+        (false, false) => ExitStatus::Negative,
     })
 }
 

@@ -94,7 +94,7 @@ fn mistakes_are_shown_where_they_are() {
         expect_file("asm/mistakes.txt", &run.stderr.replace(&path, "bad.s"));
     }
     let run = bpfld(["verify", &path]);
-    assert_eq!(run.status, 1);
+    assert_eq!(run.status, 3);
     assert!(run.stdout.contains("line 1, column 8"), "{}", run.stdout);
     assert!(!beside(&path, "o").exists());
 }
@@ -149,6 +149,21 @@ fn text_comes_from_standard_input() {
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.stdout, [0x95, 0, 0, 0, 0, 0, 0, 0]);
     assert_eq!(bpfld(["asm", "-"]).status, 2);
+}
+
+#[test]
+fn a_text_does_not_overwrite_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = write(&folder, "x.s", "exit");
+    let detour = folder
+        .path()
+        .join("..")
+        .join(folder.path().file_name().unwrap())
+        .join("x.s");
+    let run = bpfld(["asm", "--raw", &text, "-o", detour.to_str().unwrap()]);
+    assert_eq!(run.status, 2, "{run:?}");
+    assert!(run.stderr.contains("would be overwritten"), "{run:?}");
+    assert_eq!(fs::read_to_string(&text).unwrap(), "exit");
 }
 
 #[test]
@@ -208,6 +223,7 @@ fn colours_are_for_terminals() {
 
 #[test]
 fn what_is_nothing_is_said_to_be_nothing() {
+    assert_eq!(bpfld(["disasm", "0x95000000_00000000"]).stdout, "    exit\n");
     for what in ["no-such-file.o", "95ff", "95000000000000zz", ""] {
         let run = bpfld(["disasm", what]);
         assert_eq!((run.status, &*run.stdout), (2, ""), "{what}");
@@ -240,5 +256,10 @@ fn a_program_in_the_kernel() {
     assert!(run.stdout.contains("subprograms.bpf.c:"), "{}", run.stdout);
     assert!(run.stdout.contains("(95) exit"), "{}", run.stdout);
     let run = bpfld(["disasm", "4294967295"]);
-    assert_eq!(run.status, 5, "{}", run.stderr);
+    assert_eq!(run.status, 2, "{}", run.stderr);
+    assert!(
+        run.stderr.contains("there is no program with id 4294967295"),
+        "{}",
+        run.stderr
+    );
 }

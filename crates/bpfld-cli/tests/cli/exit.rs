@@ -2,6 +2,10 @@
 
 use std::process::Stdio;
 
+use bpfld::{MapType, RingBuf};
+use bpfld_features::Feature;
+use bpfld_tests::{Need, require};
+
 use crate::{bpfld, command};
 
 #[test]
@@ -51,4 +55,75 @@ fn a_reader_that_goes_away_is_no_error() {
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(0));
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}
+
+#[test]
+fn an_id_that_is_not_there_is_2_and_a_pin_is_3() {
+    require!(Need::Root);
+    for (args, what) in [
+        (
+            ["map", "show", "4294967295"],
+            "there is no map with id 4294967295",
+        ),
+        (
+            ["prog", "show", "4294967295"],
+            "there is no program with id 4294967295",
+        ),
+        (
+            ["link", "show", "4294967295"],
+            "there is no link with id 4294967295",
+        ),
+        (
+            ["btf", "dump", "4294967295"],
+            "there is no BTF with id 4294967295",
+        ),
+        (["map", "show", "no_such_map"], "there is no map 'no_such_map'"),
+    ] {
+        let run = bpfld(args);
+        assert_eq!((run.status, &*run.stdout), (2, ""), "{run:?}");
+        assert!(run.stderr.contains(what), "{run:?}");
+    }
+    for what in ["map", "prog", "link"] {
+        let run = bpfld([what, "show", "/no/such/pin"]);
+        assert_eq!((run.status, &*run.stdout), (3, ""), "{run:?}");
+        assert!(run.stderr.contains("/no/such/pin"), "{run:?}");
+    }
+}
+
+#[test]
+fn a_wrong_place_for_a_pin_is_no_lack_of_rights() {
+    require!(Need::Root);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("counts");
+    let path = path.to_str().unwrap();
+    let run = bpfld([
+        "map",
+        "create",
+        path,
+        "--type",
+        "array",
+        "--key",
+        "4",
+        "--value",
+        "8",
+        "--entries",
+        "1",
+    ]);
+    assert_eq!(run.status, 5, "{run:?}");
+    assert!(run.stderr.contains("must lie in a BPF file system"), "{run:?}");
+    let run = bpfld(["map", "create", path, "--type", "arary"]);
+    assert_eq!(run.status, 2, "{run:?}");
+    assert!(
+        run.stderr.contains("--type arary: there is no such type of maps"),
+        "{run:?}"
+    );
+}
+
+#[test]
+fn what_has_no_keys_is_not_dumped() {
+    require!(Need::Root, Feature::MapType(MapType::RINGBUF));
+    let ring = RingBuf::create("cli_ring", 1 << 16).unwrap();
+    let run = bpfld(["map", "dump", &ring.map().info().unwrap().id().to_string()]);
+    assert_eq!((run.status, &*run.stdout), (2, ""), "{run:?}");
+    assert!(run.stderr.contains("`map watch`"), "{run:?}");
 }

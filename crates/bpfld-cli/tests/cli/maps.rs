@@ -247,7 +247,7 @@ fn who_holds_what() {
         2,
         "there is no map 'cli_no_such_map'",
     );
-    fails(&["map", "show", "/no/such/pin"], 5, "/no/such/pin");
+    fails(&["map", "show", "/no/such/pin"], 3, "/no/such/pin");
 }
 
 #[test]

@@ -75,3 +75,24 @@ fn without_rights_programs_run_in_the_userspace_machine() {
         "{stdout}"
     );
 }
+
+#[test]
+fn what_the_kernel_has_is_shown_to_few() {
+    require!(Need::Root, Need::Linux(5, 8));
+    let folder = tempfile::tempdir().unwrap();
+    let (command, _) = copy(&folder, &fixture("network"));
+    for (args, missing) in [
+        ("map show 1", "CAP_SYS_ADMIN"),
+        ("prog show 1", "CAP_SYS_ADMIN"),
+        ("link show 1", "CAP_SYS_ADMIN"),
+        ("btf dump 1", "CAP_SYS_ADMIN"),
+        ("map list", "CAP_SYS_ADMIN"),
+        ("features --kfuncs", "CAP_BPF"),
+    ] {
+        let mut run = Command::new(&command);
+        let output = output(run.args(args.split(' ')).uid(NOBODY).gid(NOBODY));
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(4), "{args}: {stderr}");
+        assert!(stderr.contains(missing), "{args}: {stderr}");
+    }
+}

@@ -72,7 +72,7 @@ fn a_bad_file_does_not_end_the_run() {
         &fixture("plain"),
     ];
     let run = bpfld(["verify", "--output", "json"].into_iter().chain(files));
-    assert_ne!(run.status, 0);
+    assert!([3, 4].contains(&run.status), "{}", run.status);
     let lines = json_lines(&run.stdout);
     let objects: Vec<_> = lines.iter().filter(|line| line["kind"] == "object").collect();
     assert_eq!(

@@ -155,10 +155,7 @@ impl Link {
     pub fn from_id(id: u32) -> Result<Link> {
         let subject = || Subject::Link(format!("id {id}"));
         let fd = sys::link_get_fd_by_id(id);
-        Link::identify(
-            fd.map_err(|source| Error::kernel(subject(), "open", source))?,
-            subject,
-        )
+        Link::identify(fd.map_err(|source| Error::by_id(subject(), source))?, subject)
     }
 
     /// Opens a link pinned in a BPF file system. While the pin stays, dropping the link does not detach.

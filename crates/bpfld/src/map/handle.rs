@@ -98,10 +98,7 @@ impl Map {
     pub fn from_id(id: u32) -> Result<Map> {
         let subject = || Subject::Map(format!("id {id}"));
         let fd = sys::map_get_fd_by_id(id, MapFlags::empty());
-        Map::identify(
-            fd.map_err(|source| Error::kernel(subject(), "open", source))?,
-            subject,
-        )
+        Map::identify(fd.map_err(|source| Error::by_id(subject(), source))?, subject)
     }
 
     /// Opens a map pinned in a BPF file system.

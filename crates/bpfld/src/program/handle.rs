@@ -94,10 +94,7 @@ impl Program {
     pub fn from_id(id: u32) -> Result<Program> {
         let subject = || Subject::Program(format!("id {id}"));
         let fd = sys::prog_get_fd_by_id(id);
-        Program::identify(
-            fd.map_err(|source| Error::kernel(subject(), "open", source))?,
-            subject,
-        )
+        Program::identify(fd.map_err(|source| Error::by_id(subject(), source))?, subject)
     }
 
     /// Opens a program pinned in a BPF file system.

@@ -25,7 +25,7 @@ pub(crate) struct Args {
     base: Option<Source>,
     /// The file to write
     #[arg(long, short, value_name = "OUT")]
-    output: PathBuf,
+    out: PathBuf,
 }
 
 /// Merge, deduplicate, write, and tell how much it is.
@@ -47,11 +47,11 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<ExitStatus> {
     let merged = builder.dedup()?.builder;
     let count = |builder: &Builder| builder.len() - builder.first_id().0;
     let bytes = merged.to_bytes_in(endian.unwrap_or(Endian::NATIVE));
-    fs::write(&args.output, &bytes).with_context(|| args.output.display().to_string())?;
+    fs::write(&args.out, &bytes).with_context(|| args.out.display().to_string())?;
     writeln!(
         output,
         "{}: {} types of {}, {} bytes",
-        args.output.display(),
+        args.out.display(),
         count(&merged),
         count(&builder),
         bytes.len()

@@ -26,7 +26,7 @@ pub(crate) struct Args {
     btf: Source,
     /// The file to write
     #[arg(long, short, value_name = "OUT")]
-    output: PathBuf,
+    out: PathBuf,
 }
 
 /// Collect, write, and tell how much it is.
@@ -54,11 +54,11 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<ExitStatus> {
     }
     let bytes = minimal.build()?.to_bytes_in(targets.vmlinux().endian());
     let types = bpfld_btf::Btf::parse(bytes.clone())?.len() - 1;
-    fs::write(&args.output, &bytes).with_context(|| args.output.display().to_string())?;
+    fs::write(&args.out, &bytes).with_context(|| args.out.display().to_string())?;
     writeln!(
         output,
         "{}: {types} types of {} in {} bytes, for {count} relocations",
-        args.output.display(),
+        args.out.display(),
         targets.vmlinux().len() - 1,
         bytes.len()
     )?;

@@ -11,6 +11,7 @@ use bpfld_btf::Btf;
 use bpfld_object::BtfFile;
 
 use crate::exit::Usage;
+use crate::select::by_id;
 
 /// The end of `bpfld btf --help`.
 pub(super) const HELP: &str = "\
@@ -68,7 +69,7 @@ impl Source {
         Ok(match self {
             Source::File(path) => Arc::new(read_file(path, base)?),
             Source::Kernel => Arc::clone(KernelBtf::shared()?.vmlinux()),
-            Source::Id(id) => KernelBtf::by_id(*id)?,
+            Source::Id(id) => by_id("BTF", *id, KernelBtf::by_id(*id))?,
             Source::Module(name) => {
                 let modules = KernelBtf::shared()?.modules()?;
                 let module = modules.iter().find(|module| module.name() == name);
@@ -102,11 +103,9 @@ impl Source {
 /// Reads the types of a file; errors name it.
 fn read_file(path: &Path, base: Option<Arc<Btf>>) -> Result<Btf> {
     let is_alone = base.is_none();
-    let read = BtfFile::open(path).and_then(|file| {
-        let btf = file.parse(base)?;
-        Ok((btf, file.distilled_base().is_some()))
-    });
-    let (btf, has_base) = read.with_context(|| path.display().to_string())?;
+    let file = BtfFile::open(path)?;
+    let btf = file.parse(base).with_context(|| path.display().to_string())?;
+    let has_base = file.distilled_base().is_some();
     // References that lead nowhere are most often those to a base that was not named.
     if is_alone
         && !has_base

@@ -43,7 +43,7 @@ pub(super) fn create(args: &Create) -> Result<ExitStatus> {
     let map_type: MapType = args
         .map_type
         .parse()
-        .map_err(|error| Usage(format!("--type {}: {error}", args.map_type)))?;
+        .map_err(|_| Usage(format!("--type {}: there is no such type of maps", args.map_type)))?;
     let flags = flags(&args.flags)
         .ok_or_else(|| Usage(format!("--flags {}: there are no such flags", args.flags)))?;
     let file_name = args

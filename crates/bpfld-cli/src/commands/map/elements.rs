@@ -21,8 +21,10 @@ pub(super) struct Set {
     #[arg(help = HELP)]
     map: Selector,
     /// By its type, a number, or hexadecimal digits; `-` in queues, stacks and Bloom filters, which have no keys
+    #[arg(allow_negative_numbers = true)]
     key: String,
     /// By its type, a number, or hexadecimal digits; in maps of programs or maps `prog:` or `map:` and an id, pin or name
+    #[arg(allow_negative_numbers = true)]
     value: String,
     /// Whether the key must be there
     #[arg(long, value_enum, default_value_t)]
@@ -178,6 +180,14 @@ impl Element {
 
 pub(super) fn dump(map: Map, format: Format, output: &mut Output) -> Result<ExitStatus> {
     let elements = Elements::of(map)?;
+    if elements.map.key_size() == 0 {
+        let (name, kind) = (elements.map.name(), elements.map.map_type());
+        let message = format!(
+            "map '{name}' is of type {kind}, whose elements have no keys to go by: \
+             take `map watch` for the records of a ring buffer, `map get` for the next element of a queue or stack"
+        );
+        return Err(Usage(message).into());
+    }
     for entry in elements.map.entries() {
         let (key, value) = entry.context("cannot read the elements of this map")?;
         elements.element(&key, &value).print(format, output)?;

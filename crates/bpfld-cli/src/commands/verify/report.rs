@@ -106,6 +106,9 @@ pub(super) struct ObjectRow {
     log_tail: Option<String>,
     #[serde(skip)]
     not_permitted: bool,
+    /// Whether the file cannot be read or is no object.
+    #[serde(skip)]
+    no_object: bool,
 }
 
 impl Row {
@@ -119,6 +122,11 @@ impl Row {
             Row::Program(row) => row.not_permitted,
             Row::Object(row) => row.not_permitted,
         }
+    }
+
+    /// Whether it is about a file that is no object.
+    pub(super) fn is_no_object(&self) -> bool {
+        matches!(self, Row::Object(row) if row.no_object)
     }
 
     fn verdict(&self) -> Verdict {
@@ -204,6 +212,7 @@ impl ObjectRow {
             kind: "object",
             object: file.to_owned(),
             error: Some(error.to_owned()),
+            no_object: true,
             ..ObjectRow::default()
         }
     }
