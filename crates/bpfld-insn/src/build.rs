@@ -285,6 +285,7 @@ mod labels {
 
     /// A program that cannot be finished.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
     pub enum BuildError {
         /// The label is used, but was never bound; or it is another builder's.
         Unbound {

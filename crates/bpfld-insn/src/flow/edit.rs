@@ -81,6 +81,7 @@ impl Positions {
 
 /// A change that cannot be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum EditError {
     /// The place is not in the program.
     OutOfRange {
