@@ -124,6 +124,15 @@ fn what_a_call_does_is_taken_off_the_budget() {
         ),
         ("printing", "r1 = r8\n r2 = 1000000\n call bpf_trace_printk"),
         ("comparing", "r1 = r8\n r2 = 60000\n r3 = r8\n call bpf_strncmp"),
+        (
+            "comparing with a long text",
+            "r1 = r8\n r2 = 30000\n r3 = r8\n call bpf_strncmp",
+        ),
+        (
+            "filling lines up",
+            "r1 = 0x64363930342500 ll\n r1 >>= 8\n *(u64 *)(r10 - 24) = r1\n r1 = r10\n r1 += -24\n r2 = 8
+            r3 = 1\n call bpf_trace_printk",
+        ),
     ] {
         let text = format!(
             ".map large array key=u32 value=1000000 max_entries=2

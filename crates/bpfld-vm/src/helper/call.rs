@@ -104,10 +104,20 @@ impl Call<'_> {
     ///
     /// It cannot be read, or memory ends before the string.
     pub fn read_string(&self, address: u64) -> Result<Vec<u8>, Trap> {
+        let text = self.read_text(address, LONGEST)?;
+        match text.len() < LONGEST {
+            true => Ok(text),
+            false => Err(Trap::new(alloc::format!("the string at {address:#x} has no end"))),
+        }
+    }
+
+    /// A string, or so many bytes of it, if it is longer.
+    pub(crate) fn read_text(&self, address: u64, most: usize) -> Result<Vec<u8>, Trap> {
         let memory = &self.run.state.memory;
-        let readable = memory.readable(address, LONGEST)?;
+        let readable = memory.readable(address, most)?;
         let bytes = memory.slice(address, readable)?;
-        match bytes.iter().position(|byte| *byte == 0) {
+        let end = bytes.iter().position(|byte| *byte == 0);
+        match end.or((readable == most).then_some(most)) {
             Some(end) => Ok(bytes.iter().copied().take(end).collect()),
             None => Err(Trap::new(alloc::format!("the string at {address:#x} has no end"))),
         }

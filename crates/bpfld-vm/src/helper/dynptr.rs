@@ -78,12 +78,12 @@ impl Dynptr {
     }
 
     /// Whether so many bytes from an offset on are in it.
-    fn holds(&self, offset: u64, len: u64) -> bool {
+    pub(super) fn holds(&self, offset: u64, len: u64) -> bool {
         len <= u64::from(self.size) && offset <= u64::from(self.size) - len
     }
 
     /// The address of memory, or the offset in the packet.
-    fn at(&self, offset: u64) -> u64 {
+    pub(super) fn at(&self, offset: u64) -> u64 {
         let offset = u64::from(self.offset) + offset;
         match self.kind {
             Kind::Memory => self.data.wrapping_add(offset),

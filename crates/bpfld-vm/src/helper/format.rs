@@ -172,9 +172,8 @@ impl Room {
 
     /// A string, cut to what there is room for; an empty one, where none can be read.
     fn string(&mut self, call: &Call<'_>, address: u64) -> Result<Vec<u8>, Errno> {
-        let mut text = call.read_string(address).unwrap_or_default();
         let left = Self::BYTES.checked_sub(self.used + 1).ok_or(Errno::ENOSPC)?;
-        text.truncate(left);
+        let text = call.read_text(address, left).unwrap_or_default();
         self.take(text.len() + 1)?;
         Ok(text)
     }

@@ -39,6 +39,7 @@ mod task;
 mod throw;
 mod time;
 mod timers;
+mod transfer;
 mod tunnel;
 mod userring;
 mod vlan;

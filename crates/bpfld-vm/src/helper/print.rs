@@ -36,6 +36,7 @@ fn print(call: &mut Call<'_>, text: u64, len: u64, args: &[u64]) -> Result<u64, 
     Ok(match format_text(call, &text, args) {
         Ok(line) => {
             let len = line.len() as u64;
+            call.charge(line.len() / 16);
             let printed = &mut call.state().printed;
             if printed.len() < MOST_LINES {
                 let line = line.strip_suffix(b"\n").unwrap_or(&line);
@@ -59,6 +60,7 @@ pub(crate) fn to_memory(call: &mut Call<'_>) -> Result<u64, Trap> {
         Ok(made) => made,
         Err(error) => return Ok(errno(error)),
     };
+    call.charge(made.len() / 16);
     let room = size as u32 as usize;
     if room > 0 {
         let mut bytes = made.clone();

@@ -30,7 +30,7 @@ pub(crate) fn bytes_mut<'c>(call: &'c mut Call<'_>, offset: u64, len: usize) -> 
 }
 
 /// Bytes of the packet from whichever buffers they are in.
-fn gather(call: &Call<'_>, offset: u64, len: usize) -> Option<Vec<u8>> {
+pub(super) fn gather(call: &Call<'_>, offset: u64, len: usize) -> Option<Vec<u8>> {
     if let Some(bytes) = bytes(call, offset, len) {
         return Some(bytes.to_vec());
     }
@@ -85,7 +85,7 @@ pub(crate) fn copy_in(call: &mut Call<'_>, offset: u64, from: u64, len: usize) -
 }
 
 /// Puts bytes into whichever buffers they belong; nothing, if they do not fit.
-fn scatter(call: &mut Call<'_>, offset: u64, data: &[u8]) -> Option<()> {
+pub(super) fn scatter(call: &mut Call<'_>, offset: u64, data: &[u8]) -> Option<()> {
     gather(call, offset, data.len())?;
     let first = first_len(call);
     let offset = usize::try_from(offset).ok()?;

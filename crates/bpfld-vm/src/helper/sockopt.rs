@@ -65,6 +65,7 @@ fn option(call: &Call<'_>, sets: bool) -> Option<(u32, u32)> {
 
 pub(crate) fn set(call: &mut Call<'_>) -> Result<u64, Trap> {
     let [.., from, len] = call.args;
+    call.charge(len as u32 as usize / 64);
     let value = call.read(from, len as u32 as usize)?.to_vec();
     let Some(option) = option(call, true) else {
         return Ok(errno(Errno::EINVAL));
@@ -92,6 +93,7 @@ pub(crate) fn set_callbacks(call: &mut Call<'_>) -> Result<u64, Trap> {
 pub(crate) fn get(call: &mut Call<'_>) -> Result<u64, Trap> {
     let [.., to, len] = call.args;
     let known = option(call, false);
+    call.charge(len as u32 as usize / 64);
     let state = call.state();
     let place = state.memory.slice_mut(to, len as u32 as usize)?;
     place.fill(0);

@@ -55,6 +55,7 @@ pub(crate) fn number(call: &mut Call<'_>) -> Result<u64, Trap> {
     let Some(mut stack) = trace(call, flags).filter(|stack| !stack.is_empty()) else {
         return Ok(errno(Errno::EFAULT));
     };
+    call.charge(room / 64);
     stack.truncate(room);
     let id = hash(&stack) & (buckets - 1);
     stack.resize(room, 0);

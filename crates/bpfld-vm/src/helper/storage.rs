@@ -25,6 +25,8 @@ pub(crate) fn local(call: &mut Call<'_>) -> Result<u64, Trap> {
 
 fn find(call: &mut Call<'_>, owner: u64, value: u64, flags: u64) -> Result<u64, Trap> {
     let number = call.map_number(0)?;
+    let work = call.map(0)?.1.value_work();
+    call.charge(work);
     let (endian, cpu) = (call.endian(), call.cpu());
     let key = owner.to_ne_bytes();
     let State {

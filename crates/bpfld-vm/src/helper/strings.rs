@@ -13,7 +13,7 @@ pub(crate) fn compare(call: &mut Call<'_>) -> Result<u64, Trap> {
     let size = size as u32 as usize;
     call.charge(size / 8);
     let first = call.read(first, size)?;
-    let second = call.read_string(second)?;
+    let second = call.read_text(second, size)?;
     let until_end = |bytes: &[u8]| -> alloc::vec::Vec<u8> {
         let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
         bytes.iter().copied().take(end.min(size)).collect()

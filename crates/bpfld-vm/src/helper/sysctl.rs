@@ -23,6 +23,7 @@ fn setting<'c>(call: &'c mut Call<'_>) -> Result<&'c mut Sysctl, Trap> {
 fn copy(call: &mut Call<'_>, text: &[u8]) -> Result<u64, Trap> {
     let [_, to, len, ..] = call.args;
     let len = len as usize;
+    call.charge(len / 64);
     let place = call.run.state.memory.slice_mut(to, len)?;
     let fits = text.len() < len;
     let kept = text.len().min(len.saturating_sub(1));

@@ -6,7 +6,7 @@ use super::call::Call;
 use super::{
     arena, bind, cast, cgroup, checksum, cpumask, cycle, dynptr, function, iter, lock, maps, message, notes,
     objects, output, print, probe, redirect, ringbuf, room, route, search, seq, skb, socket, sockopt, stack,
-    steer, storage, strings, sysctl, task, throw, time, timers, tunnel, userring, vlan, xdp,
+    steer, storage, strings, sysctl, task, throw, time, timers, transfer, tunnel, userring, vlan, xdp,
 };
 use crate::fault::Trap;
 
@@ -229,6 +229,8 @@ pub(crate) fn builtin_kfunc(name: &str) -> Option<Builtin> {
         "bpf_dynptr_is_rdonly" => dynptr::is_read_only,
         "bpf_dynptr_size" => dynptr::size,
         "bpf_dynptr_clone" => dynptr::clone,
+        "bpf_dynptr_copy" => transfer::copy,
+        "bpf_dynptr_memset" => transfer::fill,
         "bpf_obj_new_impl" => objects::new,
         "bpf_obj_drop_impl" => objects::drop,
         "bpf_refcount_acquire_impl" => objects::acquire,
