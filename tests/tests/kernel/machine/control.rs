@@ -92,3 +92,78 @@ enter:  r2 = jumps ll
         "#,
     );
 }
+
+/// Loops by callback: how often they go round, where they are ended, and what is too much for them.
+#[test]
+fn callbacks_are_called_as_often() {
+    require!(Need::Root, Need::Linux(6, 1));
+    for (rounds, end, flags) in [
+        (0, 100, 0),
+        (5, 100, 0),
+        (5, 3, 0),
+        (5, 0, 0),
+        (5, 100, 1),
+        (1 << 23, 7, 0),
+        ((1 << 23) + 1, 7, 0),
+        (-1, 7, 0),
+    ] {
+        check(&format!(
+            "
+            .map seen array key=u32 value=u64 max_entries=4
+            .section tc
+            .globl main, each
+    main:
+            *(u64 *)(r10 - 8) = 0
+            r1 = {rounds}
+            r2 = round ll
+            r3 = r10
+            r3 += -8
+            r4 = {flags}
+            call bpf_loop
+            r6 = r0
+            r0 = *(u64 *)(r10 - 8)
+            r0 *= 1000
+            r0 += r6
+            exit
+    each:
+            *(u64 *)(r10 - 8) = 0
+            r1 = seen ll
+            r2 = element ll
+            r3 = r10
+            r3 += -8
+            r4 = {flags}
+            call bpf_for_each_map_elem
+            r6 = r0
+            r0 = *(u64 *)(r10 - 8)
+            r0 *= 1000
+            r0 += r6
+            exit
+            .text
+            .type round, @function
+    round:
+            r3 = *(u64 *)(r2 + 0)
+            r3 *= 3
+            r3 += r1
+            *(u64 *)(r2 + 0) = r3
+            r0 = 0
+            if r1 != {end} goto on
+            r0 = 1
+    on:
+            exit
+            .type element, @function
+    element:
+            w1 = *(u32 *)(r2 + 0)
+            r5 = *(u64 *)(r4 + 0)
+            r5 *= 3
+            r5 += r1
+            *(u64 *)(r4 + 0) = r5
+            *(u64 *)(r3 + 0) = r5
+            r0 = 0
+            if r1 != {end} goto more
+            r0 = 1
+    more:
+            exit
+            "
+        ));
+    }
+}

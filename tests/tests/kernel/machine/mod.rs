@@ -13,6 +13,7 @@ mod netfilter;
 mod objects;
 mod packets;
 mod random;
+mod rings;
 mod sockets;
 mod texts;
 mod updates;
