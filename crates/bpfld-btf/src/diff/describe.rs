@@ -97,10 +97,13 @@ impl Describer {
                 return;
             }
             let bit_offset = base + u64::from(member.bit_offset);
-            let inner = btf.skip_modifiers(member.type_id);
-            let inner = inner
-                .ok()
-                .filter(|ty| ty.kind().is_composite() && ty.is_anonymous());
+            // Members without a name may have a type with one (`-fms-extensions`).
+            let inner = match name {
+                "" => btf.resolve(member.type_id),
+                _ => btf.skip_modifiers(member.type_id),
+            };
+            let is_within = |ty: &Type<'_>| name.is_empty() || ty.is_anonymous();
+            let inner = inner.ok().filter(|ty| ty.kind().is_composite() && is_within(ty));
             match inner {
                 Some(inner) if name.is_empty() => self.flatten(&inner, prefix, bit_offset, depth, places),
                 Some(inner) => self.flatten(&inner, &format!("{prefix}{name}."), bit_offset, depth, places),
