@@ -37,7 +37,7 @@ mod mounts;
 mod probe;
 mod probes;
 #[cfg(feature = "json")]
-mod record;
+pub mod record;
 mod release;
 mod settings;
 

@@ -6,13 +6,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use bpfld_insn::Helper;
-use bpfld_sys::{Errno, ProgramType};
+use bpfld_sys::ProgramType;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Answer, Capabilities, Config, ConfigValue, Evidence, Feature, FsType, Group, Jit, Kfuncs, Lockdown,
-    Mounts, Probes, Release, Settings, Unprivileged, in_initial_user_namespace,
+    Answer, Capabilities, Config, Feature, FsType, Group, Kfuncs, Lockdown, Mounts, Probes, Release,
+    Settings, in_initial_user_namespace,
 };
+
+mod configuration;
+mod parts;
+
+pub use parts::{Kernel, Process, Row, SystemSettings};
 
 /// The number of the form.
 const FORMAT: u32 = 1;
@@ -69,74 +74,6 @@ pub struct Record {
     /// The types of programs that were asked about kernel functions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kfuncs_asked: Option<Vec<String>>,
-}
-
-/// Which kernel.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-#[non_exhaustive]
-pub struct Kernel {
-    /// The release of its sources, such as `6.1.192`.
-    pub release: Option<String>,
-    /// As `uname -r` says.
-    pub name: Option<String>,
-    /// The architecture, such as `x86_64`.
-    pub machine: Option<String>,
-    /// What `LINUX_KERNEL_VERSION` is in programs.
-    pub version_code: Option<u32>,
-}
-
-/// What the process was allowed.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-#[non_exhaustive]
-pub struct Process {
-    /// Its effective capabilities, by name.
-    pub capabilities: Option<Vec<String>>,
-    /// Whether they counted for BPF.
-    pub initial_user_namespace: Option<bool>,
-}
-
-/// Settings of the system, in words.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-#[non_exhaustive]
-pub struct SystemSettings {
-    /// Who may use bpf(2) without capabilities.
-    pub unprivileged: Option<String>,
-    /// Whether programs are compiled.
-    pub jit: Option<String>,
-    /// Whom constants are blinded for.
-    pub jit_harden: Option<u64>,
-    /// Whether compiled programs are listed as symbols.
-    pub jit_kallsyms: Option<u64>,
-    /// Bytes of compiled programs for unprivileged users.
-    pub jit_limit: Option<u64>,
-    /// How far the kernel is locked down.
-    pub lockdown: Option<String>,
-    /// Where that was read.
-    pub lockdown_source: Option<String>,
-    /// The active security modules.
-    pub lsm: Option<Vec<String>>,
-}
-
-/// One feature.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Row {
-    /// As [`Feature::name`] says.
-    pub name: String,
-    /// `yes`, `no` or `unknown`.
-    pub answer: String,
-    /// Name of the error behind a "no" or "unknown".
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub errno: Option<String>,
-    /// How that was found, or what would be needed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub how: Option<String>,
-    /// The first release that has it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub since: Option<String>,
 }
 
 /// Why a text is no record.
@@ -198,10 +135,7 @@ impl Record {
         }
         if let Some(config) = Config::current() {
             record.config_source = config.path().map(|path| path.display().to_string());
-            let matter = config.iter().filter(|(name, _)| OPTIONS.contains(name));
-            record.config = matter
-                .map(|(name, value)| (name.to_owned(), text(value)))
-                .collect();
+            record.config = configuration::recorded(config);
         }
         record.note_helpers(&helpers, &probes.probe_all(&helpers));
         record
@@ -375,134 +309,6 @@ impl Record {
     }
 }
 
-impl Row {
-    fn new(feature: Feature, answer: &Answer) -> Row {
-        let evidence = answer.evidence();
-        Row {
-            name: feature.name(),
-            answer: answer.word().to_owned(),
-            errno: evidence.and_then(|e| e.errno).map(|errno| format!("{errno:?}")),
-            how: evidence.map(|e| e.how.to_string()),
-            since: feature.since().map(|release| release.to_string()),
-        }
-    }
-
-    /// The answer; nothing for a word that is none.
-    pub fn plain_answer(&self) -> Option<Answer> {
-        let evidence = || Evidence {
-            errno: self.errno.as_deref().and_then(errno),
-            how: self.how.clone().unwrap_or_default().into(),
-        };
-        match self.answer.as_str() {
-            "yes" => Some(Answer::Yes),
-            "no" => Some(Answer::No(evidence())),
-            "unknown" => Some(Answer::Unknown(evidence())),
-            _ => None,
-        }
-    }
-}
-
-/// The error of a name.
-fn errno(name: &str) -> Option<Errno> {
-    const HIGHEST: i32 = 530;
-    (1..=HIGHEST).map(Errno).find(|errno| errno.name() == Some(name))
-}
-
-impl From<Settings> for SystemSettings {
-    fn from(settings: Settings) -> SystemSettings {
-        let Settings {
-            unprivileged,
-            jit,
-            jit_harden,
-            jit_kallsyms,
-            jit_limit,
-            lockdown,
-            lsm,
-        } = settings;
-        SystemSettings {
-            unprivileged: unprivileged.map(Unprivileged::describe).map(str::to_owned),
-            jit: jit.map(Jit::describe).map(str::to_owned),
-            jit_harden,
-            jit_kallsyms,
-            jit_limit,
-            lockdown: lockdown.map(|(level, _)| level.name().to_owned()),
-            lockdown_source: lockdown.map(|(_, source)| source.to_owned()),
-            lsm,
-        }
-    }
-}
-
-/// A value as configuration files have it.
-fn text(value: ConfigValue<'_>) -> String {
-    match value {
-        ConfigValue::Yes => "y".to_owned(),
-        ConfigValue::Module => "m".to_owned(),
-        ConfigValue::No => "n".to_owned(),
-        ConfigValue::Number(number) => number.to_string(),
-        ConfigValue::Text(text) => format!("\"{text}\""),
-        ConfigValue::Other(text) => text.to_owned(),
-    }
-}
-
-/// The options of the kernel's configuration that matter for BPF.
-const OPTIONS: &[&str] = &[
-    "CONFIG_ARCH_HAS_SYSCALL_WRAPPER",
-    "CONFIG_BPF",
-    "CONFIG_BPF_EVENTS",
-    "CONFIG_BPF_JIT",
-    "CONFIG_BPF_JIT_ALWAYS_ON",
-    "CONFIG_BPF_JIT_DEFAULT_ON",
-    "CONFIG_BPF_KPROBE_OVERRIDE",
-    "CONFIG_BPF_LIRC_MODE2",
-    "CONFIG_BPF_LSM",
-    "CONFIG_BPF_PRELOAD",
-    "CONFIG_BPF_STREAM_PARSER",
-    "CONFIG_BPF_SYSCALL",
-    "CONFIG_BPF_UNPRIV_DEFAULT_OFF",
-    "CONFIG_CGROUPS",
-    "CONFIG_CGROUP_BPF",
-    "CONFIG_CGROUP_NET_CLASSID",
-    "CONFIG_DEBUG_INFO_BTF",
-    "CONFIG_DEBUG_INFO_BTF_MODULES",
-    "CONFIG_DYNAMIC_FTRACE_WITH_ARGS",
-    "CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS",
-    "CONFIG_FPROBE",
-    "CONFIG_FTRACE_SYSCALLS",
-    "CONFIG_FUNCTION_ERROR_INJECTION",
-    "CONFIG_FUNCTION_TRACER",
-    "CONFIG_HAVE_EBPF_JIT",
-    "CONFIG_HID_BPF",
-    "CONFIG_HZ",
-    "CONFIG_IPV6_SEG6_BPF",
-    "CONFIG_IP_ROUTE_CLASSID",
-    "CONFIG_KPROBES",
-    "CONFIG_KPROBE_EVENTS",
-    "CONFIG_LSM",
-    "CONFIG_LWTUNNEL_BPF",
-    "CONFIG_MEMCG",
-    "CONFIG_MODULES",
-    "CONFIG_NET",
-    "CONFIG_NETFILTER_BPF_LINK",
-    "CONFIG_NETFILTER_XT_MATCH_BPF",
-    "CONFIG_NETKIT",
-    "CONFIG_NET_ACT_BPF",
-    "CONFIG_NET_CLS_ACT",
-    "CONFIG_NET_CLS_BPF",
-    "CONFIG_NET_SCH_INGRESS",
-    "CONFIG_NET_XGRESS",
-    "CONFIG_NF_FLOW_TABLE",
-    "CONFIG_PERF_EVENTS",
-    "CONFIG_SCHED_CLASS_EXT",
-    "CONFIG_SECURITY_LOCKDOWN_LSM",
-    "CONFIG_SOCK_CGROUP_DATA",
-    "CONFIG_TRACING",
-    "CONFIG_UPROBES",
-    "CONFIG_UPROBE_EVENTS",
-    "CONFIG_USER_NS",
-    "CONFIG_XDP_SOCKETS",
-    "CONFIG_XFRM",
-];
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -535,7 +341,10 @@ mod tests {
             .flat_map(|group| group.features())
             .flat_map(Feature::options)
         {
-            assert!(OPTIONS.contains(option), "{option} is not recorded");
+            assert!(
+                configuration::OPTIONS.contains(option),
+                "{option} is not recorded"
+            );
         }
     }
 

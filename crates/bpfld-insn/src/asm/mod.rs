@@ -20,6 +20,7 @@
 mod c_like;
 mod c_memory;
 mod constants;
+mod data;
 mod directive;
 mod error;
 mod gnu;
