@@ -73,7 +73,7 @@ pub use crate::{
     helper::Call,
     map::{Event, MapSpec, RingQuery},
     memory::{RegionInfo, RegionKind, Rights},
-    network::{Device, Neighbour, Network, Route, RouteKind, Socket, Transport},
+    network::{Device, Neighbour, Network, Received, Route, RouteKind, Socket, Transport},
     observe::{Control, Observed, Observer},
     profile::{Profile, Share},
     redirect::Redirect,

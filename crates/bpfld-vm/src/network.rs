@@ -18,6 +18,21 @@ pub struct Network {
     pub sockets: Vec<Socket>,
     /// What `bpf_get_netns_cookie` tells: 1 is the first namespace's.
     pub cookie: u64,
+    /// What devices tell about the packets that they receive.
+    pub received: Received,
+}
+
+/// What XDP programs are told by `bpf_xdp_metadata_rx_timestamp` and its kin (Linux 6.3). What is not given, the device does not
+/// tell: EOPNOTSUPP.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Received {
+    /// When the packet came, in nanoseconds.
+    pub time: Option<u64>,
+    /// Its hash, and what that was made of: `enum xdp_rss_hash_type`.
+    pub hash: Option<(u32, u32)>,
+    /// Protocol and number of its VLAN tag (Linux 6.8).
+    pub vlan: Option<(u16, u16)>,
 }
 
 /// A network device.
@@ -231,6 +246,7 @@ impl Default for Network {
             neighbours: Vec::new(),
             sockets: Vec::new(),
             cookie: 1,
+            received: Received::default(),
         }
     }
 }

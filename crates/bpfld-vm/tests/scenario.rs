@@ -240,3 +240,105 @@ fn a_task_has_the_structure_that_was_given() {
     vm.scenario_mut().task.pid += 1;
     assert_eq!(run(&mut vm, "found"), Ok(0));
 }
+
+#[test]
+fn tasks_are_gone_over_once() {
+    let text = |what: u32, of: &str| {
+        format!(
+            r#"
+            .kfunc bpf_iter_task_new, "int (struct bpf_iter_task *, struct task_struct *, unsigned int)"
+            .kfunc bpf_iter_task_next, "struct task_struct *(struct bpf_iter_task *)"
+            .kfunc bpf_iter_task_destroy, "void (struct bpf_iter_task *)"
+            .section raw_tp/any
+            count:
+                call bpf_get_current_task_btf
+                r8 = r0
+                r1 = r10
+                r1 += -24
+                r2 = {of}
+                r3 = {what}
+                call bpf_iter_task_new
+                r7 = r0
+            next:
+                r1 = r10
+                r1 += -24
+                call bpf_iter_task_next
+                if r0 == 0 goto end
+                if r0 != r8 goto end
+                r7 += 1
+                goto next
+            end:
+                r1 = r10
+                r1 += -24
+                call bpf_iter_task_destroy
+                r0 = r7
+                exit
+            "#
+        )
+    };
+    for (what, of, expected) in [
+        (0, "0", 1),
+        (1, "0", 1),
+        (2, "r8", 1),
+        (2, "0", -22),
+        (3, "0", -22),
+    ] {
+        let mut vm = assembled(&text(what, of));
+        let count = vm.program("count").unwrap().run_on(&mut Arguments::new(&[]));
+        assert_eq!(count.unwrap() as i64, expected, "{what} {of}");
+    }
+}
+
+#[test]
+fn devices_tell_what_they_know_of_packets() {
+    let mut vm = assembled(
+        r#"
+        .kfunc bpf_xdp_metadata_rx_timestamp, "int (const struct xdp_md *, u64 *)"
+        .kfunc bpf_xdp_metadata_rx_hash, "int (const struct xdp_md *, u32 *, u32 *)"
+        .kfunc bpf_xdp_metadata_rx_vlan_tag, "int (const struct xdp_md *, u16 *, u16 *)"
+        .section xdp
+        .globl time, hash, vlan
+        time:
+            r2 = r10
+            r2 += -8
+            call bpf_xdp_metadata_rx_timestamp
+            if r0 != 0 goto no_time
+            r0 = *(u64 *)(r10 - 8)
+        no_time:
+            exit
+        hash:
+            r2 = r10
+            r2 += -8
+            r3 = r10
+            r3 += -4
+            call bpf_xdp_metadata_rx_hash
+            if r0 != 0 goto no_hash
+            r0 = *(u64 *)(r10 - 8)
+        no_hash:
+            exit
+        vlan:
+            r2 = r10
+            r2 += -4
+            r3 = r10
+            r3 += -2
+            call bpf_xdp_metadata_rx_vlan_tag
+            if r0 != 0 goto no_vlan
+            r0 = *(u32 *)(r10 - 4)
+        no_vlan:
+            exit
+        "#,
+    );
+    let run = |vm: &mut Vm| {
+        ["time", "hash", "vlan"].map(|name| vm.program(name).unwrap().run_on(&mut Xdp::new(&[0; 60])))
+    };
+    let unsupported = Ok(-95i64 as u64); // EOPNOTSUPP
+    assert_eq!(
+        run(&mut vm),
+        [unsupported.clone(), unsupported.clone(), unsupported]
+    );
+    let received = &mut vm.scenario_mut().network.received;
+    received.time = Some(77);
+    received.hash = Some((5, 2));
+    received.vlan = Some((0x8100, 3));
+    assert_eq!(run(&mut vm), [Ok(77), Ok(2 << 32 | 5), Ok(3 << 16 | 0x0081)]);
+}

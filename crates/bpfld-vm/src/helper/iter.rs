@@ -1,4 +1,4 @@
-//! Iterators on the stack of the program: over numbers, and over the bits of words.
+//! Iterators on the stack of the program: over numbers, over the bits of words, and over tasks.
 
 use alloc::vec::Vec;
 
@@ -6,6 +6,7 @@ use bpfld_insn::Endian;
 use bpfld_sys::Errno;
 
 use super::call::{Call, errno};
+use super::task;
 use crate::fault::Trap;
 
 /// The longest range of numbers, as in the kernel.
@@ -49,6 +50,33 @@ pub(crate) fn num_next(call: &mut Call<'_>) -> Result<u64, Trap> {
 pub(crate) fn num_destroy(call: &mut Call<'_>) -> Result<u64, Trap> {
     let at = call.args[0];
     call.write_number(at, 0, 8)?;
+    Ok(0)
+}
+
+/// `struct bpf_iter_task` begins with the next task: there is one, if the first argument leaves it in.
+pub(crate) fn task_new(call: &mut Call<'_>) -> Result<u64, Trap> {
+    /// All processes, all threads, the threads of a process.
+    const WHAT: core::ops::Range<u32> = 0..3;
+    let [at, of, what, ..] = call.args;
+    let of_process = what as u32 == WHAT.end - 1;
+    let own = task::current(call)?;
+    // a process must be named where its threads are asked for
+    let error = !WHAT.contains(&(what as u32)) || of_process && of == 0;
+    let is_there = !error && (!of_process || of == own);
+    call.write(at, &[0; 24])?;
+    call.write_number(at, if is_there { own } else { 0 }, 8)?;
+    Ok(if error { errno(Errno::EINVAL) } else { 0 })
+}
+
+pub(crate) fn task_next(call: &mut Call<'_>) -> Result<u64, Trap> {
+    let at = call.args[0];
+    let next = call.read_u64(at)?;
+    call.write_number(at, 0, 8)?;
+    Ok(next)
+}
+
+pub(crate) fn task_destroy(call: &mut Call<'_>) -> Result<u64, Trap> {
+    task_next(call)?;
     Ok(0)
 }
 

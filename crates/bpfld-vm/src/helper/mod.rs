@@ -20,6 +20,7 @@ mod objects;
 mod output;
 mod print;
 mod probe;
+mod received;
 mod redirect;
 mod ringbuf;
 mod room;

@@ -5,8 +5,9 @@ use bpfld_insn::Helper;
 use super::call::Call;
 use super::{
     arena, bind, cast, cgroup, checksum, cpumask, cycle, dynptr, function, iter, lock, maps, message, notes,
-    objects, output, print, probe, redirect, ringbuf, room, route, search, seq, skb, socket, sockopt, stack,
-    steer, storage, strings, sysctl, task, throw, time, timers, transfer, tunnel, userring, vlan, xdp,
+    objects, output, print, probe, received, redirect, ringbuf, room, route, search, seq, skb, socket,
+    sockopt, stack, steer, storage, strings, sysctl, task, throw, time, timers, transfer, tunnel, userring,
+    vlan, xdp,
 };
 use crate::fault::Trap;
 
@@ -214,7 +215,13 @@ pub(crate) fn builtin_kfunc(name: &str) -> Option<Builtin> {
         "bpf_task_get_cgroup1" => task::nowhere,
         "bpf_cgroup_from_id" => cgroup::with_id,
         "bpf_cgroup_ancestor" => cgroup::above,
+        "bpf_iter_task_new" => iter::task_new,
+        "bpf_iter_task_next" => iter::task_next,
+        "bpf_iter_task_destroy" => iter::task_destroy,
         "bpf_cast_to_kern_ctx" => task::packet,
+        "bpf_xdp_metadata_rx_timestamp" => received::time,
+        "bpf_xdp_metadata_rx_hash" => received::hash,
+        "bpf_xdp_metadata_rx_vlan_tag" => received::vlan,
         "bpf_iter_num_new" => iter::num_new,
         "bpf_iter_num_next" => iter::num_next,
         "bpf_iter_num_destroy" => iter::num_destroy,
