@@ -33,16 +33,25 @@ pub(super) fn install(archive: &Archive, build: &Build, modules: &[&str], direct
             fs::remove_dir_all(path).doing(at("remove", path))?;
         }
     }
+    let filled = fill(archive, build, modules, &scratch);
+    if filled.is_err() {
+        // The next attempt would remove it, too; the first error is the one to tell.
+        let _ = fs::remove_dir_all(&scratch);
+    }
+    filled?;
+    fs::rename(&scratch, directory).doing(at("complete", directory))
+}
+
+fn fill(archive: &Archive, build: &Build, modules: &[&str], scratch: &Path) -> Result<()> {
     let packages = scratch.join("packages");
     fs::create_dir_all(&packages).doing(at("create", &packages))?;
     archive.download(&build.packages, &packages)?;
     for entry in fs::read_dir(&packages).doing(at("list", &packages))? {
         let package = entry.doing(at("list", &packages))?.path();
-        unpack(&package, modules, &scratch)?;
+        unpack(&package, modules, scratch)?;
     }
     fs::remove_dir_all(&packages).doing(at("remove", &packages))?;
-    write_manifest(&scratch, build, modules)?;
-    fs::rename(&scratch, directory).doing(at("complete", directory))
+    write_manifest(scratch, build, modules)
 }
 
 /// Unpacks image, configuration and modules from a package.
@@ -53,10 +62,12 @@ fn unpack(package: &Path, modules: &[&str], into: &Path) -> Result<()> {
         .stdout(Stdio::piped())
         .spawn()
         .doing(|| format!("start {}", show(&command)))?;
-    if let Some(stream) = child.stdout.take() {
-        unpack_stream(stream, modules, into)?;
-    }
+    let unpacked = child
+        .stdout
+        .take()
+        .map_or(Ok(()), |stream| unpack_stream(stream, modules, into));
     let status = child.wait().doing(|| format!("wait for {}", show(&command)))?;
+    unpacked?;
     if !status.success() {
         return Err(Error::BadKernel(format!("{} failed: {status}", show(&command))));
     }
