@@ -119,7 +119,10 @@ fn descriptors() -> BTreeSet<String> {
     let open = |path: &std::path::PathBuf| {
         let target = fs::read_link(path).ok()?;
         let number = path.file_name()?.to_string_lossy().into_owned();
-        Some(format!("descriptor {number} of {}", target.display()))
+        let target = target.to_string_lossy();
+        // Of what another thread had open when the table was copied, the name may go meanwhile.
+        let name = target.trim_end_matches(" (deleted)");
+        Some(format!("descriptor {number} of {name}"))
     };
     numbers.iter().filter_map(open).collect()
 }

@@ -182,6 +182,15 @@ impl OpenOptions {
     }
 }
 
+/// Whether somebody wrote it.
+#[cfg(feature = "asm")]
+fn is_text(text: &str) -> bool {
+    !text.is_empty()
+        && text
+            .chars()
+            .all(|char| !char.is_control() || char.is_ascii_whitespace())
+}
+
 /// The bytes of an object file: those given, or what the assembly in them becomes.
 #[cfg(feature = "asm")]
 fn assembled(bytes: Bytes, file: Option<&str>) -> Result<Bytes, Error> {
@@ -189,6 +198,10 @@ fn assembled(bytes: Bytes, file: Option<&str>) -> Result<Bytes, Error> {
 
     let text = match core::str::from_utf8(bytes.as_slice()) {
         Ok(text) if is_assembly(text.as_bytes()) => text,
+        Ok(text) if is_text(text) => {
+            let message = "neither an ELF file nor assembly, of which a line begins with a directive such as `.section`";
+            return Err(Error::elf(message));
+        }
         _ => return Ok(bytes),
     };
     let mut assembler = ObjectAssembler::new();

@@ -425,7 +425,7 @@ fn elf_01_refusals_name_the_culprit() {
     }
     refused(
         Object::options(),
-        b"text".to_vec(),
+        b"te\0xt".to_vec(),
         ErrorKind::Elf,
         "not an ELF file",
     );

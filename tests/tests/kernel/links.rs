@@ -362,10 +362,7 @@ fn kinds_do_not_mix() {
     require!(Need::Root);
     let counter = Counter::new(ProgramType::XDP, None, PASS);
     let error = SchedCls::try_from(&counter.program).unwrap_err().to_string();
-    assert_eq!(
-        error,
-        "program 'counter': is a xdp program, which is no `SchedCls`"
-    );
+    assert_eq!(error, "program 'counter': is of type xdp, which is no `SchedCls`");
     assert_eq!(
         Xdp::try_from(&counter.program).unwrap().program().name(),
         "counter"

@@ -116,7 +116,10 @@ impl fmt::Display for Diagnostic {
 impl core::error::Error for Diagnostic {}
 
 /// All that is wrong in a text, in the order of the text.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// `{}` prints one line: the first mistake, where it is, and how many more there are. So does `{:?}`, with what may help: that is seen
+/// of errors that leave `main` or are unwrapped.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Errors {
     pub(super) list: Vec<Diagnostic>,
     pub(super) left_out: usize,
@@ -174,6 +177,16 @@ impl Errors {
             }
             Ok(())
         })
+    }
+}
+
+impl fmt::Debug for Errors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")?;
+        match self.list.first().and_then(|first| first.help.as_deref()) {
+            Some(help) => write!(f, ": {help}"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -339,6 +352,13 @@ fn distance(a: &[u8], b: &[u8]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn unwrapped_it_tells_the_first_mistake() {
+        let errors = crate::assemble("exit\nmvo r0, 1\neixt").unwrap_err();
+        let expected = "line 2, column 1: unknown instruction `mvo` (and 1 more): did you mean `mov`?";
+        assert_eq!(format!("{errors:?}"), expected);
+    }
 
     #[test]
     fn distances() {

@@ -77,11 +77,11 @@ pub struct Assembled {
 /// Everything that is wrong in a text.
 ///
 /// Prints in one line: the first mistake and its place, and how many more there are; `{:#}` shows all of them with the
-/// lines they are about, as compilers do.
-#[derive(Clone, Debug)]
+/// lines they are about, as compilers do; so does `{:?}`, which is what is seen of an error that leaves `main` or is unwrapped.
+#[derive(Clone)]
 pub struct TextError(Box<Inner>);
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 struct Inner {
     errors: Errors,
     text: String,
@@ -217,6 +217,12 @@ impl fmt::Display for TextError {
     }
 }
 
+impl fmt::Debug for TextError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self:#}")
+    }
+}
+
 impl core::error::Error for TextError {}
 
 /// Whether bytes are to be read as assembly: text of which a line begins with one of the directives that objects need.
@@ -240,6 +246,30 @@ pub(crate) fn is_assembly(bytes: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn other_text_is_said_to_lack_directives() {
+        let error = crate::Object::parse(b"r0 = 0\nexit\n".to_vec()).unwrap_err();
+        assert!(
+            std::format!("{error}").starts_with("neither an ELF file nor assembly"),
+            "{error}"
+        );
+        let error = crate::Object::parse(b"r0 = 0\n\x01".to_vec()).unwrap_err();
+        assert_eq!(std::format!("{error}"), "not an ELF file");
+    }
+
+    #[test]
+    fn unwrapped_it_tells_all_mistakes() {
+        let error = ObjectAssembler::new()
+            .name("x.s")
+            .assemble("eixt\nmvo r0, 1")
+            .unwrap_err();
+        let text = std::format!("{error:?}");
+        assert!(
+            text.contains("--> x.s:1:1") && text.contains("--> x.s:2:1"),
+            "{text}"
+        );
+    }
 
     #[test]
     fn assembly_is_told_by_its_directives() {

@@ -40,7 +40,7 @@ fn check<K: ProgramKind>(program: &Program, kind: &'static str) -> Result<()> {
     if !K::PROGRAM_TYPES.contains(&found) {
         return Err(Error::invalid(
             program.subject(),
-            format!("is a {found} program, which is no `{kind}`"),
+            format!("is of type {found}, which is no `{kind}`"),
         ));
     }
     match program.attach_type() {
