@@ -53,3 +53,18 @@ impl Steps {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_of_one_and_of_all() {
+        let mut steps = Steps { one: 1, all: 3 };
+        assert!(steps.take().is_ok() && steps.take().is_err());
+        steps.begin();
+        assert!(steps.take().is_ok() && steps.take().is_ok() && steps.take().is_err());
+        steps.begin();
+        assert!(steps.take().is_err());
+    }
+}

@@ -68,7 +68,7 @@ impl Prepared<'_> {
         };
         let bad = |cause| Error::new(Subject::Global(name.to_owned()), ErrorKind::Btf(cause));
         let table = table.map_err(bad)?;
-        let member = table.members().find(|found| found.name() == Ok(member));
+        let member = table.member(member).map_err(bad)?;
         let member = member.ok_or_else(|| missing("such member of the struct_ops table"))?;
         let ty = table.btf().resolve(member.type_id).map_err(bad)?;
         let Some(offset) = member
