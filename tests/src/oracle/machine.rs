@@ -29,6 +29,22 @@ const KFUNCS: &[&str] = &[
     "bpf_rbtree_remove",
     "bpf_rbtree_first",
     "bpf_throw",
+    "bpf_dynptr_copy",
+    "bpf_dynptr_memset",
+    "bpf_iter_task_new",
+    "bpf_iter_task_next",
+    "bpf_cpumask_create",
+    "bpf_cpumask_release",
+    "bpf_cpumask_set_cpu",
+    "bpf_cpumask_and",
+    "bpf_cpumask_first",
+    "bpf_strcmp",
+    "bpf_strrchr",
+    "bpf_strspn",
+    "bpf_strnstr",
+    "bpf_wq_init",
+    "bpf_wq_set_callback_impl",
+    "bpf_wq_start",
 ];
 
 /// A packet with the beginning of a header of IPv4 or IPv6.
@@ -153,4 +169,6 @@ pub fn machine_as(code: &[u8], how: u8) {
     if let Err(fault) = result {
         let _ = format!("{fault} {fault:#} {fault:?}");
     }
+    // what was started goes off, too
+    let _ = vm.advance(u64::MAX);
 }
