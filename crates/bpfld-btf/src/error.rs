@@ -5,7 +5,9 @@ use core::fmt;
 use crate::{Kind, TypeId};
 
 /// BTF that cannot be read: what is wrong, and at which byte of the data.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// `{:?}` prints the same as `{}`, as that is seen of an error that leaves `main` or is unwrapped.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Error {
     kind: ErrorKind,
     offset: usize,
@@ -84,6 +86,12 @@ pub enum ErrorKind {
     Ambiguous(TypeId),
 }
 
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
@@ -131,3 +139,15 @@ impl fmt::Display for Error {
 }
 
 impl core::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unwrapped_it_reads_as_printed() {
+        let error = Error::new(ErrorKind::Magic(0x6f6e), 4);
+        let expected = "not BTF: magic number 0x6f6e instead of 0xeb9f (at byte 0x4)";
+        assert_eq!(std::format!("{error:?}"), expected);
+    }
+}

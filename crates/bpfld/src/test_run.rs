@@ -198,6 +198,9 @@ fn gives_context_back(program: &Program) -> bool {
     )
 }
 
+/// Bytes of an Ethernet header.
+const ETHERNET: usize = 14;
+
 fn explain(program: &Program, source: sys::Error, given: usize, needed: usize, room: usize) -> Error {
     let error = match given {
         0 => program.failed("run", source),
@@ -210,6 +213,10 @@ fn explain(program: &Program, source: sys::Error, given: usize, needed: usize, r
         Errno::ENOTSUPP | Errno::EOPNOTSUPP => error.with_hint(format!(
             "this kernel does not run programs of type {}",
             program.program_type()
+        )),
+        // sizes that are refused for other reasons are long ones
+        Errno::EINVAL if (1..ETHERNET).contains(&given) => error.with_hint(format!(
+            "kernels take packets of {ETHERNET} bytes, an Ethernet header, and more"
         )),
         _ => error,
     }

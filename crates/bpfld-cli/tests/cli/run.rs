@@ -57,6 +57,22 @@ fn a_program_that_is_not_there_is_named_with_those_that_are() {
 }
 
 #[test]
+fn short_packets_are_refused_with_the_reason() {
+    require!(Need::Root);
+    let run = bpfld([
+        "run",
+        "--on",
+        "kernel",
+        &fixture("network"),
+        "xdp_drop",
+        "--data",
+        "00",
+    ]);
+    assert_eq!((run.status, &*run.stdout), (5, ""));
+    assert!(run.stderr.contains("packets of 14 bytes"), "{}", run.stderr);
+}
+
+#[test]
 fn data_must_be_a_file_or_digits() {
     let run = bpfld(["run", &fixture("globals"), "numbers", "--data", "neither"]);
     assert_eq!((run.status, &*run.stdout), (2, ""));
