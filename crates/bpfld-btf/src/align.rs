@@ -8,7 +8,7 @@ use crate::{
 };
 
 impl Btf {
-    /// The alignment of a type in bytes: its size, but no more than a pointer's; 16 for an integer of 128 bits where pointers have
+    /// The alignment of a type in bytes: its size, but no more than a pointer's; 16 for a number of 128 bits where pointers have
     /// 64. A struct with a member that is not aligned as its type demands is packed, and so has alignment 1.
     ///
     /// # Errors
@@ -49,7 +49,7 @@ impl Alignments {
                 (Kind::INT | Kind::ENUM | Kind::ENUM64 | Kind::FLOAT, _) => {
                     return Ok(
                         match (ty.kind(), ty.size_bytes().unwrap_or(0), btf.pointer_size()) {
-                            (Kind::INT, 16, 8) => 16,
+                            (Kind::INT | Kind::FLOAT, 16, 8) => 16,
                             (_, size, most) => size.min(most).max(1),
                         },
                     );

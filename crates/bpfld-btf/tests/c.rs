@@ -503,6 +503,40 @@ struct aligned {
     );
 }
 
+/// Compilers for BPF have no floating-point numbers but of 4 and 8 bytes, and take `long double` for the latter.
+#[test]
+fn floating_point_numbers() {
+    let Base { mut b, .. } = base();
+    let mut number = |name, size| b.float(name, size).unwrap();
+    let numbers = [
+        number("long double", 16),
+        number("_Float16", 2),
+        number("f32", 4),
+        number("long double", 8),
+        number("__float128", 16),
+    ];
+    let offsets = [0, 16, 20, 24, 32];
+    let fields: Vec<_> = ["a", "b", "c", "d", "e"]
+        .into_iter()
+        .zip(numbers)
+        .zip(offsets)
+        .map(|((name, ty), offset)| Field::new(name, ty, offset))
+        .collect();
+    let root = b.structure("s", 48, &fields).unwrap();
+    check(
+        &b,
+        &[root],
+        "\
+struct s {
+\tunsigned __int128 a;
+\tunsigned short b;
+\tfloat c;
+\tlong double d;
+\tunsigned __int128 e;
+};",
+    );
+}
+
 #[test]
 fn kernel_functions_are_declared() {
     let Base { mut b, int, .. } = base();
