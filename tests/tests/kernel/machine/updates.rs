@@ -157,7 +157,8 @@ fn maps_without_keys_fill_and_empty_alike() {
             calls.push(call("push", flags));
         }
         if kind == "bloom_filter" {
-            calls.push(call("peek", 0));
+            // 7.3 forgets values on the stack that it thinks this call only writes: it is told at once.
+            calls.push(format!("*(u64 *)(r10 - 32) = 6\n{}", call("peek", 0)));
         } else {
             for name in ["peek", "pop", "pop", "peek", "pop", "pop", "peek"] {
                 calls.push(call(name, 0));
