@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bpfld_sys::xdp::Desc;
 
-use crate::{Error, Frame, Result, frame::Packet, ledger::Page, ring::Run, umem::Shared};
+use crate::{Error, Frame, Result, ledger::Page, ring::Run, umem::Shared};
 
 /// What is to become of a packet: see [`XskSocket::for_each`](crate::XskSocket::for_each).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -86,87 +86,52 @@ impl Sender<'_> {
     }
 }
 
-/// Packets that are no frames yet, and frames that are not free yet; whatever happens, they are in the end.
-pub(crate) struct Batch<'a> {
-    umem: &'a Arc<Shared>,
-    pub(crate) packets: Vec<Packet>,
-    next: usize,
-    pub(crate) dropped: Vec<u32>,
+/// What is left of a frame when its packet was handled: the memory, for the next frame, and its number if it was not sent.
+pub(crate) type Done = (Arc<Shared>, Option<u32>);
+
+/// Hands a packet to `decide`, and does what that says; nothing if another frame is in its place that is not of this memory.
+#[inline(always)]
+pub(crate) fn handle(
+    umem: &Arc<Shared>,
+    mut frame: Frame,
+    sender: &mut Option<Sender<'_>>,
+    handled: &mut Handled,
+    decide: impl FnOnce(&mut Frame) -> Then,
+) -> Option<Done> {
+    handled.packets += 1;
+    let sent = decide(&mut frame) == Then::Send
+        && handled.note(match sender {
+            Some(sender) => sender.put(&mut frame),
+            None => Err(Error::invalid("this socket only receives")),
+        });
+    // The frame that was here may have been exchanged for another, even of other memory, which then goes back there.
+    let (own, number) = frame.slot.leave(umem)?;
+    Some((own, (!sent).then_some(number)))
 }
 
-impl<'a> Batch<'a> {
-    /// An empty one, in memory that was allocated before.
-    pub(crate) fn new(umem: &'a Arc<Shared>, packets: &mut Vec<Packet>, dropped: &mut Vec<u32>) -> Self {
-        Batch {
-            umem,
-            packets: std::mem::take(packets),
-            next: 0,
-            dropped: std::mem::take(dropped),
-        }
-    }
+/// Frames that are nobody's; whatever happens, they are free in the end.
+pub(crate) struct Spare<'a> {
+    pub(crate) umem: &'a Shared,
+    pub(crate) numbers: &'a mut Vec<u32>,
+}
 
-    /// Hands each packet in its frame to `decide`, and does what that says.
+impl Spare<'_> {
+    /// The one that came last; free ones if there is none, of which so many are wanted.
     #[inline]
-    pub(crate) fn for_each(
-        &mut self,
-        mut sender: Option<Sender<'_>>,
-        handled: &mut Handled,
-        mut decide: impl FnMut(&mut Frame) -> Then,
-    ) {
-        let umem = self.umem;
-        let Some(first) = self.next() else { return };
-        let mut frame = first.into_frame(umem);
-        loop {
-            let sent = decide(&mut frame) == Then::Send
-                && handled.note(match &mut sender {
-                    Some(sender) => sender.put(&mut frame),
-                    None => Err(Error::invalid("this socket only receives")),
-                });
-            // The frame that was here may have been exchanged for another, even of other memory, which then goes back there.
-            let next = self.next();
-            let done = match &next {
-                Some(packet) => frame.become_next(umem, packet),
-                None => frame.slot.end(umem),
-            };
-            if let Some(number) = done.filter(|_| !sent) {
-                self.dropped.push(number);
-            }
-            match next {
-                Some(packet) if done.is_none() => frame = packet.into_frame(umem),
-                Some(_) => {}
-                None => break,
-            }
+    pub(crate) fn pop(&mut self, wanted: usize) -> Option<u32> {
+        if self.numbers.is_empty() {
+            let mut free = self.umem.ledger.free();
+            let from = free.len().saturating_sub(wanted);
+            self.numbers.extend(free.drain(from..));
         }
-        handled.packets = self.next;
-    }
-
-    #[inline]
-    fn next(&mut self) -> Option<Packet> {
-        let packet = *self.packets.get(self.next)?;
-        self.next += 1;
-        Some(packet)
-    }
-
-    /// What was allocated, empty.
-    pub(crate) fn into_parts(mut self) -> (Vec<Packet>, Vec<u32>) {
-        self.release();
-        (
-            std::mem::take(&mut self.packets),
-            std::mem::take(&mut self.dropped),
-        )
-    }
-
-    fn release(&mut self) {
-        let rest = self.packets.drain(..).skip(self.next);
-        self.dropped.extend(rest.map(|packet| packet.number));
-        if !self.dropped.is_empty() {
-            self.umem.ledger.free().append(&mut self.dropped);
-        }
+        self.numbers.pop()
     }
 }
 
-impl Drop for Batch<'_> {
+impl Drop for Spare<'_> {
     fn drop(&mut self) {
-        self.release();
+        if !self.numbers.is_empty() {
+            self.umem.ledger.free().append(self.numbers);
+        }
     }
 }

@@ -338,8 +338,7 @@ impl XskBuilder {
             tx,
             most_parts: if self.multi_buffer { MOST_PARTS } else { 1 },
             parts: 0,
-            packets: Vec::new(),
-            dropped: Vec::new(),
+            spare: Vec::new(),
         }
     }
 

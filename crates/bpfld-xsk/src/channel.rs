@@ -4,8 +4,7 @@ use std::sync::{Arc, atomic::Ordering};
 
 use crate::{
     Error, Frame, Result,
-    batch::{Batch, Handled, Then},
-    frame::Packet,
+    batch::{Handled, Spare, Then, handle},
     queue::Queue,
     ring::Ring,
     slot::Slot,
@@ -21,9 +20,8 @@ pub(crate) struct Channel {
     pub(crate) most_parts: u32,
     /// Frames in the TX ring of a packet whose last one has not come yet.
     pub(crate) parts: u32,
-    /// Room for what `for_each` works with.
-    pub(crate) packets: Vec<Packet>,
-    pub(crate) dropped: Vec<u32>,
+    /// Room for the numbers of frames.
+    pub(crate) spare: Vec<u32>,
 }
 
 impl Channel {
@@ -34,8 +32,8 @@ impl Channel {
         let queue = &self.queue;
         let mut rings = queue.rings();
         let mut count = 0;
-        let result = queue.read(rx, most, |packet| {
-            frames.extend(Some(packet.into_frame(&queue.umem)));
+        let result = queue.books().read(rx, most, |packet| {
+            frames.extend(Some(packet.into_frame(Arc::clone(&queue.umem))));
             count += 1;
         });
         queue.refill(&mut rings);
@@ -47,29 +45,59 @@ impl Channel {
     pub(crate) fn for_each(
         &mut self,
         most: usize,
-        decide: impl FnMut(&mut Frame) -> Then,
+        mut decide: impl FnMut(&mut Frame) -> Then,
     ) -> Result<Handled> {
         let most = self.room_to_send(most);
         let mut handled = Handled::default();
         let Some(rx) = &mut self.rx else {
             return Ok(handled);
         };
-        let queue = &self.queue;
-        let mut batch = Batch::new(&queue.umem, &mut self.packets, &mut self.dropped);
-        let result = {
-            let _rings = queue.rings();
-            queue.read(rx, most, |packet| batch.packets.push(packet))
+        let Some(queue) = Arc::get_mut(&mut self.queue) else {
+            let mut frames = Vec::new();
+            let result = self.receive(&mut frames, most);
+            let handled = self.for_each_of(frames, decide);
+            return result.map(|_| handled);
         };
-        // No lock is held from here on: `decide` may use other sockets.
+        let (books, rings) = queue.alone();
         let parts = (&mut self.parts, self.most_parts);
-        let tx = self.tx.as_mut();
-        let sender = tx.map(|tx| queue.sender(tx, batch.packets.len(), parts));
-        batch.for_each(sender, &mut handled, decide);
-        if !batch.dropped.is_empty() {
-            queue.give_back(&mut queue.rings(), &mut batch.dropped);
+        let mut sender = self.tx.as_mut().map(|tx| books.sender(tx, most, parts));
+        let mut filler = books.filler(&mut rings.fill);
+        let mut own = None;
+        books.read(rx, most, |packet| {
+            let umem = own.take().unwrap_or_else(|| Arc::clone(books.umem));
+            let frame = packet.into_frame(umem);
+            let Some((umem, dropped)) = handle(books.umem, frame, &mut sender, &mut handled, &mut decide)
+            else {
+                return;
+            };
+            if let Some(number) = dropped.filter(|number| !filler.put(*number)) {
+                umem.ledger.free().push(number);
+            }
+            own = Some(umem);
+        })?;
+        drop((sender, filler));
+        Ok(handled)
+    }
+
+    /// The same for packets that were taken before.
+    pub(crate) fn for_each_of(
+        &mut self,
+        packets: impl IntoIterator<Item = Frame>,
+        mut decide: impl FnMut(&mut Frame) -> Then,
+    ) -> Handled {
+        let mut handled = Handled::default();
+        let books = self.queue.books();
+        let parts = (&mut self.parts, self.most_parts);
+        let mut sender = self.tx.as_mut().map(|tx| books.sender(tx, usize::MAX, parts));
+        for frame in packets {
+            if let Some((umem, Some(number))) =
+                handle(books.umem, frame, &mut sender, &mut handled, &mut decide)
+            {
+                umem.ledger.free().push(number);
+            }
         }
-        (self.packets, self.dropped) = batch.into_parts();
-        result.map(|()| handled)
+        drop(sender);
+        handled
     }
 
     /// Gives frames that were sent, and then free ones, to the kernel to receive packets in, if this end receives.
@@ -87,28 +115,35 @@ impl Channel {
         }
         let most = self.room_to_send(most);
         let mut handled = Handled::default();
-        let queue = &self.queue;
-        let umem = &queue.umem;
-        let mut batch = Batch::new(umem, &mut self.packets, &mut self.dropped);
-        let Batch { packets, dropped, .. } = &mut batch;
-        queue.complete(&mut queue.rings(), |number, _| dropped.push(number))?;
+        let books = self.queue.books();
         // The last that was sent is the first to be used: it is still in the cache.
-        let from = dropped.len().saturating_sub(most);
-        packets.extend(dropped.drain(from..).rev().map(|number| umem.empty(number)));
-        if packets.len() < most || !dropped.is_empty() {
-            let mut free = umem.ledger.free();
-            free.append(dropped);
-            let from = free.len().saturating_sub(most - packets.len());
-            packets.extend(free.drain(from..).rev().map(|number| umem.empty(number)));
-        }
+        let mut spare = Spare {
+            umem: books.umem,
+            numbers: &mut self.spare,
+        };
+        let numbers = &mut *spare.numbers;
+        self.queue
+            .complete(&mut self.queue.rings(), |number, _| numbers.push(number))?;
         let parts = (&mut self.parts, self.most_parts);
-        let tx = self.tx.as_mut();
-        let sender = tx.map(|tx| queue.sender(tx, batch.packets.len(), parts));
-        batch.for_each(sender, &mut handled, |frame| {
-            write(frame);
-            Then::Send
-        });
-        (self.packets, self.dropped) = batch.into_parts();
+        let mut sender = self.tx.as_mut().map(|tx| books.sender(tx, most, parts));
+        let mut own = None;
+        for made in 0..most {
+            let Some(number) = spare.pop(most - made) else {
+                break;
+            };
+            let umem: Arc<_> = own.take().unwrap_or_else(|| Arc::clone(books.umem));
+            let frame = umem.empty(number).into_frame(umem);
+            let done = handle(books.umem, frame, &mut sender, &mut handled, |frame| {
+                write(frame);
+                Then::Send
+            });
+            let Some((umem, refused)) = done else { continue };
+            if let Some(number) = refused {
+                umem.ledger.free().push(number);
+            }
+            own = Some(umem);
+        }
+        drop(sender);
         Ok(handled)
     }
 
@@ -139,7 +174,9 @@ impl Channel {
             return Err(Error::invalid("this socket only receives"));
         };
         let queue = &self.queue;
-        let mut sender = queue.sender(tx, frames.len(), (&mut self.parts, self.most_parts));
+        let mut sender = queue
+            .books()
+            .sender(tx, frames.len(), (&mut self.parts, self.most_parts));
         let (mut ready, mut result) = (0, Ok(()));
         for frame in frames.iter_mut().take(sender.room.left()) {
             if let Err(error) = sender.put(frame) {
@@ -148,7 +185,7 @@ impl Channel {
             }
             ready += 1;
         }
-        for frame in frames.drain(..ready) {
+        for mut frame in frames.drain(..ready) {
             // It is of this memory, as was just seen, so it is given up.
             let _ = frame.slot.leave(&queue.umem);
         }

@@ -45,14 +45,15 @@ pub(crate) struct Packet {
 
 impl Packet {
     #[inline]
-    pub(crate) fn into_frame(self, shared: &Arc<Shared>) -> Frame {
-        let slot = Slot::new(Arc::clone(shared), self.number);
+    pub(crate) fn into_frame(self, shared: Arc<Shared>) -> Frame {
+        let slot = Slot::new(shared, self.number);
         Frame::new(slot, self.start, self.len, self.options)
     }
 }
 
 impl Frame {
     /// A frame with `len` bytes from `start` on, which must lie within it.
+    #[inline]
     pub(crate) fn new(slot: Slot, start: u32, len: u32, options: u32) -> Self {
         Self {
             slot,
@@ -61,15 +62,6 @@ impl Frame {
             options,
             request: None,
         }
-    }
-
-    /// Makes this the frame of a packet that came, if it is of this memory; returns the number of the one that it was.
-    #[inline]
-    pub(crate) fn become_next(&mut self, shared: &Arc<Shared>, packet: &Packet) -> Option<u32> {
-        let number = self.slot.change(shared, packet.number)?;
-        (self.start, self.len, self.options) = (packet.start, packet.len, packet.options);
-        self.request = None;
-        Some(number)
     }
 
     /// Which one it is in its memory. With it, what was sent is known again: see

@@ -54,22 +54,28 @@ impl Queue {
         self.rings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn page(&self, purpose: Purpose) -> Page<'_> {
-        self.umem.ledger.page(self.number, purpose)
+    /// Its rings without a lock, for the only socket that it has.
+    pub(crate) fn alone(&mut self) -> (Books<'_>, &mut QueueRings) {
+        let books = Books {
+            umem: &self.umem,
+            number: self.number,
+        };
+        let rings = self.rings.get_mut();
+        (books, rings.unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The room in the fill ring.
-    fn filler<'a>(&'a self, fill: &'a mut Ring<1>) -> Filler<'a> {
-        Filler {
+    /// Where its frames are written down.
+    #[inline]
+    pub(crate) fn books(&self) -> Books<'_> {
+        Books {
             umem: &self.umem,
-            page: self.page(Purpose::Receive),
-            room: fill.write(u32::MAX),
+            number: self.number,
         }
     }
 
     /// Gives free frames to the kernel, as many as the fill ring has room for.
     pub(crate) fn refill(&self, rings: &mut QueueRings) {
-        let mut filler = self.filler(&mut rings.fill);
+        let mut filler = self.books().filler(&mut rings.fill);
         let room = filler.room.left();
         if room == 0 {
             return;
@@ -81,24 +87,12 @@ impl Queue {
         }
     }
 
-    /// Gives these frames to the kernel, as many as there is room for; the others are free.
-    pub(crate) fn give_back(&self, rings: &mut QueueRings, frames: &mut Vec<u32>) {
-        let mut filler = self.filler(&mut rings.fill);
-        let given = filler.room.left().min(frames.len());
-        for number in frames.drain(..given) {
-            filler.put(number);
-        }
-        if !frames.is_empty() {
-            self.umem.ledger.free().append(frames);
-        }
-    }
-
     /// Gives to the kernel what was sent, then free frames, as many as there is room for; the others are free.
     pub(crate) fn replenish(&self, rings: &mut QueueRings) -> Result<()> {
         let QueueRings { fill, completion } = rings;
-        let mut filler = self.filler(fill);
+        let mut filler = self.books().filler(fill);
         let mut free = None;
-        let result = self.read_sent(completion, |number, _| {
+        let result = self.books().read_sent(completion, |number, _| {
             if !filler.put(number) {
                 free.get_or_insert_with(|| self.umem.ledger.free()).push(number);
             }
@@ -108,10 +102,38 @@ impl Queue {
         result
     }
 
-    /// Reads up to `most` packets of an RX ring of this queue. The rings must be locked: so two sockets of a queue are not
-    /// given the same frame at the same time.
+    /// Takes frames that were sent out of the completion ring.
+    pub(crate) fn complete(&self, rings: &mut QueueRings, done: impl FnMut(u32, u32)) -> Result<()> {
+        self.books().read_sent(&mut rings.completion, done)
+    }
+}
+
+/// Where the frames of a queue are written down.
+#[derive(Clone, Copy)]
+pub(crate) struct Books<'a> {
+    pub(crate) umem: &'a Arc<Shared>,
+    number: QueueNumber,
+}
+
+impl<'a> Books<'a> {
+    fn page(self, purpose: Purpose) -> Page<'a> {
+        self.umem.ledger.page(self.number, purpose)
+    }
+
+    /// The room in the fill ring.
     #[inline]
-    pub(crate) fn read(&self, rx: &mut Ring<2>, most: usize, mut found: impl FnMut(Packet)) -> Result<()> {
+    pub(crate) fn filler(self, fill: &'a mut Ring<1>) -> Filler<'a> {
+        Filler {
+            umem: self.umem,
+            page: self.page(Purpose::Receive),
+            room: fill.write(u32::MAX),
+        }
+    }
+
+    /// Reads up to `most` packets of an RX ring of this queue. Nobody else may do so meanwhile, so that two sockets of a
+    /// queue are not given the same frame: the rings are locked, or the queue has one socket.
+    #[inline]
+    pub(crate) fn read(self, rx: &mut Ring<2>, most: usize, mut found: impl FnMut(Packet)) -> Result<()> {
         let (cut, page) = (self.umem.cut, self.page(Purpose::Receive));
         let mut damaged = None;
         for element in rx.read(u32::try_from(most).unwrap_or(u32::MAX)) {
@@ -131,14 +153,14 @@ impl Queue {
 
     /// Room in a TX ring of this queue for so many packets, if there is so much.
     #[inline]
-    pub(crate) fn sender<'a>(
-        &'a self,
+    pub(crate) fn sender(
+        self,
         tx: &'a mut Ring<2>,
         packets: usize,
         (parts, most_parts): (&'a mut u32, u32),
     ) -> Sender<'a> {
         Sender {
-            umem: &self.umem,
+            umem: self.umem,
             page: self.page(Purpose::Send),
             room: tx.write(u32::try_from(packets).unwrap_or(u32::MAX)),
             parts,
@@ -146,13 +168,8 @@ impl Queue {
         }
     }
 
-    /// Takes frames that were sent out of the completion ring.
-    pub(crate) fn complete(&self, rings: &mut QueueRings, done: impl FnMut(u32, u32)) -> Result<()> {
-        self.read_sent(&mut rings.completion, done)
-    }
-
     #[inline]
-    fn read_sent(&self, completion: &mut Ring<1>, mut done: impl FnMut(u32, u32)) -> Result<()> {
+    fn read_sent(self, completion: &mut Ring<1>, mut done: impl FnMut(u32, u32)) -> Result<()> {
         let (cut, page) = (self.umem.cut, self.page(Purpose::Send));
         let mut damaged = None;
         for [address] in completion.read(u32::MAX) {
@@ -175,7 +192,7 @@ fn whole(ring: &'static str, damaged: Option<u64>) -> Result<()> {
 }
 
 /// Room in a fill ring. When it is dropped the kernel is told of what was put there.
-struct Filler<'a> {
+pub(crate) struct Filler<'a> {
     umem: &'a Shared,
     page: Page<'a>,
     room: Run<'a, 1>,
@@ -184,7 +201,7 @@ struct Filler<'a> {
 impl Filler<'_> {
     /// Gives a frame that is neither free nor anybody's to the kernel, to receive; false if there is no room.
     #[inline]
-    fn put(&mut self, number: u32) -> bool {
+    pub(crate) fn put(&mut self, number: u32) -> bool {
         let given = self.room.put([self.umem.cut.address(number)]);
         if given {
             self.page.give(number);

@@ -44,25 +44,11 @@ impl Slot {
         self.shared.as_ref().map_or(0, |shared| shared.tx_metadata())
     }
 
-    /// Gives the frame up to whoever then has its number; if it is of this memory.
-    pub(crate) fn leave(mut self, shared: &Arc<Shared>) -> Result<u32, Self> {
-        self.end(shared).ok_or(self)
-    }
-
-    /// Gives the frame up, if it is of this memory, and is the right to another one from then on.
+    /// Gives the frame up to whoever then has its number, if it is of this memory, which then serves for another slot.
     #[inline]
-    pub(crate) fn change(&mut self, shared: &Arc<Shared>, number: u32) -> Option<u32> {
-        self.is_of(shared)
-            .then(|| std::mem::replace(&mut self.number, number))
-    }
-
-    /// Gives the frame up, if it is of this memory; nothing is left.
-    pub(crate) fn end(&mut self, shared: &Arc<Shared>) -> Option<u32> {
-        let own = self.is_of(shared);
-        own.then(|| {
-            self.shared = None;
-            self.number
-        })
+    pub(crate) fn leave(&mut self, shared: &Arc<Shared>) -> Option<(Arc<Shared>, u32)> {
+        let own = self.shared.take_if(|own| Arc::ptr_eq(own, shared))?;
+        Some((own, self.number))
     }
 
     #[inline]
@@ -107,9 +93,15 @@ impl Slot {
 }
 
 impl Drop for Slot {
+    #[inline]
     fn drop(&mut self) {
         if let Some(shared) = self.shared.take() {
-            shared.ledger.free().push(self.number);
+            release(&shared, self.number);
         }
     }
+}
+
+/// Makes a frame free; apart, as most slots that are dropped are empty.
+fn release(shared: &Shared, number: u32) {
+    shared.ledger.free().push(number);
 }

@@ -155,10 +155,12 @@ impl XskSocket {
         if let Some(errno) = self.gone {
             return Err(Error::InterfaceGone(errno));
         }
-        if !self.waiting.is_empty() {
-            return self.for_each_waiting(most, decide);
-        }
-        let handled = self.channel.for_each(most, decide)?;
+        let handled = if self.waiting.is_empty() {
+            self.channel.for_each(most, decide)?
+        } else {
+            let most = self.channel.room_to_send(most).min(self.waiting.len());
+            self.channel.for_each_of(self.waiting.drain(..most), decide)
+        };
         // Packets that found the device busy may take all the room: then none is handled.
         let none_sent = handled.packets > 0 && handled.sent == 0;
         let flushed = if none_sent { Ok(()) } else { self.flush() };
@@ -172,18 +174,6 @@ impl XskSocket {
             Some(error) => Err(error),
             None => Ok(handled.packets),
         }
-    }
-
-    /// The same for packets that were taken to be handed out one by one.
-    fn for_each_waiting(&mut self, most: usize, mut decide: impl FnMut(&mut Frame) -> Then) -> Result<usize> {
-        self.channel.complete()?;
-        let most = self.channel.room_to_send(most.min(self.waiting.len()));
-        let mut frames: Vec<Frame> = self.waiting.drain(..most).collect();
-        frames.retain_mut(|frame| decide(frame) == Then::Send);
-        if !frames.is_empty() {
-            self.transmit(&mut frames)?;
-        }
-        Ok(most)
     }
 
     /// Sends packets that `write` makes, up to so many: each of an empty frame, as far as there are free ones and room; returns how many.

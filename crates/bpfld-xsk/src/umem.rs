@@ -88,10 +88,10 @@ impl Umem {
     pub fn recycle(&self, frames: impl IntoIterator<Item = Frame>) {
         let mut free = self.shared.ledger.free();
         let mut others = Vec::new();
-        for frame in frames {
+        for mut frame in frames {
             match frame.slot.leave(&self.shared) {
-                Ok(number) => free.push(number),
-                Err(slot) => others.push(slot),
+                Some((_, number)) => free.push(number),
+                None => others.push(frame),
             }
         }
         // Those of other memory go back there; not with this lock held, lest two such calls wait for each other.
@@ -115,10 +115,11 @@ impl Umem {
 impl Shared {
     /// The frame with a number that was taken off the list of free ones.
     pub(crate) fn lend(self: &Arc<Self>, number: u32) -> Frame {
-        self.empty(number).into_frame(self)
+        self.empty(number).into_frame(Arc::clone(self))
     }
 
     /// A packet without bytes, in that frame.
+    #[inline]
     pub(crate) fn empty(&self, number: u32) -> Packet {
         Packet {
             number,

@@ -134,8 +134,7 @@ pub(super) fn set_up(frame_size: u32, start: u32) -> (Channel, Kernel) {
         tx: Some(tx),
         most_parts: 3,
         parts: 0,
-        packets: Vec::new(),
-        dropped: Vec::new(),
+        spare: Vec::new(),
     };
     let kernel = Kernel {
         umem,
