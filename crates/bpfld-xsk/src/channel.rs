@@ -75,7 +75,6 @@ impl Channel {
             }
             own = Some(umem);
         })?;
-        drop((sender, filler));
         Ok(handled)
     }
 
@@ -96,7 +95,6 @@ impl Channel {
                 umem.ledger.free().push(number);
             }
         }
-        drop(sender);
         handled
     }
 
@@ -143,7 +141,6 @@ impl Channel {
             }
             own = Some(umem);
         }
-        drop(sender);
         Ok(handled)
     }
 

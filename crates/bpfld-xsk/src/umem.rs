@@ -10,6 +10,7 @@ use bpfld_sys::{
 
 use crate::{
     Error, Frame, Result,
+    batch::Spare,
     frame::Packet,
     ledger::{Ledger, Usage},
 };
@@ -86,17 +87,18 @@ impl Umem {
 
     /// Gives many frames back at once: cheaper than to drop each.
     pub fn recycle(&self, frames: impl IntoIterator<Item = Frame>) {
-        let mut free = self.shared.ledger.free();
-        let mut others = Vec::new();
+        // The list is not locked meanwhile: `frames` is others' code, and may use this memory too.
+        let mut numbers = Vec::new();
+        let spare = Spare {
+            umem: &self.shared,
+            numbers: &mut numbers,
+        };
         for mut frame in frames {
-            match frame.slot.leave(&self.shared) {
-                Some((_, number)) => free.push(number),
-                None => others.push(frame),
+            // What is of other memory goes back there.
+            if let Some((_, number)) = frame.slot.leave(&self.shared) {
+                spare.numbers.push(number);
             }
         }
-        // Those of other memory go back there; not with this lock held, lest two such calls wait for each other.
-        drop(free);
-        drop(others);
     }
 
     /// How many frames are where.
@@ -338,6 +340,20 @@ mod tests {
         refused(umem().headroom(u32::MAX), "leaves no room");
         refused(umem().huge_pages(200), "cannot make memory");
         umem().frames(3).frame_size(3000).unaligned().build().unwrap();
+    }
+
+    #[test]
+    fn whoever_recycles_may_use_the_memory_meanwhile() {
+        let umem = Umem::builder().frames(8).build().unwrap();
+        let frames: Vec<Frame> = (0..8).map(|_| umem.frame().unwrap()).collect();
+        let mut again = None;
+        umem.recycle(frames.into_iter().filter(|frame| {
+            again = again.take().or_else(|| umem.frame().ok());
+            frame.number() % 2 == 0
+        }));
+        assert_eq!(umem.usage().free, 7);
+        drop(again);
+        assert_eq!(umem.usage().free, 8);
     }
 
     #[test]
