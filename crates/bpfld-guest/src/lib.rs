@@ -14,7 +14,7 @@
 //! ```sh
 //! target=x86_64-unknown-linux-gnu
 //! export CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS="-C target-feature=+crt-static"
-//! cargo install --target $target bpfld-guest
+//! cargo install --target $target --path crates/bpfld-guest   # in its repository; not published yet
 //! CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER="bpfld-guest run --kernel 6.12" cargo test --target $target
 //! ```
 //!

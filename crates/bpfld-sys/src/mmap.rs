@@ -472,6 +472,14 @@ mod tests {
         memory.read(5, &mut back).unwrap();
         assert_eq!(&back, b"abc");
         assert!(SharedMmap::anonymous(0, None).is_err());
+        let smaps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+        let start = format!("{:x}-", memory.as_ptr().addr());
+        let (_, own) = smaps.split_once(&start).unwrap();
+        let flags = own.lines().find(|line| line.starts_with("VmFlags:")).unwrap();
+        assert!(
+            flags.split(' ').any(|flag| flag == "dc"),
+            "children have it: {flags}"
+        );
         assert!(SharedMmap::anonymous(4096, Some(63)).is_err());
         assert!(SharedMmap::anonymous(4096, Some(64)).is_err());
     }
