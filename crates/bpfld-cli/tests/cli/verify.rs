@@ -13,7 +13,7 @@ fn every_program_gets_a_line_and_then_the_object() {
     assert!(programs.len() > 5);
     for program in programs {
         assert_eq!(program["object"], *fixture("network"));
-        for field in ["program", "type", "attach_type", "verdict"] {
+        for field in ["program", "type", "verdict"] {
             assert!(program[field].is_string(), "{field} in {program}");
         }
         for field in ["insns", "processed_insns", "total_states", "error", "log_tail"] {
@@ -21,6 +21,34 @@ fn every_program_gets_a_line_and_then_the_object() {
         }
         assert!(program.get("kind").is_none(), "{program}");
     }
+}
+
+#[test]
+fn what_has_no_attach_type_has_none_in_both_forms() {
+    let inspect = bpfld(["inspect", "--output", "json", &fixture("network")]);
+    let report: serde_json::Value = serde_json::from_str(&inspect.stdout).unwrap();
+    let inspected = report["programs"].as_array().unwrap();
+    let run = bpfld(["verify", "--output", "json", &fixture("network")]);
+    let lines = json_lines(&run.stdout);
+    let without: Vec<_> = lines
+        .iter()
+        .zip(inspected)
+        .filter(|(_, inspected)| inspected["attach_type"].is_null())
+        .collect();
+    assert!(!without.is_empty(), "{report}");
+    for (verified, inspected) in without {
+        assert_eq!(verified["program"], inspected["name"]);
+        assert_eq!(
+            verified.get("attach_type"),
+            Some(&serde_json::Value::Null),
+            "{verified}"
+        );
+    }
+    assert!(
+        lines.iter().all(|line| line["attach_type"] != ""),
+        "{}",
+        run.stdout
+    );
 }
 
 #[test]

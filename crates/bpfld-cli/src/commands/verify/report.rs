@@ -43,11 +43,11 @@ pub(super) enum Row {
 pub(super) struct ProgramRow {
     object: String,
     program: String,
-    /// The kernel's name of the program type; empty if the section name says none.
+    /// The kernel's name of the program type; nothing if the section name says none.
     #[serde(rename = "type")]
-    kind: String,
-    /// The kernel's name of the attach type; empty if there is none.
-    attach_type: String,
+    kind: Option<String>,
+    /// The kernel's name of the attach type; nothing if there is none.
+    attach_type: Option<String>,
     verdict: Verdict,
     /// Instruction slots, subprograms included; nothing if it could not be linked.
     insns: Option<usize>,
@@ -167,7 +167,7 @@ impl ProgramRow {
         ProgramRow {
             object: file.to_owned(),
             program: program.name.to_string(),
-            kind: kind.map(|kind| kind.to_string()).unwrap_or_default(),
+            kind: kind.map(|kind| kind.to_string()),
             attach_type: attach_name(kind, spec.and_then(|spec| spec.attach_type)),
             insns: object.link(program).ok().map(|linked| linked.insns.len()),
             ..ProgramRow::default()
@@ -181,7 +181,7 @@ impl ProgramRow {
                 let program = &loaded.program;
                 let stats = loaded.log.as_ref().and_then(VerifierLog::stats);
                 ProgramRow {
-                    kind: program.program_type().to_string(),
+                    kind: Some(program.program_type().to_string()),
                     attach_type: attach_name(Some(program.program_type()), program.attach_type()),
                     verdict: Verdict::Ok,
                     processed_insns: stats.map(|stats| stats.processed_insns),
@@ -244,12 +244,11 @@ impl ObjectRow {
 }
 
 /// The attach type as the kernel calls it. Number 0 stands for none, but with the one type that it belongs to.
-fn attach_name(kind: Option<ProgramType>, attach: Option<AttachType>) -> String {
-    match attach {
-        Some(AttachType(0)) if kind != Some(ProgramType::CGROUP_SKB) => String::new(),
-        Some(attach) => attach.to_string(),
-        None => String::new(),
-    }
+fn attach_name(kind: Option<ProgramType>, attach: Option<AttachType>) -> Option<String> {
+    let is_none = |attach: &AttachType| attach.0 == 0 && kind != Some(ProgramType::CGROUP_SKB);
+    attach
+        .filter(|attach| !is_none(attach))
+        .map(|attach| attach.to_string())
 }
 
 /// An error in one line.
@@ -267,11 +266,12 @@ pub(super) fn print(path: &Path, rows: &[Row], output: &mut Output) -> io::Resul
     let cells = rows.iter().map(|row| match row {
         Row::Program(row) => vec![
             Cell::new(&row.program),
-            Cell::new(if row.attach_type.is_empty() {
-                row.kind.clone()
-            } else {
-                format!("{} {}", row.kind, row.attach_type)
-            }),
+            Cell::new(
+                [&row.kind, &row.attach_type]
+                    .map(|word| word.as_deref().unwrap_or(""))
+                    .join(" ")
+                    .trim(),
+            ),
             verdict(row.verdict),
             Cell::new(row.insns.map(|n| n.to_string()).unwrap_or_default()),
             number(row.processed_insns),
