@@ -243,12 +243,18 @@ struct SourceText<'a> {
     text: &'a str,
 }
 
-/// Print a program of the kernel as it is run, one JSON object an instruction.
+/// Print a program of the kernel as it is run, one JSON object an instruction, always with bytes and source lines.
 pub(super) fn kernel_json(
     translated: &Translated,
     dialect: Style,
+    form: Form,
     output: &mut Output,
 ) -> Result<ExitStatus> {
+    if form.raw || form.lines {
+        let message =
+            "`--raw` and `--lines` are for listings: JSON has the bytes and the source lines always";
+        return Err(Usage(message.to_owned()).into());
+    }
     let mut slots = translated.insns();
     let mut at = 0;
     while let Some(first) = slots.first() {

@@ -49,7 +49,7 @@ enum Action {
         /// The bytes of the machine code instead, function by function
         #[arg(long, conflicts_with_all = ["dialect", "raw", "lines"])]
         jited: bool,
-        /// A listing, or one JSON object an instruction (or a function of machine code)
+        /// A listing; or one JSON object an instruction, with its bytes and source line (or a function of machine code)
         #[arg(long, value_enum, default_value_t)]
         output: Format,
     },
@@ -148,10 +148,10 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<ExitStatus> {
         Action::Dump {
             program,
             dialect,
-            form: _,
+            form,
             jited: false,
             output: Format::Json,
-        } => return disasm::kernel_json(&program.program()?.translated()?, *dialect, output),
+        } => return disasm::kernel_json(&program.program()?.translated()?, *dialect, *form, output),
         Action::Pin { program, path } => program.program()?.pin(path)?,
     }
     Ok(ExitStatus::Ok)

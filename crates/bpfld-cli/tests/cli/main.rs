@@ -11,6 +11,7 @@ mod exit;
 mod features;
 mod inspect;
 mod maps;
+mod programs;
 mod rights;
 mod run;
 mod verify;
@@ -36,6 +37,26 @@ fn bpfld<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Run {
         stdout: String::from_utf8(output.stdout).unwrap(),
         stderr: String::from_utf8(output.stderr).unwrap(),
     }
+}
+
+/// Runs the command and wants it to succeed.
+#[track_caller]
+fn ok(args: &[&str]) -> String {
+    let Run {
+        status,
+        stdout,
+        stderr,
+    } = bpfld(args);
+    assert_eq!((status, stderr.as_str()), (0, ""), "{stdout}");
+    stdout
+}
+
+/// Runs the command and wants it to fail with this status and text.
+#[track_caller]
+fn fails(args: &[&str], status: i32, text: &str) {
+    let run = bpfld(args);
+    assert_eq!(run.status, status, "{run:?}");
+    assert!(run.stderr.contains(text), "{run:?}");
 }
 
 fn command() -> Command {
