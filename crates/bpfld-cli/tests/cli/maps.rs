@@ -1,8 +1,7 @@
 //! `bpfld map` and `bpfld link`, and who holds what.
 
 use bpfld::{
-    Array, ElemFlags, Hash, Link, Loader, Map, MapType, Object, ProgArray, Program, ProgramType, Queue, Xdp,
-    XdpMode,
+    Array, ElemFlags, Hash, Link, Loader, Map, MapType, Object, ProgArray, Program, Queue, Xdp, XdpMode,
 };
 use bpfld_tests::{Need, alone, fixture, require, sandbox};
 
