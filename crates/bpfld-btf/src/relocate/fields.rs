@@ -1,7 +1,11 @@
 //! Finding in the kernel's types what an access path of the object's types means.
 
-use super::{Accessor, CoreError, Spec, Steps, shapes};
-use crate::{Btf, CoreKind, Int, Kind, Member, TypeId, essential_name};
+use super::{
+    Accessor, CoreError, Spec, Steps,
+    compatible::{fields_are_compatible, types_are_compatible_within},
+    shapes::types_match,
+};
+use crate::{Btf, CoreKind, Member, TypeId, essential_name};
 
 /// Follows the meaning of `local` from the type `root` of another BTF; `None` if that has no such thing.
 pub(super) fn matching<'t>(
@@ -12,9 +16,9 @@ pub(super) fn matching<'t>(
 ) -> Result<Option<Spec<'t>>, CoreError> {
     let mut target = Spec::new(btf, local.kind, root);
     let matches = if local.kind == CoreKind::TYPE_MATCHES {
-        shapes::types_match(local.btf, local.root, btf, root, steps)?
+        types_match(local.btf, local.root, btf, root, steps)?
     } else if local.kind.is_type() {
-        shapes::compatible_within(local.btf, local.root, btf, root, steps)?
+        types_are_compatible_within(local.btf, local.root, btf, root, steps)?
     } else if local.kind.is_enum_value() {
         find_enum_value(local, &mut target)?
     } else {
@@ -117,55 +121,4 @@ fn find_member<'t>(
         target.path.truncate(depth);
     }
     Ok(None)
-}
-
-/// Whether a field of one type may stand for a field of the other:
-///
-/// - structs and unions for each other, pointers, floats: always;
-/// - integers: unless one is of the old kind that does not begin at bit zero;
-/// - enumerations (of either width) and forward declarations: of the same name, or one has none;
-/// - arrays: if their elements may.
-fn fields_are_compatible(
-    local: &Btf,
-    local_id: TypeId,
-    target: &Btf,
-    target_id: TypeId,
-    steps: &mut Steps,
-) -> Result<bool, CoreError> {
-    let (mut local_id, mut target_id) = (local_id, target_id);
-    loop {
-        steps.take()?;
-        let (ours, theirs) = (local.resolve(local_id)?, target.resolve(target_id)?);
-        if ours.kind().is_composite() && theirs.kind().is_composite() {
-            return Ok(true);
-        }
-        if !kinds_are_compatible(ours.kind(), theirs.kind()) {
-            return Ok(false);
-        }
-        match ours.kind() {
-            Kind::PTR | Kind::FLOAT => return Ok(true),
-            Kind::FWD | Kind::ENUM | Kind::ENUM64 => {
-                let (ours, theirs) = (
-                    essential_name(ours.name_bytes()?),
-                    essential_name(theirs.name_bytes()?),
-                );
-                return Ok(ours.is_empty() || theirs.is_empty() || ours == theirs);
-            }
-            Kind::INT => return Ok(begins_at_zero(ours.int()) && begins_at_zero(theirs.int())),
-            Kind::ARRAY => match (ours.array(), theirs.array()) {
-                (Some(ours), Some(theirs)) => (local_id, target_id) = (ours.element, theirs.element),
-                _ => return Ok(false),
-            },
-            _ => return Ok(false),
-        }
-    }
-}
-
-pub(super) fn begins_at_zero(int: Option<Int>) -> bool {
-    int.is_some_and(|int| int.bit_offset == 0)
-}
-
-/// Whether the kinds are the same, enumerations of 32 and 64 bits being one.
-pub(super) fn kinds_are_compatible(ours: Kind, theirs: Kind) -> bool {
-    ours == theirs || ours.is_enumeration() && theirs.is_enumeration()
 }

@@ -2,6 +2,7 @@
 //!
 //! The rules are libbpf's, so that the same object gives the same instructions.
 
+mod compatible;
 mod error;
 mod fields;
 mod resolver;
@@ -11,9 +12,9 @@ mod targets;
 mod value;
 
 pub use self::{
+    compatible::types_are_compatible,
     error::CoreError,
     resolver::{Outcome, Poison, Resolution, Resolver, Width},
-    shapes::types_are_compatible,
     spec::{Accessor, Spec},
     targets::{Candidate, Module, Targets},
 };

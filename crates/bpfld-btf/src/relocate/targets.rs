@@ -3,7 +3,7 @@
 use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
 use core::fmt;
 
-use super::fields::kinds_are_compatible;
+use super::compatible::kinds_are_compatible;
 use crate::{Btf, Kind, Type, TypeId, essential_name, lazy::Lazy};
 
 /// The BTF of a kernel module.
