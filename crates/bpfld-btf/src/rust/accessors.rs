@@ -4,10 +4,10 @@ use alloc::{borrow::ToOwned, format, string::String};
 use core::fmt::Write;
 
 use super::{
-    declare::{ALLOW, DERIVE, NAMED, Printer, UNIT},
     enumeration::number_of,
     names::{Scope, comment},
     plan::{BitField, Plan},
+    printer::{ALLOW, DERIVE, NAMED, Printer, UNIT},
 };
 use crate::{
     DeclareError, IntEncoding, Kind, Type,

@@ -7,8 +7,8 @@ use alloc::{
 use core::fmt::Write;
 
 use super::{
-    declare::{ALLOW, NAMED, Printer, UNIT},
     names::{Scope, comment},
+    printer::{ALLOW, NAMED, Printer, UNIT},
 };
 use crate::{DeclareError, Error, ErrorKind, Type};
 

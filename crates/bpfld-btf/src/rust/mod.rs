@@ -6,10 +6,11 @@ mod declare;
 mod enumeration;
 mod names;
 mod plan;
+mod printer;
 
 use core::fmt::Write;
 
-use self::declare::Printer;
+use self::printer::Printer;
 use crate::{Btf, DeclareError, Kind, TypeId};
 
 impl Btf {
