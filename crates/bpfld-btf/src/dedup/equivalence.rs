@@ -3,7 +3,7 @@
 use alloc::{vec, vec::Vec};
 
 use super::{
-    Map,
+    map::Map,
     types::{Types, enums_are_compatible, for_each_type, forward_kind, kind, same_shape},
 };
 use crate::{Kind, record};

@@ -232,6 +232,15 @@ pub(super) fn shape_hash(words: &[u32]) -> u32 {
     }
 }
 
+/// The hash of an enumeration: of its name, since one without values is to be found too; of all of it if it has none.
+pub(super) fn enum_hash(words: &[u32]) -> u32 {
+    match words.first() {
+        Some(0) => hash(words),
+        Some(name) => hash(&[*name]),
+        None => 0,
+    }
+}
+
 /// The hash of a whole record.
 pub(super) fn hash(words: &[u32]) -> u32 {
     let (pairs, rest) = words.as_chunks::<2>();
