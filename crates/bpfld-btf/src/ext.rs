@@ -1,9 +1,12 @@
 //! BTF.ext: what an object file says about its instructions, in terms of its BTF.
 
+mod record;
+
 use alloc::vec::Vec;
 use core::{fmt, iter::FusedIterator, marker::PhantomData};
 
-use crate::{Btf, Bytes, Endian, Error, ErrorKind, TypeId, btf::MAGIC, kind::CoreKind, reader::Reader};
+pub use self::record::{CoreRelocation, ExtRecord, FuncInfo, LineInfo};
+use crate::{Btf, Bytes, Endian, Error, ErrorKind, header::Preamble, reader::Reader};
 
 /// The `.BTF.ext` section of an object file: which function, which source line and which CO-RE relocation belongs to
 /// which instruction. Names are offsets into the strings of the object's [`Btf`].
@@ -47,8 +50,8 @@ struct Block {
 }
 
 /// The header without the CO-RE fields.
-const HEADER_LEN: u32 = 24;
-const HEADER_LEN_CORE: u32 = 32;
+const HEADER_LEN: usize = 24;
+const HEADER_LEN_CORE: usize = 32;
 
 impl BtfExt {
     /// Reads a `.BTF.ext` section, in whichever byte order it is written.
@@ -59,22 +62,9 @@ impl BtfExt {
     pub fn parse(bytes: impl Into<Bytes>) -> Result<Self, Error> {
         let bytes = bytes.into();
         let data = bytes.as_slice();
-        let native = Reader::new(data, 0, Endian::Little);
-        let endian = match native.u16(0, "header")? {
-            MAGIC => Endian::Little,
-            magic if magic.swap_bytes() == MAGIC => Endian::Big,
-            magic => return Err(Error::new(ErrorKind::Magic(magic), 0)),
-        };
+        let Preamble { endian, header_len } = Preamble::parse(data, HEADER_LEN)?;
         let reader = Reader::new(data, 0, endian);
-        let version = reader.u8(2, "header")?;
-        if version != 1 {
-            return Err(Error::new(ErrorKind::Version(version), 2));
-        }
-        let header_len = reader.u32(4, "header")?;
-        if header_len < HEADER_LEN || header_len as usize > data.len() {
-            return Err(Error::new(ErrorKind::HeaderLength(header_len), 4));
-        }
-        let table = |at, name, min_size| Table::parse(&reader, header_len as usize, at, name, min_size);
+        let table = |at, name, min_size| Table::parse(&reader, header_len, at, name, min_size);
         let func_info = table(8, "func_info", FuncInfo::SIZE)?;
         let line_info = table(16, "line_info", LineInfo::SIZE)?;
         let core_relo = match header_len {
@@ -369,106 +359,5 @@ impl<R> Copy for ExtRecords<'_, R> {}
 impl<R: ExtRecord> fmt::Debug for ExtRecords<'_, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(*self).finish()
-    }
-}
-
-/// A kind of record of BTF.ext. Implemented here only.
-pub trait ExtRecord: fmt::Debug + sealed::Sealed {
-    /// The size of the known fields in bytes.
-    const SIZE: usize;
-
-    #[doc(hidden)]
-    fn decode(word: impl Fn(usize) -> u32) -> Self;
-}
-
-mod sealed {
-    pub trait Sealed {}
-    impl Sealed for super::FuncInfo {}
-    impl Sealed for super::LineInfo {}
-    impl Sealed for super::CoreRelocation {}
-}
-
-/// A function begins at an instruction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FuncInfo {
-    /// Where, in bytes from the start of the section.
-    pub insn_offset: u32,
-    /// The function: a type of kind FUNC.
-    pub type_id: TypeId,
-}
-
-impl ExtRecord for FuncInfo {
-    const SIZE: usize = 8;
-
-    fn decode(word: impl Fn(usize) -> u32) -> Self {
-        Self {
-            insn_offset: word(0),
-            type_id: TypeId(word(1)),
-        }
-    }
-}
-
-/// A source line begins at an instruction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LineInfo {
-    /// Where, in bytes from the start of the section.
-    pub insn_offset: u32,
-    /// The string offset of the file's name.
-    pub file: u32,
-    /// The string offset of the line's text.
-    pub text: u32,
-    /// Line number times 1024, plus column.
-    pub line_column: u32,
-}
-
-impl LineInfo {
-    /// The line number, from 1.
-    pub fn line(&self) -> u32 {
-        self.line_column >> 10
-    }
-
-    /// The column, from 1; zero if unknown.
-    pub fn column(&self) -> u32 {
-        self.line_column & 0x3ff
-    }
-}
-
-impl ExtRecord for LineInfo {
-    const SIZE: usize = 16;
-
-    fn decode(word: impl Fn(usize) -> u32) -> Self {
-        Self {
-            insn_offset: word(0),
-            file: word(1),
-            text: word(2),
-            line_column: word(3),
-        }
-    }
-}
-
-/// An instruction is to be adapted to the types of the kernel it runs on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CoreRelocation {
-    /// Which, in bytes from the start of the section.
-    pub insn_offset: u32,
-    /// The type of the object's BTF that the access starts from.
-    pub type_id: TypeId,
-    /// The string offset of the access path: indices with colons between.
-    pub access: u32,
-    /// What is asked about the accessed thing.
-    pub kind: CoreKind,
-}
-
-impl ExtRecord for CoreRelocation {
-    const SIZE: usize = 16;
-
-    fn decode(word: impl Fn(usize) -> u32) -> Self {
-        let (insn_offset, type_id) = (word(0), TypeId(word(1)));
-        Self {
-            insn_offset,
-            type_id,
-            access: word(2),
-            kind: CoreKind(word(3)),
-        }
     }
 }

@@ -42,7 +42,9 @@ mod distill;
 mod endian;
 mod error;
 mod ext;
+mod flavor;
 mod hash;
+mod header;
 mod import;
 mod index;
 mod input;
@@ -76,8 +78,8 @@ pub use crate::{
     endian::Endian,
     error::{Error, ErrorKind},
     ext::{BtfExt, CoreRelocation, ExtRecord, ExtRecords, ExtSection, ExtTable, FuncInfo, LineInfo},
+    flavor::essential_name,
     import::Import,
-    index::essential_name,
     input::{InputError, InputErrorKind},
     kind::{CoreKind, IntEncoding, Kind, Linkage, TypeId},
     load::{BtfFeature, BtfFeatures, Draft, Placement, sanitize},

@@ -4,7 +4,7 @@ use alloc::{sync::Arc, vec::Vec};
 
 use crate::{
     Btf, Bytes, Endian, Error, ErrorKind, Kind, Type, TypeId,
-    btf::{HEADER_LEN, HEADER_LEN_LAYOUT, MAGIC},
+    header::{HEADER_LEN, HEADER_LEN_LAYOUT, MAGIC},
     kind::SHAPES,
     record::{self, Reference},
     strings::{Room, StringPool},
