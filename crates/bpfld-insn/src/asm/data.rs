@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use super::error::Diagnostic;
 use super::lexer::Kind;
-use super::operand::Number;
+use super::number::Number;
 use super::output::Section;
 use super::parser::{Fixup, FixupKind, Parse, Parser, Target};
 use super::span::Span;

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use super::error::{Diagnostic, nearest};
 use super::lexer::Kind;
-use super::operand::Number;
+use super::number::Number;
 use super::output::{
     AttributeValue, Binding, ExternDeclaration, ExternKind, MapAttribute, MapDeclaration, Section, SymbolKind,
 };

@@ -4,7 +4,7 @@
 use alloc::format;
 use alloc::string::String;
 
-use super::c_like::swap;
+use super::c_assign::swap;
 use super::error::Diagnostic;
 use super::lexer::Kind;
 use super::parser::{FixupKind, Parse, Parser, Target};

@@ -17,6 +17,9 @@
 //!   says, `.kfunc name, "int (u64)"`, `.ksym name` and `.kconfig name, "bool"` declare what the kernel has, `.byte` to `.quad`, `.asciz` and `.zero` make data, `.globl` and `.type` say what a symbol is, `.insn opcode, dst,
 //!   src, offset, imm` is a slot as it is.
 
+mod c_address;
+mod c_assign;
+mod c_jump;
 mod c_like;
 mod c_memory;
 mod constants;
@@ -26,6 +29,7 @@ mod error;
 mod gnu;
 mod lexer;
 mod line;
+mod number;
 mod operand;
 mod output;
 mod parser;
