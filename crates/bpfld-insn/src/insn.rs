@@ -355,55 +355,6 @@ impl Insn {
         }
     }
 
-    /// The distance that a jump, a call of a subprogram, or the load of a function's address contains: in slots, counted
-    /// from the slot after the (first) one of the instruction.
-    #[must_use]
-    pub const fn distance(self) -> Option<i32> {
-        match self {
-            Self::Jump { offset } | Self::JumpIf { offset, .. } | Self::MayGoto { offset } => {
-                Some(offset as i32)
-            }
-            Self::JumpLong { offset }
-            | Self::CallSubprog { offset }
-            | Self::LoadAddr {
-                address: Address::Func { offset },
-                ..
-            } => Some(offset),
-            _ => None,
-        }
-    }
-
-    /// The same instruction with another distance; `None` if it does not fit the instruction. One without a distance
-    /// stays as it is.
-    #[must_use]
-    pub fn with_distance(self, distance: i64) -> Option<Self> {
-        let short = || i16::try_from(distance).ok();
-        let long = || i32::try_from(distance).ok();
-        Some(match self {
-            Self::Jump { .. } => Self::Jump { offset: short()? },
-            Self::JumpIf {
-                width, op, dst, src, ..
-            } => Self::JumpIf {
-                width,
-                op,
-                dst,
-                src,
-                offset: short()?,
-            },
-            Self::MayGoto { .. } => Self::MayGoto { offset: short()? },
-            Self::JumpLong { .. } => Self::JumpLong { offset: long()? },
-            Self::CallSubprog { .. } => Self::CallSubprog { offset: long()? },
-            Self::LoadAddr {
-                dst,
-                address: Address::Func { .. },
-            } => Self::LoadAddr {
-                dst,
-                address: Address::Func { offset: long()? },
-            },
-            other => other,
-        })
-    }
-
     /// Which kernels take it.
     #[must_use]
     pub const fn support(self) -> Support {

@@ -23,6 +23,7 @@ extern crate alloc;
 pub mod asm;
 pub mod build;
 pub mod decode;
+mod distance;
 pub mod encode;
 #[cfg(feature = "alloc")]
 pub mod flow;

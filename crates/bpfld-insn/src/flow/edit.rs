@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::ops::Range;
 
-use super::graph::{insn_at, jump, reference, target};
+use super::scan::insn_at;
 use crate::insn::Insn;
 use crate::slot::Slot;
 
@@ -235,10 +235,7 @@ impl<'a> Edit<'a> {
                 at += 1;
                 continue;
             };
-            let offset = jump(insn).or_else(|| reference(insn));
-            let old_target = offset
-                .and_then(|offset| target(at, offset))
-                .and_then(|target| targets.get(target));
+            let old_target = insn.target(at).and_then(|target| targets.get(target));
             if let (Some(new_target), Some(place), Some(false)) =
                 (old_target, places.get(at), self.removed.get(at))
             {

@@ -2,10 +2,11 @@
 
 use alloc::vec;
 use alloc::vec::Vec;
-use core::fmt;
 use core::ops::Range;
 
-use crate::insn::{Address, Insn};
+use super::problem::{Problem, ProblemKind};
+use super::scan::{Scan, insn_at};
+use crate::insn::Insn;
 use crate::slot::Slot;
 
 /// The index of a block in [`Flow::blocks`].
@@ -113,166 +114,6 @@ pub struct Call {
     pub by_address: bool,
 }
 
-/// Something that no kernel accepts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Problem {
-    /// The slot.
-    pub at: usize,
-    /// What is wrong with it.
-    pub kind: ProblemKind,
-}
-
-/// What is wrong with the flow of control.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ProblemKind {
-    /// It is no instruction.
-    Undecodable,
-    /// The jump or call leads out of the program.
-    OutOfRange,
-    /// The jump or call leads into the middle of a 64-bit load.
-    IntoWideLoad,
-    /// The jump leads into another function.
-    IntoOtherFunction,
-    /// The function does not end with `exit` or a jump.
-    FallsOff,
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let what = match self.kind {
-            ProblemKind::Undecodable => "is no instruction",
-            ProblemKind::OutOfRange => "leads out of the program",
-            ProblemKind::IntoWideLoad => "leads into the middle of a 64-bit load",
-            ProblemKind::IntoOtherFunction => "jumps into another function",
-            ProblemKind::FallsOff => "is the last of a function, and control goes on behind it",
-        };
-        write!(f, "instruction {} {what}", self.at)
-    }
-}
-
-/// What the slots say, before blocks are made of it.
-struct Scan<'a> {
-    slots: &'a [Slot],
-    /// Slots that begin an instruction.
-    starts: Vec<bool>,
-    /// Slots that begin a block.
-    leaders: Vec<bool>,
-    /// Slots that begin a function, in order.
-    entries: Vec<usize>,
-    problems: Vec<Problem>,
-}
-
-impl<'a> Scan<'a> {
-    fn new(slots: &'a [Slot], functions: &[usize]) -> Self {
-        let mut scan = Self {
-            slots,
-            starts: vec![false; slots.len()],
-            leaders: vec![false; slots.len()],
-            entries: Vec::new(),
-            problems: Vec::new(),
-        };
-        let mut at = 0;
-        while let Some(start) = scan.starts.get_mut(at) {
-            *start = true;
-            let insn = insn_at(slots, at);
-            if insn.is_none() {
-                scan.problems.push(Problem {
-                    at,
-                    kind: ProblemKind::Undecodable,
-                });
-            }
-            at += insn.map_or(1, Insn::width);
-        }
-        let given = functions
-            .iter()
-            .copied()
-            .chain([0])
-            .filter(|at| scan.starts.get(*at) == Some(&true))
-            .collect();
-        scan.entries = given;
-        for at in 0..slots.len() {
-            if scan.starts.get(at) == Some(&true)
-                && let Some(insn) = insn_at(slots, at)
-            {
-                scan.targets(at, insn);
-            }
-        }
-        scan.entries.sort_unstable();
-        scan.entries.dedup();
-        for entry in &scan.entries {
-            mark(&mut scan.leaders, *entry);
-        }
-        scan
-    }
-
-    /// Marks where an instruction leads.
-    fn targets(&mut self, at: usize, insn: Insn) {
-        if let Some(offset) = reference(insn)
-            && let Some(target) = self.target(at, offset)
-        {
-            self.entries.push(target);
-        }
-        if let Some(offset) = jump(insn) {
-            if let Some(target) = self.target(at, offset) {
-                mark(&mut self.leaders, target);
-            }
-            mark(&mut self.leaders, at + 1);
-        }
-        if matches!(insn, Insn::Exit | Insn::JumpIndirect { .. }) {
-            mark(&mut self.leaders, at + 1);
-        }
-    }
-
-    /// The slot at a distance, if an instruction begins there.
-    fn target(&mut self, at: usize, offset: i32) -> Option<usize> {
-        let target = target(at, offset).filter(|target| *target < self.slots.len());
-        let kind = match target {
-            Some(target) if self.starts.get(target) == Some(&true) => return Some(target),
-            Some(_) => ProblemKind::IntoWideLoad,
-            None => ProblemKind::OutOfRange,
-        };
-        self.problems.push(Problem { at, kind });
-        None
-    }
-}
-
-fn mark(marks: &mut [bool], at: usize) {
-    if let Some(mark) = marks.get_mut(at) {
-        *mark = true;
-    }
-}
-
-pub(super) fn insn_at(slots: &[Slot], at: usize) -> Option<Insn> {
-    Insn::decode_dump(slots.get(at..)?).ok()
-}
-
-/// The distance of a jump.
-pub(super) fn jump(insn: Insn) -> Option<i32> {
-    match insn {
-        Insn::Jump { offset } | Insn::JumpIf { offset, .. } | Insn::MayGoto { offset } => Some(offset.into()),
-        Insn::JumpLong { offset } => Some(offset),
-        _ => None,
-    }
-}
-
-/// The distance of another function that is called, or whose address is taken.
-pub(super) fn reference(insn: Insn) -> Option<i32> {
-    match insn {
-        Insn::CallSubprog { offset }
-        | Insn::LoadAddr {
-            address: Address::Func { offset },
-            ..
-        } => Some(offset),
-        _ => None,
-    }
-}
-
-/// The slot at a distance from the one after `at`, if it is not negative.
-pub(super) fn target(at: usize, offset: i32) -> Option<usize> {
-    let next = i64::try_from(at).ok()?.checked_add(1)?;
-    usize::try_from(next.checked_add(offset.into())?).ok()
-}
-
 impl Flow {
     /// The flow of a program whose functions are those that are called or whose address is taken, besides the first.
     #[must_use]
@@ -350,8 +191,8 @@ impl Flow {
             while at < block.slots.end {
                 let insn = insn_at(slots, at);
                 if let Some(callee) = insn
-                    .and_then(reference)
-                    .and_then(|offset| target(at, offset))
+                    .filter(|insn| insn.leads_to_function())
+                    .and_then(|insn| insn.target(at))
                     .and_then(function_of)
                 {
                     let by_address = matches!(insn, Some(Insn::LoadAddr { .. }));
@@ -385,7 +226,7 @@ impl Flow {
                 .get(block.function)
                 .map_or(0, |function| function.slots.end);
             let next = Some(block.slots.end).filter(|next| *next < end);
-            let to = insn.and_then(jump).and_then(|offset| target(at, offset));
+            let to = insn.and_then(|insn| insn.target(at));
             let falls = match insn {
                 Some(Insn::Exit | Insn::JumpIndirect { .. }) => false,
                 Some(Insn::Jump { .. } | Insn::JumpLong { .. }) => {
@@ -472,87 +313,5 @@ impl Flow {
     #[must_use]
     pub fn predecessors(&self, block: BlockId) -> &[BlockId] {
         self.predecessors.get(block.index()).map_or(&[], Vec::as_slice)
-    }
-
-    /// For each block whether control can reach it from the entry of its function. Targets of indirect jumps are not
-    /// known here, so a function that has one counts as reached as a whole.
-    #[must_use]
-    pub fn reachable(&self) -> Vec<bool> {
-        let mut reached = vec![false; self.blocks.len()];
-        let mut waiting: Vec<usize> = Vec::new();
-        for function in &self.functions {
-            let indirect = self
-                .blocks
-                .get(function.blocks.clone())
-                .unwrap_or_default()
-                .iter()
-                .any(|block| block.indirect);
-            waiting.extend(
-                function
-                    .blocks
-                    .clone()
-                    .take(if indirect { usize::MAX } else { 1 }),
-            );
-        }
-        while let Some(index) = waiting.pop() {
-            match reached.get_mut(index) {
-                Some(reached) if !*reached => *reached = true,
-                _ => continue,
-            }
-            let edges = self.blocks.get(index).map_or(&[][..], |block| &block.edges);
-            waiting.extend(edges.iter().map(|edge| edge.to.index()));
-        }
-        reached
-    }
-
-    /// For each function whether it can be reached from the first by calls and taken addresses.
-    #[must_use]
-    pub fn reachable_functions(&self) -> Vec<bool> {
-        let mut reached = vec![false; self.functions.len()];
-        let mut waiting = Vec::from([0]);
-        while let Some(index) = waiting.pop() {
-            match reached.get_mut(index) {
-                Some(reached) if !*reached => *reached = true,
-                _ => continue,
-            }
-            waiting.extend(
-                self.calls
-                    .iter()
-                    .filter(|call| call.caller == index)
-                    .map(|call| call.callee),
-            );
-        }
-        reached
-    }
-
-    /// Does some function call itself, directly or through others? Kernels do not allow it.
-    #[must_use]
-    pub fn is_recursive(&self) -> bool {
-        // remove functions without callees until nothing changes: what is left calls in circles
-        let mut callees = vec![0_usize; self.functions.len()];
-        let mut callers = vec![Vec::new(); self.functions.len()];
-        for call in self.calls.iter().filter(|call| !call.by_address) {
-            if let (Some(count), Some(callers)) = (callees.get_mut(call.caller), callers.get_mut(call.callee))
-            {
-                *count += 1;
-                callers.push(call.caller);
-            }
-        }
-        let mut leaves: Vec<usize> = (0..callees.len())
-            .filter(|function| callees.get(*function) == Some(&0))
-            .collect();
-        let mut removed = 0;
-        while let Some(leaf) = leaves.pop() {
-            removed += 1;
-            for caller in callers.get(leaf).map_or(&[][..], Vec::as_slice) {
-                if let Some(count) = callees.get_mut(*caller) {
-                    *count -= 1;
-                    if *count == 0 {
-                        leaves.push(*caller);
-                    }
-                }
-            }
-        }
-        removed < self.functions.len()
     }
 }

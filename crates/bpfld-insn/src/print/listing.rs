@@ -1,68 +1,14 @@
 //! Listings of whole programs: labels, raw bytes, names and source lines.
 
-use alloc::vec;
-use alloc::vec::Vec;
 use core::fmt::{self, Write};
 
 use super::Dialect;
+use super::annotate::Annotate;
+use super::marks::Marks;
 use super::text::{Refer, Style, name_text, signed, unsigned};
 use crate::decode::DecodeError;
-use crate::insn::{Address, Insn};
+use crate::insn::Insn;
 use crate::slot::{Endian, Slot};
-
-/// A symbol an instruction refers to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Symbol<'a> {
-    /// Its name.
-    pub name: &'a str,
-    /// Bytes from its start.
-    pub offset: i64,
-}
-
-/// A place in the source of a program.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SourceLine<'a> {
-    /// The file; empty if not known.
-    pub file: &'a str,
-    /// The number of the line, from 1.
-    pub line: u32,
-    /// The text of the line; may be empty.
-    pub text: &'a str,
-}
-
-/// What a listing can say beyond what the instructions hold. All methods have the index of a slot in the printed slice
-/// as argument, and answer `None` unless implemented.
-pub trait Annotate {
-    /// The name of the function that begins here.
-    fn function(&self, at: usize) -> Option<&str> {
-        let _ = at;
-        None
-    }
-
-    /// The symbol that a relocation makes this instruction refer to: a map, variable, or function elsewhere.
-    fn symbol(&self, at: usize) -> Option<Symbol<'_>> {
-        let _ = at;
-        None
-    }
-
-    /// The source line that begins here.
-    fn source(&self, at: usize) -> Option<SourceLine<'_>> {
-        let _ = at;
-        None
-    }
-
-    /// The name of a kernel function; see [`Insn::CallKfunc`].
-    fn kernel_function(&self, btf_id: u32, module: i16) -> Option<&str> {
-        let _ = (btf_id, module);
-        None
-    }
-
-    /// Something to be said behind the instruction, on one line.
-    fn comment(&self, at: usize) -> Option<&str> {
-        let _ = at;
-        None
-    }
-}
 
 /// Prints a program, in LLVM's dialect and with labels unless told otherwise.
 ///
@@ -191,15 +137,11 @@ impl<'a> Printer<'a> {
     ///
     /// Those of the writer.
     pub fn write<W: Write + ?Sized>(&self, out: &mut W) -> fmt::Result {
-        let marks = Marks::of(self);
+        let marks = self.marks();
         let mut at = 0;
         while let Some(rest) = self.slots.get(at..).filter(|rest| !rest.is_empty()) {
             self.heading(out, at, &marks)?;
-            let insn = if self.dump {
-                Insn::decode_dump(rest)
-            } else {
-                Insn::decode(rest)
-            };
+            let insn = self.decode(rest);
             let width = insn.map_or(1, Insn::width);
             self.margin(out, at, rest.get(..width).unwrap_or(rest))?;
             match insn {
@@ -266,6 +208,25 @@ impl<'a> Printer<'a> {
         out.write_str("  ")
     }
 
+    #[inline]
+    fn decode(&self, slots: &[Slot]) -> Result<Insn, DecodeError> {
+        if self.dump {
+            Insn::decode_dump(slots)
+        } else {
+            Insn::decode(slots)
+        }
+    }
+
+    fn marks(&self) -> Marks {
+        if !self.labels && self.notes.is_none() {
+            return Marks::default();
+        }
+        // what a relocation will fill in leads nowhere yet
+        let is_named = |at| self.notes.is_some_and(|notes| notes.symbol(at).is_some());
+        let leads = |at, insn: Insn| insn.target(at).filter(|_| self.labels && !is_named(at));
+        Marks::of(self.slots, |slots| self.decode(slots), leads, self.labelled)
+    }
+
     fn function(&self, at: usize) -> Option<&'a str> {
         self.notes.and_then(|notes| notes.function(at))
     }
@@ -283,7 +244,7 @@ impl<'a> Printer<'a> {
                 None => Refer::Number,
             };
         }
-        let Some((target, _)) = target(at, insn).filter(|(target, _)| *target <= self.slots.len()) else {
+        let Some(target) = insn.target(at).filter(|target| *target <= self.slots.len()) else {
             return Refer::Number;
         };
         match (self.function(target), marks.label(target)) {
@@ -297,99 +258,6 @@ impl<'a> Printer<'a> {
 impl fmt::Display for Printer<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.write(f)
-    }
-}
-
-/// The slot an instruction refers to, and whether it does so as a function.
-fn target(at: usize, insn: Insn) -> Option<(usize, bool)> {
-    let (offset, function) = match insn {
-        Insn::Jump { offset } | Insn::JumpIf { offset, .. } | Insn::MayGoto { offset } => {
-            (i32::from(offset), false)
-        }
-        Insn::JumpLong { offset } => (offset, false),
-        Insn::CallSubprog { offset }
-        | Insn::LoadAddr {
-            address: Address::Func { offset },
-            ..
-        } => (offset, true),
-        _ => return None,
-    };
-    let target = i64::try_from(at)
-        .ok()?
-        .checked_add(1)?
-        .checked_add(offset.into())?;
-    Some((usize::try_from(target).ok()?, function))
-}
-
-/// Which slots begin an instruction, and which have a label.
-struct Marks {
-    slots: Vec<u32>,
-}
-
-impl Marks {
-    /// In the lower bits: no instruction begins here.
-    const INSIDE: u32 = 1;
-    /// A jump leads here.
-    const JUMP: u32 = 2;
-    /// A call leads here.
-    const FUNCTION: u32 = 4;
-    /// Above the other bits: the number of the label.
-    const NUMBER: u32 = 3;
-
-    fn of(printer: &Printer<'_>) -> Self {
-        let Printer {
-            slots, dump, labels, ..
-        } = *printer;
-        if !labels && printer.notes.is_none() {
-            return Self { slots: Vec::new() };
-        }
-        let mut marks = vec![0_u32; slots.len() + 1];
-        let mut at = 0;
-        while let Some(rest) = slots.get(at..).filter(|rest| !rest.is_empty()) {
-            let insn = if dump {
-                Insn::decode_dump(rest)
-            } else {
-                Insn::decode(rest)
-            };
-            let width = insn.map_or(1, Insn::width);
-            // what a relocation will fill in leads nowhere yet
-            let is_named = || printer.notes.is_some_and(|notes| notes.symbol(at).is_some());
-            let target = insn.ok().and_then(|insn| target(at, insn));
-            if let Some((target, function)) = target.filter(|_| labels && !is_named())
-                && let Some(mark) = marks.get_mut(target)
-            {
-                *mark |= if function { Self::FUNCTION } else { Self::JUMP };
-            }
-            if width == 2
-                && let Some(mark) = marks.get_mut(at + 1)
-            {
-                *mark |= Self::INSIDE;
-            }
-            at += width;
-        }
-        let (mut jumps, mut functions) = (printer.labelled, printer.labelled);
-        for mark in &mut marks {
-            let number = match *mark {
-                mark if mark & Self::INSIDE != 0 => continue,
-                mark if mark & Self::FUNCTION != 0 => &mut functions,
-                mark if mark & Self::JUMP != 0 => &mut jumps,
-                _ => continue,
-            };
-            *number += 1;
-            *mark |= *number << Self::NUMBER;
-        }
-        Self { slots: marks }
-    }
-
-    fn starts(&self, at: usize) -> bool {
-        self.slots.get(at).is_some_and(|mark| mark & Self::INSIDE == 0)
-    }
-
-    fn label(&self, at: usize) -> Option<(char, usize)> {
-        let mark = *self.slots.get(at)?;
-        let kind = if mark & Self::FUNCTION != 0 { 'F' } else { 'L' };
-        let number = mark >> Self::NUMBER;
-        (number != 0).then_some((kind, number as usize))
     }
 }
 
@@ -419,6 +287,7 @@ mod tests {
     use alloc::string::ToString;
 
     use super::*;
+    use crate::print::{SourceLine, Symbol};
 
     struct Notes;
 

@@ -1,10 +1,14 @@
 //! From instructions to text, in three dialects.
 
+#[cfg(feature = "alloc")]
+mod annotate;
 mod gnu;
 mod kernel;
 #[cfg(feature = "alloc")]
 mod listing;
 mod llvm;
+#[cfg(feature = "alloc")]
+mod marks;
 #[cfg(feature = "alloc")]
 mod notes;
 mod text;
@@ -12,7 +16,9 @@ mod text;
 use core::fmt;
 
 #[cfg(feature = "alloc")]
-pub use listing::{Annotate, Printer, SourceLine, Symbol, print};
+pub use annotate::{Annotate, SourceLine, Symbol};
+#[cfg(feature = "alloc")]
+pub use listing::{Printer, print};
 #[cfg(feature = "alloc")]
 pub use notes::Notes;
 
