@@ -9,13 +9,15 @@ use bpfld_features::KfuncError;
 use bpfld_object::TextError;
 use bpfld_sys::Command;
 
+use crate::output::Unwritten;
+
 /// The end of `bpfld --help`.
 pub(crate) const HELP: &str = "\
 Exit status:
   0  all is well
   1  the answer is no: a program does not load or fit a kernel, `btf find` finds nothing, types differ
   2  the command line makes no sense, or names a program, map, link, type or module that is not there
-  3  a file cannot be read, or is no BPF object or assembly with mistakes
+  3  a file cannot be read or written, or is no BPF object or assembly with mistakes
   4  this process may not do it; the message says which capability is missing
   5  anything else failed";
 
@@ -28,7 +30,7 @@ pub(crate) enum ExitStatus {
     Negative = 1,
     /// The command line makes no sense; clap leaves with this one, too.
     Usage = 2,
-    /// A file cannot be read or is no BPF object.
+    /// A file cannot be read or written, or is no BPF object.
     File = 3,
     /// A capability is missing.
     NotPermitted = 4,
@@ -55,9 +57,16 @@ impl ExitStatus {
         if cause.is::<bpfld::object::Error>()
             || cause.is::<bpfld_features::RecordError>()
             || cause.is::<TextError>()
-            || cause.is::<io::Error>()
         {
             return Some(ExitStatus::File);
+        }
+        if let Some(error) = cause.downcast_ref::<io::Error>() {
+            let is_output = error.get_ref().is_some_and(|inner| inner.is::<Unwritten>());
+            return Some(if is_output {
+                ExitStatus::Failed
+            } else {
+                ExitStatus::File
+            });
         }
         let error = cause.downcast_ref::<bpfld::Error>()?;
         if is_not_permitted(error) {

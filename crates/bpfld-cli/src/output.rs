@@ -1,5 +1,6 @@
 //! Where results go: text for people, or JSON.
 
+use std::fmt;
 use std::io::{self, BufWriter, IsTerminal, Write};
 
 use clap::ValueEnum;
@@ -41,8 +42,8 @@ impl Output {
 
     /// Write one value as a line of JSON.
     pub(crate) fn json(&mut self, value: &impl Serialize) -> io::Result<()> {
-        serde_json::to_writer(&mut self.writer, value)?;
-        self.writer.write_all(b"\n")
+        serde_json::to_writer(&mut *self, value)?;
+        self.write_all(b"\n")
     }
 
     /// Write rows below a heading, columns lined up; `right` tells which columns hold numbers.
@@ -71,24 +72,43 @@ impl Output {
                 column.set_cell_alignment(CellAlignment::Right);
             }
         }
-        writeln!(self.writer, "{}", table.trim_fmt())
+        writeln!(self, "{}", table.trim_fmt())
     }
 
     /// Write out what is still held back.
     pub(crate) fn finish(mut self) -> io::Result<()> {
-        self.writer.flush()
+        self.flush()
     }
 }
 
 impl Write for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.writer.write(bytes)
+        self.writer.write(bytes).map_err(Unwritten::of)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.writer.flush()
+        self.writer.flush().map_err(Unwritten::of)
     }
 }
+
+/// Standard output cannot be written, which is no fault of a file that was named.
+#[derive(Debug)]
+pub(crate) struct Unwritten(io::Error);
+
+impl Unwritten {
+    fn of(error: io::Error) -> io::Error {
+        io::Error::new(error.kind(), Unwritten(error))
+    }
+}
+
+impl fmt::Display for Unwritten {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Unwritten(error) = self;
+        write!(f, "cannot write to standard output: {error}")
+    }
+}
+
+impl std::error::Error for Unwritten {}
 
 /// A process that holds something; its JSON form.
 #[derive(Serialize)]

@@ -101,7 +101,10 @@ fn read(path: &Path) -> io::Result<String> {
         io::stdin().read_to_string(&mut text)?;
         return Ok(text);
     }
-    fs::read_to_string(path)
+    String::from_utf8(fs::read(path)?).map_err(|_| {
+        let problem = "not a text; of the instructions in an object, `bpfld disasm` makes one";
+        io::Error::new(io::ErrorKind::InvalidData, problem)
+    })
 }
 
 /// `NAME=NUMBER`, in base 10 or with `0x` in base 16.

@@ -70,7 +70,10 @@ fn raise_memlock() {
 
 /// The record in a file.
 pub(crate) fn load(path: &Path) -> Result<Record> {
-    let json = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let no_text = |_| io::Error::new(io::ErrorKind::InvalidData, "not a record of features: no text");
+    let json = String::from_utf8(bytes).map_err(no_text);
+    let json = json.with_context(|| path.display().to_string())?;
     Record::from_json(&json).with_context(|| path.display().to_string())
 }
 

@@ -58,6 +58,38 @@ fn a_reader_that_goes_away_is_no_error() {
 }
 
 #[test]
+fn output_that_cannot_be_written_is_said_to_be_so() {
+    for format in ["text", "json"] {
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let mut command = command();
+        command.args(["inspect", "--insns", "programs.el.o", "--output", format]);
+        let output = command.stdout(full).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(5), "{text}");
+        assert!(
+            text.starts_with("bpfld: cannot write to standard output: No space left"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn a_file_that_is_no_text_is_3() {
+    for (args, what) in [
+        (&["asm", "maps.el.o"][..], "maps.el.o: not a text"),
+        (&["features", "--from", "maps.el.o"], "maps.el.o: not a record"),
+        (
+            &["check", "maps.el.o", "--kernel", "maps.el.o"],
+            "maps.el.o: not a record",
+        ),
+    ] {
+        let run = bpfld(args);
+        assert_eq!((run.status, &*run.stdout), (3, ""), "{run:?}");
+        assert!(run.stderr.contains(what), "{run:?}");
+    }
+}
+
+#[test]
 fn an_id_that_is_not_there_is_2_and_a_pin_is_3() {
     require!(Need::Root);
     for (args, what) in [
