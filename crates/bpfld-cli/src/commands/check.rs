@@ -24,6 +24,7 @@ use crate::output::{Format, Output};
 ///
 /// Exit status 1 if an object would be refused.
 #[derive(clap::Args)]
+#[command(override_usage = "bpfld check [OPTIONS] <FILE>... --kernel <RECORD>...")]
 pub(crate) struct Args {
     /// Compiled BPF objects
     #[arg(required = true, value_name = "FILE")]

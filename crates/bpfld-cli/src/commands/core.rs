@@ -21,6 +21,7 @@ use crate::output::{Format, Output};
 /// Exit status 1 if something cannot be relocated: a question without an answer, or a field or type that a kernel lacks.
 /// (Programs may ask first and guard what needs it; with --guarded, what is missing is taken to be guarded.)
 #[derive(clap::Args)]
+#[command(override_usage = "bpfld core [OPTIONS] <FILE>... [--btf <SOURCE>...]")]
 pub(crate) struct Args {
     /// Compiled BPF objects
     #[arg(required = true, value_name = "FILE")]

@@ -28,7 +28,7 @@ const MANY: usize = 4;
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Compiled BPF objects
-    #[arg(required = true)]
+    #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// A table for people; or one JSON object for each program, then one for each file
     #[arg(long, value_enum, default_value_t)]

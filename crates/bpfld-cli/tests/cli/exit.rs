@@ -18,6 +18,16 @@ fn a_wrong_command_line_is_2() {
 }
 
 #[test]
+fn files_come_before_options_that_take_several() {
+    let run = bpfld(["check", "--kernel", "kernels/5.10-x86_64.json", "maps.el.o"]);
+    assert_eq!(run.status, 2, "{run:?}");
+    assert!(run.stderr.contains("<FILE>... --kernel <RECORD>..."), "{run:?}");
+    let run = bpfld(["core", "--btf", "vmlinux", "maps.el.o"]);
+    assert_eq!(run.status, 2, "{run:?}");
+    assert!(run.stderr.contains("<FILE>... [--btf <SOURCE>...]"), "{run:?}");
+}
+
+#[test]
 fn help_names_the_exit_statuses() {
     let run = bpfld(["--help"]);
     assert_eq!(run.status, 0);
