@@ -77,6 +77,23 @@ fn what_has_no_types_is_3() {
 }
 
 #[test]
+fn types_of_assembly_are_those_of_its_object() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = folder.path().join("counts.s");
+    std::fs::write(
+        &text,
+        ".map counts array key=u32 value=u64 max_entries=1\n.section xdp\npass: r0 = XDP_PASS\nexit\n",
+    )
+    .unwrap();
+    let text = text.to_str().unwrap();
+    let object = text.replace(".s", ".o");
+    assert_eq!(bpfld(["asm", text]).status, 0);
+    let types = output(&["dump", text]);
+    assert!(types.contains("VAR 'counts'"), "{types}");
+    assert_eq!(types, output(&["dump", &object]));
+}
+
+#[test]
 fn names_are_found() {
     let text = output(&["find", "key", "--in", "maps.el.o"]);
     assert!(

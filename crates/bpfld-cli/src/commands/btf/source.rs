@@ -1,6 +1,7 @@
 //! Where types come from: a file, the running kernel, one of its modules, or a BTF object by its id.
 
 use std::fmt;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use bpfld::KernelBtf;
 use bpfld_btf::Btf;
 use bpfld_object::BtfFile;
 
+use crate::commands::inspect::open;
 use crate::exit::Usage;
 use crate::select::by_id;
 
@@ -17,7 +19,7 @@ use crate::select::by_id;
 pub(super) const HELP: &str = "\
 Where types come from (SOURCE):
   a path, or the name of a file that is there: BTF itself, or an ELF file with a section .BTF
-    (BPF object, kernel module, uncompressed kernel)
+    (BPF object, kernel module, uncompressed kernel), or assembly
   vmlinux: the running kernel
   a number: the BTF object with this id in the running kernel
   any other name: the module of this name in the running kernel";
@@ -25,7 +27,7 @@ Where types come from (SOURCE):
 /// Where types come from, as the command line names it.
 #[derive(Clone, Debug)]
 pub(crate) enum Source {
-    /// A file: BTF, or ELF with BTF in it.
+    /// A file: BTF, or ELF with BTF in it, or assembly.
     File(PathBuf),
     /// The running kernel.
     Kernel,
@@ -67,7 +69,7 @@ impl Source {
     /// Reads the types. `base` is what a file's types continue, if they do.
     pub(crate) fn read(&self, base: Option<Arc<Btf>>) -> Result<Arc<Btf>> {
         Ok(match self {
-            Source::File(path) => Arc::new(read_file(path, base)?),
+            Source::File(path) => read_file(path, base)?,
             Source::Kernel => Arc::clone(KernelBtf::shared()?.vmlinux()),
             Source::Id(id) => by_id("BTF", *id, KernelBtf::by_id(*id))?,
             Source::Module(name) => {
@@ -101,9 +103,18 @@ impl Source {
 }
 
 /// Reads the types of a file; errors name it.
-fn read_file(path: &Path, base: Option<Arc<Btf>>) -> Result<Btf> {
+fn read_file(path: &Path, base: Option<Arc<Btf>>) -> Result<Arc<Btf>> {
     let is_alone = base.is_none();
-    let file = BtfFile::open(path)?;
+    let bytes = fs::read(path).with_context(|| format!("{}: cannot be read", path.display()))?;
+    let is_text = std::str::from_utf8(&bytes).is_ok_and(|text| !text.contains('\0'));
+    if is_text {
+        let object = open(path)?;
+        let types = object
+            .btf()
+            .with_context(|| format!("{}: has no types", path.display()))?;
+        return Ok(Arc::clone(types));
+    }
+    let file = BtfFile::new(bytes).with_context(|| path.display().to_string())?;
     let btf = file.parse(base).with_context(|| path.display().to_string())?;
     let has_base = file.distilled_base().is_some();
     // References that lead nowhere are most often those to a base that was not named.
@@ -117,5 +128,5 @@ fn read_file(path: &Path, base: Option<Arc<Btf>>) -> Result<Btf> {
         ));
         return Err(error);
     }
-    Ok(btf)
+    Ok(Arc::new(btf))
 }
