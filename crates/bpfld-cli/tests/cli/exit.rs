@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use bpfld::{MapType, RingBuf};
+use bpfld::{MapType, Queue, RingBuf};
 use bpfld_features::Feature;
 use bpfld_tests::{Need, require};
 
@@ -162,10 +162,21 @@ fn a_wrong_place_for_a_pin_is_no_lack_of_rights() {
 }
 
 #[test]
-fn what_has_no_keys_is_not_dumped() {
-    require!(Need::Root, Feature::MapType(MapType::RINGBUF));
+fn what_has_no_keys_is_not_gone_through() {
+    require!(
+        Need::Root,
+        Feature::MapType(MapType::RINGBUF),
+        Feature::MapType(MapType::QUEUE)
+    );
     let ring = RingBuf::create("cli_ring", 1 << 16).unwrap();
     let run = bpfld(["map", "dump", &ring.map().info().unwrap().id().to_string()]);
     assert_eq!((run.status, &*run.stdout), (2, ""), "{run:?}");
     assert!(run.stderr.contains("`map watch`"), "{run:?}");
+    let queue = Queue::<u32>::create("cli_no_keys", 4).unwrap();
+    let id = &*queue.map().info().unwrap().id().to_string();
+    for args in [&["map", "watch", id][..], &["map", "delete", id, "-"]] {
+        let run = bpfld(args);
+        assert_eq!((run.status, &*run.stdout), (2, ""), "{run:?}");
+        assert!(run.stderr.contains("have no keys to go by"), "{run:?}");
+    }
 }

@@ -105,6 +105,11 @@ fn elements_without_types_are_numbers_and_digits() {
     );
     fails(&["map", "get", by_id, "-"], 2, "neither a number nor");
 
+    let array = Array::<u32>::create("cli_array", 4).unwrap();
+    let array = &id(array.map());
+    fails(&["map", "set", array, "9", "1"], 5, "it has room for 4");
+    fails(&["map", "delete", array, "1"], 5, "arrays keep their elements");
+
     let queue = Queue::<u32>::create("cli_queue", 4).unwrap();
     let by_id = &id(queue.map());
     ok(&["map", "set", by_id, "-", "5"]);

@@ -244,7 +244,11 @@ impl Map {
         match sys::map_update_elem(&self.inner.fd, key, value, flags) {
             Ok(()) => Ok(true),
             Err(error) if Some(error.errno()) == answer => Ok(false),
-            Err(error) => Err(self.failed("update an element", error)),
+            Err(error) => {
+                let has_room = || format!("it has room for {}", self.max_entries());
+                let hint = (error.errno() == Errno::E2BIG).then(has_room);
+                Err(self.failed("update an element", error).with_optional_hint(hint))
+            }
         }
     }
 
@@ -256,7 +260,12 @@ impl Map {
     #[doc(alias = "BPF_MAP_DELETE_ELEM")]
     pub fn delete(&self, key: &[u8]) -> Result<bool> {
         self.check_key(key)?;
+        let is_array = matches!(self.map_type(), MapType::ARRAY | MapType::PERCPU_ARRAY);
         self.found(sys::map_delete_elem(&self.inner.fd, key), "delete an element")
+            .map_err(|error| match error.errno() {
+                Some(Errno::EINVAL) if is_array => error.with_hint("arrays keep their elements: set it to 0"),
+                _ => error,
+            })
     }
 
     /// Takes a key out of the map: into the buffer goes its value; false if the key was not there.

@@ -66,6 +66,20 @@ impl Elements {
         Ok(Elements { map, types })
     }
 
+    /// Of a map whose elements have keys.
+    pub(super) fn with_keys(map: Map) -> Result<Elements> {
+        if map.key_size() == 0 {
+            let message = format!(
+                "map '{}' is of type {}, whose elements have no keys to go by: \
+                 take `map watch` for the records of a ring buffer, `map get` for the next element of a queue or stack",
+                map.name(),
+                map.map_type()
+            );
+            return Err(Usage(message).into());
+        }
+        Elements::of(map)
+    }
+
     /// Bytes of a key from text; `-` is none.
     fn key(&self, text: &str) -> Result<Vec<u8>> {
         let ty = self.types.as_ref().and_then(MapTypes::key);
@@ -179,15 +193,7 @@ impl Element {
 }
 
 pub(super) fn dump(map: Map, format: Format, output: &mut Output) -> Result<ExitStatus> {
-    let elements = Elements::of(map)?;
-    if elements.map.key_size() == 0 {
-        let (name, kind) = (elements.map.name(), elements.map.map_type());
-        let message = format!(
-            "map '{name}' is of type {kind}, whose elements have no keys to go by: \
-             take `map watch` for the records of a ring buffer, `map get` for the next element of a queue or stack"
-        );
-        return Err(Usage(message).into());
-    }
+    let elements = Elements::with_keys(map)?;
     for entry in elements.map.entries() {
         let (key, value) = entry.context("cannot read the elements of this map")?;
         elements.element(&key, &value).print(format, output)?;
@@ -237,7 +243,7 @@ pub(super) fn set(set: &Set) -> Result<ExitStatus> {
 }
 
 pub(super) fn delete(map: Map, key: &str) -> Result<ExitStatus> {
-    let elements = Elements::of(map)?;
+    let elements = Elements::with_keys(map)?;
     let key = elements.key(key)?;
     Ok(match elements.map.delete(&key)? {
         true => ExitStatus::Ok,

@@ -145,7 +145,7 @@ fn print(record: &Record, format: Format, output: &mut Output) -> Result<()> {
 
 /// Elements that are new or other than they were at the last look; the first look shows all.
 fn changes(map: Map, left: &mut Left, args: &Watch, output: &mut Output) -> Result<()> {
-    let elements = Elements::of(map)?;
+    let elements = Elements::with_keys(map)?;
     let mut known: HashMap<Vec<u8>, Vec<u8>> = HashMap::new();
     loop {
         let mut seen = HashMap::with_capacity(known.len());
