@@ -181,6 +181,11 @@ impl<'a> TestRun<'a> {
 
 /// Whether the kernel fills a second context for programs of this kind; others refuse room for it.
 fn gives_context_back(program: &Program) -> bool {
+    takes_packets(program) || program.program_type() == sys::ProgramType::SK_LOOKUP
+}
+
+/// Whether programs of this kind are run on a packet.
+fn takes_packets(program: &Program) -> bool {
     use sys::ProgramType as T;
     matches!(
         program.program_type(),
@@ -194,7 +199,6 @@ fn gives_context_back(program: &Program) -> bool {
             | T::LWT_XMIT
             | T::LWT_SEG6LOCAL
             | T::FLOW_DISSECTOR
-            | T::SK_LOOKUP
     )
 }
 
@@ -215,9 +219,9 @@ fn explain(program: &Program, source: sys::Error, given: usize, needed: usize, r
             program.program_type()
         )),
         // sizes that are refused for other reasons are long ones
-        Errno::EINVAL if (1..ETHERNET).contains(&given) => error.with_hint(format!(
-            "kernels take packets of {ETHERNET} bytes, an Ethernet header, and more"
-        )),
+        Errno::EINVAL if given < ETHERNET && (given > 0 || takes_packets(program)) => error.with_hint(
+            format!("kernels take packets of {ETHERNET} bytes, an Ethernet header, and more"),
+        ),
         _ => error,
     }
 }

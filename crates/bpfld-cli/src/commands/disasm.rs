@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use super::asm::Order;
 use super::inspect;
+use super::run::missing;
 use crate::bytes::unhex;
 use crate::exit::{ExitStatus, Usage};
 use crate::highlight::{Color, highlight};
@@ -38,7 +39,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     form: Form,
     /// Draw the control flow instead, for Graphviz
-    #[arg(long, value_enum, value_name = "FORMAT")]
+    #[arg(long, value_enum, value_name = "FORMAT", conflicts_with_all = ["raw", "lines", "color"])]
     cfg: Option<Drawing>,
     /// The byte order of bare instructions; this machine's unless given
     #[arg(long, value_enum)]
@@ -98,6 +99,9 @@ enum Source {
 /// Find out what is meant, and print it.
 pub(crate) fn run(args: &Args, output: &mut Output) -> Result<ExitStatus> {
     let source = source(args)?;
+    if args.endian.is_some() && !matches!(source, Source::Bare(_)) {
+        return Err(Usage("`--endian` is for bare instructions; the others have an order".to_owned()).into());
+    }
     let text = match (&source, args.cfg) {
         (Source::Object(object), None) if args.program.is_none() => whole(args, object),
         (Source::Object(object), _) => programs(args, object)?,
@@ -191,15 +195,10 @@ fn programs(args: &Args, object: &Object) -> Result<String> {
             }
         };
     }
-    if text.is_empty() {
-        let names: Vec<&str> = object.programs().iter().map(|program| &*program.name).collect();
-        let wanted = args.program.as_deref().unwrap_or_default();
-        let message = format!(
-            "{} has no program '{wanted}'; it has {}",
-            args.what,
-            names.join(", ")
-        );
-        return Err(Usage(message).into());
+    if text.is_empty()
+        && let Some(wanted) = &args.program
+    {
+        return Err(missing(&args.what, wanted, object).into());
     }
     Ok(text)
 }

@@ -171,13 +171,18 @@ pub(super) fn check_name(object: &Object, program: &str) -> Result<()> {
     if object.program(program).is_some() {
         return Ok(());
     }
+    Err(missing(object.name(), program, object).into())
+}
+
+/// That a program is not in the object, but others are.
+pub(super) fn missing(file: &str, program: &str, object: &Object) -> Usage {
     let names: Vec<&str> = object.programs().iter().map(|program| &*program.name).collect();
-    let message = format!(
-        "{} has no program '{program}'; it has {}",
-        object.name(),
+    let names = if names.is_empty() {
+        "none".to_owned()
+    } else {
         names.join(", ")
-    );
-    Err(Usage(message).into())
+    };
+    Usage(format!("{file} has no program '{program}'; it has {names}"))
 }
 
 fn print(report: &Report, data: &[u8], context: &[u8], output: &mut Output) -> io::Result<()> {

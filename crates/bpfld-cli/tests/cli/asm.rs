@@ -236,6 +236,19 @@ fn what_is_nothing_is_said_to_be_nothing() {
 }
 
 #[test]
+fn what_would_change_nothing_is_refused() {
+    for (args, what) in [
+        (&["--cfg", "dot", "--raw"][..], "cannot be used with"),
+        (&["--cfg", "dot", "--lines"], "cannot be used with"),
+        (&["--endian", "big"], "is for bare instructions"),
+    ] {
+        let run = bpfld(["disasm", "maps.el.o"].iter().chain(args));
+        assert_eq!((run.status, &*run.stdout), (2, ""), "{args:?}");
+        assert!(run.stderr.contains(what), "{run:?}");
+    }
+}
+
+#[test]
 fn a_program_in_the_kernel() {
     require!(Need::Root);
     let object = bpfld::Object::open(bpfld_tests::fixture("subprograms")).unwrap();

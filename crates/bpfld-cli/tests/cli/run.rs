@@ -54,23 +54,29 @@ fn a_program_that_is_not_there_is_named_with_those_that_are() {
         "{}",
         run.stderr
     );
+    let run = bpfld(["run", &fixture("empty"), "nothing"]);
+    assert_eq!((run.status, &*run.stdout), (2, ""));
+    assert!(run.stderr.contains("it has none"), "{}", run.stderr);
 }
 
 #[test]
 fn short_packets_are_refused_with_the_reason() {
     // Older ones may take them: 5.10.262 has the first of two changes to this.
     require!(Need::Root, Need::Linux(6, 1));
-    let run = bpfld([
-        "run",
-        "--on",
-        "kernel",
-        &fixture("network"),
-        "xdp_drop",
-        "--data",
-        "00",
-    ]);
-    assert_eq!((run.status, &*run.stdout), (5, ""));
-    assert!(run.stderr.contains("packets of 14 bytes"), "{}", run.stderr);
+    let empty = tempfile::NamedTempFile::new().unwrap();
+    for data in ["00", empty.path().to_str().unwrap()] {
+        let run = bpfld([
+            "run",
+            "--on",
+            "kernel",
+            &fixture("network"),
+            "xdp_drop",
+            "--data",
+            data,
+        ]);
+        assert_eq!((run.status, &*run.stdout), (5, ""));
+        assert!(run.stderr.contains("packets of 14 bytes"), "{}", run.stderr);
+    }
 }
 
 #[test]
@@ -286,6 +292,9 @@ fn a_program_runs_on_each_packet_of_a_capture() {
         ]);
         assert_eq!(run.status, 3, "{}", run.stderr);
     }
+    let run = bpfld(["run", "--pcap", ".", &fixture("network"), "xdp_drop"]);
+    assert_eq!(run.status, 3, "{}", run.stderr);
+    assert!(run.stderr.contains("it is a directory"), "{}", run.stderr);
 }
 
 /// What the README says to those without root.

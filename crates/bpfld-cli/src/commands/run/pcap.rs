@@ -24,6 +24,9 @@ const LONGEST: usize = 1 << 24;
 impl Packets {
     pub(super) fn open(path: &Path) -> Result<Packets> {
         let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+        if file.metadata().is_ok_and(|about| about.is_dir()) {
+            return Err(bad(path, &"it is a directory"));
+        }
         let reader = create_reader(ROOM, file).map_err(|error| bad(path, &error))?;
         Ok(Packets {
             path: path.to_owned(),
