@@ -35,20 +35,24 @@ pub(crate) fn shorten(text: &str) -> Cow<'_, str> {
 
 /// A value by its type; without one, or if it does not fit, as hexadecimal digits.
 pub(crate) fn show(btf: Option<&Btf>, ty: Option<TypeId>, bytes: &[u8]) -> Shown {
+    typed(btf, ty, bytes).unwrap_or_else(|| {
+        let text = hex(bytes);
+        Shown {
+            json: Value::from(&*text),
+            text,
+        }
+    })
+}
+
+/// A value by its type, if it has one that fits.
+pub(crate) fn typed(btf: Option<&Btf>, ty: Option<TypeId>, bytes: &[u8]) -> Option<Shown> {
     let render = |style: Style| {
         let mut text = String::new();
         btf?.render(ty?, bytes, &style, &mut text).ok()?;
         Some(text)
     };
     let json = render(Style::json()).and_then(|json| serde_json::from_str(&json).ok());
-    match (render(Style::text()), json) {
-        (Some(text), Some(json)) => Shown { json, text },
-        _ => {
-            let text = hex(bytes);
-            Shown {
-                json: Value::from(&*text),
-                text,
-            }
-        }
-    }
+    render(Style::text())
+        .zip(json)
+        .map(|(text, json)| Shown { json, text })
 }

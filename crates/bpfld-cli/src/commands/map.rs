@@ -16,8 +16,9 @@ use crate::select::{HELP, Selector};
 
 /// List, read, change, make and watch maps of the running kernel
 ///
-/// Keys and values are read and shown by their types where the map has them: `{port: 53, address: [127, 0, 0, 1]}`; else as
-/// hexadecimal digits, or as one number where they have up to 16 bytes. `hex:…` is always bytes.
+/// Keys and values are read and shown by their types where the map has them: `{port: 53, address: [127, 0, 0, 1]}`. Without
+/// types they are shown as bytes, `hex:3500`, and taken so again; up to 16 bytes may be given as one number instead. Digits without
+/// `hex:` are bytes only if they are no number.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]

@@ -88,11 +88,9 @@ fn elements_without_types_are_numbers_and_digits() {
     ok(&["map", "set", by_id, "7", "00:11:22:33:44:55"]);
     assert_eq!(map.get(&7).unwrap(), Some([0, 0x11, 0x22, 0x33, 0x44, 0x55]));
     let seven = bytes(&7u32.to_ne_bytes());
-    assert_eq!(ok(&["map", "dump", by_id]), format!("{seven}: 001122334455\n"));
-    assert_eq!(
-        ok(&["map", "get", by_id, &format!("hex:{seven}")]),
-        format!("{seven}: 001122334455\n")
-    );
+    let line = format!("{seven}: hex:001122334455\n");
+    assert_eq!(ok(&["map", "dump", by_id]), line);
+    assert_eq!(ok(&["map", "get", by_id, &seven]), line);
     fails(
         &["map", "set", by_id, "7", "00:11"],
         2,
@@ -118,9 +116,27 @@ fn elements_without_types_are_numbers_and_digits() {
         ok(&["map", "get", by_id, "-"]),
         format!("{}\n", bytes(&5u32.to_ne_bytes()))
     );
+
+    // what is shown is taken back, though its digits could be a number
+    let map = Hash::<u32, u64>::create("cli_digits", 4).unwrap();
+    let by_id = &id(map.map());
+    map.insert(&1, &0x1234_5678_1234_5678).unwrap();
+    let shown = ok(&["map", "get", by_id, "1"]);
+    let (key, value) = shown.trim_end().split_once(": ").unwrap();
+    ok(&["map", "set", by_id, "2", value]);
+    assert_eq!(map.get(&2).unwrap(), map.get(&1).unwrap(), "{shown}");
+    ok(&["map", "delete", by_id, key]);
+    assert_eq!(map.get(&1).unwrap(), None);
+    let lines = json_lines(&ok(&["map", "dump", by_id, "--output", "json"]));
+    assert_eq!(format!("hex:{}", lines[0]["value"].as_str().unwrap()), value);
 }
 
+/// Bytes as they are shown.
 fn bytes(bytes: &[u8]) -> String {
+    format!("hex:{}", digits(bytes))
+}
+
+fn digits(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
@@ -331,7 +347,7 @@ fn records_and_changes_are_shown() {
         lines[0]["data"]
             .as_str()
             .unwrap()
-            .starts_with(&bytes(&1u32.to_ne_bytes())),
+            .starts_with(&digits(&1u32.to_ne_bytes())),
         "{lines:?}"
     );
     assert_eq!(ok(&["map", "watch", events, "--time", "0"]), "");

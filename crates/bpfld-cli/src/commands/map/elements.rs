@@ -9,11 +9,11 @@ use clap::ValueEnum;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::bytes::unhex;
+use crate::bytes::{hex, unhex};
 use crate::exit::{ExitStatus, Usage};
 use crate::output::{Format, Output};
 use crate::select::{HELP, Selector};
-use crate::values::{Shown, show};
+use crate::values::{Shown, typed};
 
 /// What to set, and how.
 #[derive(clap::Args)]
@@ -143,7 +143,7 @@ impl Elements {
         }
     }
 
-    /// By its type, else as a number where it is an index or an id, else as digits.
+    /// By its type, else as a number where it is an index or an id, else as digits; as text in a form that is taken back.
     fn show(&self, ty: Option<TypeId>, bytes: &[u8]) -> Shown {
         let is_number = matches!(
             self.map.map_type(),
@@ -167,7 +167,13 @@ impl Elements {
             }
             _ => {
                 let btf: Option<&Btf> = self.types.as_ref().map(MapTypes::btf);
-                show(btf, ty, bytes)
+                typed(btf, ty, bytes).unwrap_or_else(|| {
+                    let digits = hex(bytes);
+                    Shown {
+                        text: format!("hex:{digits}"),
+                        json: Value::from(digits),
+                    }
+                })
             }
         }
     }
