@@ -1,17 +1,21 @@
 //! The container: header, sections, symbols and relocations of an ELF file, with every offset checked once, here.
 
-use alloc::boxed::Box;
+mod section;
+mod symbol;
+
 use alloc::format;
 use alloc::vec::Vec;
-use core::ops::Range;
 
+use bpfld_btf::Bytes;
 use bpfld_insn::Endian;
 use goblin::container::{Container, Ctx, Endian as ElfEndian};
 use goblin::elf::header::{self, Header};
 use goblin::elf::section_header::{self, SectionHeader};
-use goblin::elf::sym::{self, Symtab};
+use goblin::elf::sym::Symtab;
 use hashbrown::HashMap;
 
+pub use self::section::Section;
+pub(crate) use self::symbol::Symbol;
 use crate::{Error, ErrorKind, SectionIndex};
 
 /// Larger files are refused: every offset and count then fits in 32 bits.
@@ -20,126 +24,6 @@ const MAX_FILE: usize = u32::MAX as usize;
 const MAX_NAMES: usize = 8;
 const SYMBOL_SIZE: u64 = 24;
 const REL_SIZE: u64 = 16;
-
-/// A section of an object file.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Section {
-    /// The section's number.
-    pub index: SectionIndex,
-    /// The section's name.
-    pub name: Box<str>,
-    /// The ELF section type, such as 1 (`SHT_PROGBITS`) or 8 (`SHT_NOBITS`).
-    pub kind: u32,
-    /// The ELF section flags, such as 4 (`SHF_EXECINSTR`).
-    pub flags: u64,
-    /// The size in bytes. That of a section without bytes in the file (`.bss`) may be anything.
-    pub size: u64,
-    /// A type-dependent reference to another section.
-    pub link: u32,
-    /// Type-dependent information; of relocations, the section they apply to.
-    pub info: u32,
-    pub(crate) entry_size: u64,
-    /// Where in the file; `None` if that is outside of it.
-    range: Option<(u32, u32)>,
-}
-
-impl Section {
-    /// Whether the section has no bytes in the file, and consists of zeros.
-    #[must_use]
-    pub fn is_nobits(&self) -> bool {
-        self.kind == section_header::SHT_NOBITS
-    }
-
-    /// Whether the section holds data of the program (`SHT_PROGBITS`).
-    #[must_use]
-    pub fn is_progbits(&self) -> bool {
-        self.kind == section_header::SHT_PROGBITS
-    }
-
-    /// Whether the section holds instructions.
-    #[must_use]
-    pub fn is_executable(&self) -> bool {
-        self.is_progbits() && self.flags & u64::from(section_header::SHF_EXECINSTR) != 0
-    }
-
-    /// Where the section's bytes are in the file: nowhere for `.bss`, and for a section that reaches beyond the end.
-    #[must_use]
-    pub fn file_range(&self) -> Option<Range<usize>> {
-        self.range.map(|(start, end)| start as usize..end as usize)
-    }
-
-    fn from_header(index: usize, name: &str, header: &SectionHeader, file_len: usize) -> Self {
-        let range = usize::try_from(header.sh_offset).ok().and_then(|start| {
-            let end = start.checked_add(usize::try_from(header.sh_size).ok()?)?;
-            (end <= file_len).then_some((u32::try_from(start).ok()?, u32::try_from(end).ok()?))
-        });
-        // the first header is a placeholder, or holds counts too large for the file header
-        let is_placeholder = index == 0;
-        let has_bytes = header.sh_type != section_header::SHT_NOBITS && !is_placeholder;
-        Self {
-            index: SectionIndex::new(index),
-            name: name.into(),
-            kind: if is_placeholder {
-                section_header::SHT_NULL
-            } else {
-                header.sh_type
-            },
-            flags: header.sh_flags,
-            size: if is_placeholder { 0 } else { header.sh_size },
-            link: header.sh_link,
-            info: header.sh_info,
-            entry_size: header.sh_entsize,
-            range: range.filter(|_| has_bytes),
-        }
-    }
-}
-
-/// A symbol, as far as BPF objects use symbols.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Symbol<'d> {
-    pub(crate) name: &'d str,
-    pub(crate) kind: u8,
-    pub(crate) binding: u8,
-    pub(crate) visibility: u8,
-    /// The raw section number: 0 is undefined, 0xff00 and more are special.
-    pub(crate) section: u32,
-    pub(crate) value: u64,
-    pub(crate) size: u64,
-}
-
-impl Symbol<'_> {
-    pub(crate) fn is_function(&self) -> bool {
-        self.kind == sym::STT_FUNC
-    }
-
-    pub(crate) fn is_object(&self) -> bool {
-        self.kind == sym::STT_OBJECT
-    }
-
-    pub(crate) fn is_local(&self) -> bool {
-        self.binding == sym::STB_LOCAL
-    }
-
-    pub(crate) fn is_weak(&self) -> bool {
-        self.binding == sym::STB_WEAK
-    }
-
-    /// Visible only within the object that it is linked into, although not static.
-    pub(crate) fn is_hidden(&self) -> bool {
-        matches!(self.visibility, sym::STV_HIDDEN | sym::STV_INTERNAL)
-    }
-
-    pub(crate) fn is_extern(&self) -> bool {
-        self.section == section_header::SHN_UNDEF
-            && matches!(self.binding, sym::STB_GLOBAL | sym::STB_WEAK)
-            && self.kind == sym::STT_NOTYPE
-    }
-
-    pub(crate) fn is_in(&self, section: SectionIndex) -> bool {
-        self.section == section.0
-    }
-}
 
 /// A relocation, as it stands in the file.
 #[derive(Clone, Copy, Debug)]
@@ -213,6 +97,18 @@ impl<'d> Elf<'d> {
             .ok_or_else(|| {
                 Error::new(ErrorKind::Section, "reaches beyond the end of the file").section(&section.name)
             })
+    }
+
+    /// The bytes of the section of this name, if it has any, shared with those of the file.
+    pub(crate) fn shared(&self, bytes: &Bytes, name: &str) -> Result<Option<Bytes>, Error> {
+        let Some(section) = self.named(name).filter(|section| section.size > 0) else {
+            return Ok(None);
+        };
+        if !section.is_progbits() {
+            return Err(Error::new(ErrorKind::Section, "has no bytes").section(name));
+        }
+        self.section_data(section)?;
+        Ok(section.file_range().and_then(|range| bytes.slice(range)))
     }
 
     pub(crate) fn symbol(&self, index: u32) -> Option<&Symbol<'d>> {

@@ -66,7 +66,7 @@ impl Info {
         let Some(btf) = btf else {
             return Ok(Self::default());
         };
-        let Some(ext) = crate::open::read_ext(elf, bytes)? else {
+        let Some(ext) = read_ext(elf, bytes)? else {
             return Ok(Self::default());
         };
         let functions = blocks(ext.func_info(), btf, elf)?;
@@ -108,6 +108,15 @@ impl Info {
     pub(crate) fn core_relocations(&self, function: &Function) -> Vec<(u32, CoreRelocation)> {
         records(self.ext.as_ref().map(BtfExt::core_relos), &self.core, function).collect()
     }
+}
+
+/// BTF.ext of the object, if it can be read. Without it programs load all the same, unless CO-RE is needed.
+fn read_ext(elf: &Elf<'_>, bytes: &Bytes) -> Result<Option<BtfExt>, Error> {
+    let Some(part) = elf.shared(bytes, ".BTF.ext")? else {
+        return Ok(None);
+    };
+    let ext = BtfExt::parse(part).map_err(|cause| Error::btf("malformed", cause).section(".BTF.ext"))?;
+    Ok(Some(ext))
 }
 
 fn blocks<R: ExtRecord>(table: ExtTable<'_, R>, btf: &Btf, elf: &Elf<'_>) -> Result<Blocks, Error> {

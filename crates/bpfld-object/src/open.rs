@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use bpfld_btf::{Btf, BtfExt, Bytes};
+use bpfld_btf::{Btf, Bytes};
 use bpfld_sys::MapType;
 
 use crate::datasec::Findings;
@@ -213,23 +213,11 @@ fn assembled(bytes: Bytes, file: Option<&str>) -> Result<Bytes, Error> {
 }
 
 fn read_btf(elf: &Elf<'_>, bytes: &Bytes) -> Result<Option<Arc<Btf>>, Error> {
-    let Some(part) = part(elf, bytes, ".BTF")? else {
+    let Some(part) = elf.shared(bytes, ".BTF")? else {
         return Ok(None);
     };
     let btf = Btf::parse(part).map_err(|cause| Error::btf("malformed", cause).section(".BTF"))?;
     Ok(Some(Arc::new(btf)))
-}
-
-/// The bytes of a section, shared, if it exists.
-pub(crate) fn part(elf: &Elf<'_>, bytes: &Bytes, name: &str) -> Result<Option<Bytes>, Error> {
-    let Some(section) = elf.named(name).filter(|section| section.size > 0) else {
-        return Ok(None);
-    };
-    if !section.is_progbits() {
-        return Err(Error::new(ErrorKind::Section, "has no bytes").section(name));
-    }
-    elf.section_data(section)?;
-    Ok(section.file_range().and_then(|range| bytes.slice(range)))
 }
 
 /// The license, up to a zero byte. There is no default: the object's author did not grant one.
@@ -335,13 +323,4 @@ fn arena_data(elf: &Elf<'_>, maps: &mut [MapDef]) -> Result<(), Error> {
         _ => {}
     }
     Ok(())
-}
-
-/// BTF.ext of the object, if it can be read. Without it programs load all the same, unless CO-RE is needed.
-pub(crate) fn read_ext(elf: &Elf<'_>, bytes: &Bytes) -> Result<Option<BtfExt>, Error> {
-    let Some(part) = part(elf, bytes, ".BTF.ext")? else {
-        return Ok(None);
-    };
-    let ext = BtfExt::parse(part).map_err(|cause| Error::btf("malformed", cause).section(".BTF.ext"))?;
-    Ok(Some(ext))
 }
