@@ -3,10 +3,10 @@
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::sync::Arc;
-use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt::Write;
 
+use crate::counts::{self, Counted};
 use crate::observe::{Control, Observed, Observer};
 use crate::profile::Profile;
 use crate::program::Code;
@@ -19,20 +19,6 @@ use crate::vm::Program;
 #[derive(Clone, Debug, Default)]
 pub struct Coverage {
     programs: Vec<Counted>,
-}
-
-/// How often each slot of a program was run.
-#[derive(Clone, Debug)]
-pub(crate) struct Counted {
-    pub(crate) code: Arc<Code>,
-    pub(crate) counts: Vec<u64>,
-}
-
-impl Counted {
-    /// How often the instruction at a slot was run.
-    pub(crate) fn at(&self, slot: u32) -> u64 {
-        self.counts.get(slot as usize).copied().unwrap_or(0)
-    }
 }
 
 impl Coverage {
@@ -53,7 +39,7 @@ impl Coverage {
     /// to no line, is not told of.
     #[must_use]
     pub fn lines(&self) -> BTreeMap<(String, u32), u64> {
-        let mut lines = counts(&self.programs);
+        let mut lines = counts::lines(&self.programs);
         lines.retain(|(_, line), _| *line > 0);
         lines
     }
@@ -93,41 +79,17 @@ impl Coverage {
                 || (program.code.name == code.name && program.code.slots == code.slots)
         };
         let at = self.programs.iter().position(same).unwrap_or_else(|| {
-            self.programs.push(Counted {
-                code: Arc::clone(code),
-                counts: vec![0; code.slots.len()],
-            });
+            self.programs.push(Counted::new(code));
             self.programs.len() - 1
         });
         self.programs.get_mut(at)
     }
 }
 
-/// How often each line was run; 0 is the one of what belongs to none.
-pub(crate) fn counts(programs: &[Counted]) -> BTreeMap<(String, u32), u64> {
-    let mut columns: BTreeMap<(String, u32, u32), u64> = BTreeMap::new();
-    for program in programs {
-        // the first instruction stands for those that follow it; copies, such as inlined functions, add up
-        for line in &program.code.lines {
-            let source = program.code.source(line);
-            let column = (source.file, source.line, source.column);
-            *columns.entry(column).or_default() += program.at(line.slot);
-        }
-    }
-    let mut lines = BTreeMap::new();
-    for ((file, line, _), count) in columns {
-        let most: &mut u64 = lines.entry((file, line)).or_default();
-        *most = count.max(*most);
-    }
-    lines
-}
-
 impl Observer for Coverage {
     fn step(&mut self, observed: &Observed<'_>) -> Control {
-        let slot = observed.slot() as usize;
-        let program = self.counted(observed.code);
-        if let Some(count) = program.and_then(|program| program.counts.get_mut(slot)) {
-            *count += 1;
+        if let Some(program) = self.counted(observed.code) {
+            program.add(observed.slot());
         }
         Control::Continue
     }

@@ -42,6 +42,7 @@ const _: () = assert!(
 mod address;
 mod code;
 mod context;
+mod counts;
 mod coverage;
 mod debugger;
 mod exec;

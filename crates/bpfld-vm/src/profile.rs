@@ -9,7 +9,7 @@ use core::fmt;
 
 use bpfld_insn::Insn;
 
-use crate::coverage::{Counted, counts};
+use crate::counts::{self, Counted};
 use crate::fault::Place;
 
 /// Where instructions were run: by function, by line, and one by one, that with most of them first. Made by
@@ -74,7 +74,7 @@ impl Profile {
     pub(crate) fn of(programs: &[Counted]) -> Self {
         let mut functions: BTreeMap<(Arc<str>, Arc<str>), Share> = BTreeMap::new();
         let mut lines: BTreeMap<(String, u32), Share> = BTreeMap::new();
-        let times = counts(programs);
+        let times = counts::lines(programs);
         let mut instructions = Vec::new();
         let mut total = 0;
         for program in programs {
