@@ -235,7 +235,7 @@ impl<'a> Edit<'a> {
                 at += 1;
                 continue;
             };
-            let old_target = insn.target(at).and_then(|target| targets.get(target));
+            let old_target = insn.lead().and_then(|lead| targets.get(lead.slot(at)?));
             if let (Some(new_target), Some(place), Some(false)) =
                 (old_target, places.get(at), self.removed.get(at))
             {

@@ -191,8 +191,9 @@ impl Flow {
             while at < block.slots.end {
                 let insn = insn_at(slots, at);
                 if let Some(callee) = insn
-                    .filter(|insn| insn.leads_to_function())
-                    .and_then(|insn| insn.target(at))
+                    .and_then(Insn::lead)
+                    .filter(|lead| lead.to_function)
+                    .and_then(|lead| lead.slot(at))
                     .and_then(function_of)
                 {
                     let by_address = matches!(insn, Some(Insn::LoadAddr { .. }));
@@ -226,7 +227,7 @@ impl Flow {
                 .get(block.function)
                 .map_or(0, |function| function.slots.end);
             let next = Some(block.slots.end).filter(|next| *next < end);
-            let to = insn.and_then(|insn| insn.target(at));
+            let to = insn.and_then(Insn::lead).and_then(|lead| lead.slot(at));
             let falls = match insn {
                 Some(Insn::Exit | Insn::JumpIndirect { .. }) => false,
                 Some(Insn::Jump { .. } | Insn::JumpLong { .. }) => {

@@ -4,6 +4,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::problem::{Problem, ProblemKind};
+use crate::distance::Lead;
 use crate::insn::Insn;
 use crate::slot::Slot;
 
@@ -64,9 +65,9 @@ impl<'a> Scan<'a> {
 
     /// Marks where an instruction leads.
     fn targets(&mut self, at: usize, insn: Insn) {
-        if insn.distance().is_some() {
-            let target = self.target(at, insn);
-            if insn.leads_to_function() {
+        if let Some(lead) = insn.lead() {
+            let target = self.target(at, lead);
+            if lead.to_function {
                 self.entries.extend(target);
                 return;
             }
@@ -81,8 +82,8 @@ impl<'a> Scan<'a> {
     }
 
     /// The slot that an instruction leads to, if one begins there.
-    fn target(&mut self, at: usize, insn: Insn) -> Option<usize> {
-        let target = insn.target(at).filter(|target| *target < self.slots.len());
+    fn target(&mut self, at: usize, lead: Lead) -> Option<usize> {
+        let target = lead.slot(at).filter(|target| *target < self.slots.len());
         let kind = match target {
             Some(target) if self.starts.get(target) == Some(&true) => return Some(target),
             Some(_) => ProblemKind::IntoWideLoad,

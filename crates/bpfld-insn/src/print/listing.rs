@@ -208,7 +208,7 @@ impl<'a> Printer<'a> {
         out.write_str("  ")
     }
 
-    #[inline]
+    #[inline(always)]
     fn decode(&self, slots: &[Slot]) -> Result<Insn, DecodeError> {
         if self.dump {
             Insn::decode_dump(slots)
@@ -223,7 +223,7 @@ impl<'a> Printer<'a> {
         }
         // what a relocation will fill in leads nowhere yet
         let is_named = |at| self.notes.is_some_and(|notes| notes.symbol(at).is_some());
-        let leads = |at, insn: Insn| insn.target(at).filter(|_| self.labels && !is_named(at));
+        let leads = |at| self.labels && !is_named(at);
         Marks::of(self.slots, |slots| self.decode(slots), leads, self.labelled)
     }
 
@@ -244,7 +244,8 @@ impl<'a> Printer<'a> {
                 None => Refer::Number,
             };
         }
-        let Some(target) = insn.target(at).filter(|target| *target <= self.slots.len()) else {
+        let target = insn.lead().and_then(|lead| lead.slot(at));
+        let Some(target) = target.filter(|target| *target <= self.slots.len()) else {
             return Refer::Number;
         };
         match (self.function(target), marks.label(target)) {

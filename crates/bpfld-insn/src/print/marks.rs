@@ -23,27 +23,28 @@ impl Marks {
     /// Above the other bits: the number of the label.
     const NUMBER: u32 = 3;
 
-    /// Labels are numbered from `labelled + 1`, and stand where an instruction `leads` to.
+    /// Labels are numbered from `labelled + 1`. They stand where an instruction leads, if it `leads` anywhere.
     pub(super) fn of(
         slots: &[Slot],
         decode: impl Fn(&[Slot]) -> Result<Insn, DecodeError>,
-        leads: impl Fn(usize, Insn) -> Option<usize>,
+        leads: impl Fn(usize) -> bool,
         labelled: u32,
     ) -> Self {
         let mut marks = vec![0_u32; slots.len() + 1];
         let mut at = 0;
         while let Some(rest) = slots.get(at..).filter(|rest| !rest.is_empty()) {
             let insn = decode(rest);
-            if let Ok(insn) = insn
-                && let Some(mark) = leads(at, insn).and_then(|target| marks.get_mut(target))
+            let width = insn.map_or(1, Insn::width);
+            let lead = insn.ok().and_then(Insn::lead).filter(|_| leads(at));
+            if let Some(lead) = lead
+                && let Some(mark) = lead.slot(at).and_then(|target| marks.get_mut(target))
             {
-                *mark |= if insn.leads_to_function() {
+                *mark |= if lead.to_function {
                     Self::FUNCTION
                 } else {
                     Self::JUMP
                 };
             }
-            let width = insn.map_or(1, Insn::width);
             if width == 2
                 && let Some(mark) = marks.get_mut(at + 1)
             {
