@@ -10,5 +10,5 @@ pub use translate::{CodeError, CodeProblem};
 
 pub(crate) use registers::{ARGUMENTS, AT_START, Effect, RESULT, Set, after_call, effects, is_doubtful};
 pub(crate) use step::{Do, Step};
-pub(crate) use table::operations;
+pub(crate) use table::{match_accesses, operations};
 pub(crate) use translate::{Names, translate};

@@ -1,5 +1,5 @@
-//! The table of operations that compute and compare: each once, with what it does. The enumeration, the translation and the
-//! loop are made of it.
+//! The tables of operations: of those that compute and compare, each once, with what it does; and of accesses to memory. The
+//! enumeration, the translation and the loops are made of them.
 
 /// Calls a macro with the table, after the tokens given.
 ///
@@ -56,4 +56,29 @@ macro_rules! operations {
     };
 }
 
-pub(crate) use operations;
+/// A `match` with all plain accesses to memory, and the arms given: by macros for the two registers of a step, and for loads and
+/// stores of so many bytes.
+macro_rules! match_accesses {
+    ($what:expr; $step:ident $dst:ident $src:ident $load:ident $store:ident; $($others:tt)*) => {
+        match $what {
+            Do::Load8 => $dst!($step) = $load!($step, 1),
+            Do::Load16 => $dst!($step) = $load!($step, 2),
+            Do::Load32 => $dst!($step) = $load!($step, 4),
+            Do::Load64 => $dst!($step) = $load!($step, 8),
+            Do::LoadSx8 => $dst!($step) = $load!($step, 1) as i8 as u64,
+            Do::LoadSx16 => $dst!($step) = $load!($step, 2) as i16 as u64,
+            Do::LoadSx32 => $dst!($step) = $load!($step, 4) as i32 as u64,
+            Do::StoreImm8 => $store!($step, 1, $step.imm),
+            Do::StoreImm16 => $store!($step, 2, $step.imm),
+            Do::StoreImm32 => $store!($step, 4, $step.imm),
+            Do::StoreImm64 => $store!($step, 8, $step.imm),
+            Do::StoreReg8 => $store!($step, 1, $src!($step)),
+            Do::StoreReg16 => $store!($step, 2, $src!($step)),
+            Do::StoreReg32 => $store!($step, 4, $src!($step)),
+            Do::StoreReg64 => $store!($step, 8, $src!($step)),
+            $($others)*
+        }
+    };
+}
+
+pub(crate) use {match_accesses, operations};

@@ -1,6 +1,6 @@
 //! Plain steps: those that need registers and memory, and nothing else. Nearly all are, so this is where the time goes.
 
-use crate::code::{Do, Step, operations};
+use crate::code::{Do, Step, match_accesses, operations};
 use crate::memory::Memory;
 
 /// How far a function is.
@@ -34,11 +34,12 @@ impl Cursor {
 
 macro_rules! dispatch {
     (
-        { $regs:ident $step:ident $what:expr; $jump:ident; $($rest:tt)* }
+        { $regs:ident $step:ident $what:expr; $jump:ident $dst:ident $src:ident $load:ident $store:ident; $($rest:tt)* }
         alu { $($alu:ident $ai64:ident $ar64:ident $ai32:ident $ar32:ident: $a64:expr, $a32:expr;)* }
         jump { $($cond:ident $ji64:ident $jr64:ident $ji32:ident $jr32:ident: $j64:expr, $j32:expr;)* }
     ) => {
-        match $what {
+        match_accesses! {
+            $what; $step $dst $src $load $store;
             $(
                 Do::$ai64 => {
                     let dst = $regs[$step.dst()];
@@ -147,7 +148,7 @@ pub(super) fn plain<const BIG: bool, const ONE: bool>(
         };
         pc += 1;
         operations! { dispatch! {
-            regs step step.what; jump;
+            regs step step.what; jump dst src load store;
             Do::Const => {
                 dst!(step) = step.imm;
                 pc += 1; // the hole
@@ -170,21 +171,6 @@ pub(super) fn plain<const BIG: bool, const ONE: bool>(
             Do::MovSx16To32 => dst!(step) = u64::from(src!(step) as i16 as u32),
             Do::CastToProgram => dst!(step) = step.imm | u64::from(src!(step) as u32),
             Do::CastToUser => dst!(step) = u64::from(src!(step) as u32),
-            Do::Load8 => dst!(step) = load!(step, 1),
-            Do::Load16 => dst!(step) = load!(step, 2),
-            Do::Load32 => dst!(step) = load!(step, 4),
-            Do::Load64 => dst!(step) = load!(step, 8),
-            Do::LoadSx8 => dst!(step) = load!(step, 1) as i8 as u64,
-            Do::LoadSx16 => dst!(step) = load!(step, 2) as i16 as u64,
-            Do::LoadSx32 => dst!(step) = load!(step, 4) as i32 as u64,
-            Do::StoreImm8 => store!(step, 1, step.imm),
-            Do::StoreImm16 => store!(step, 2, step.imm),
-            Do::StoreImm32 => store!(step, 4, step.imm),
-            Do::StoreImm64 => store!(step, 8, step.imm),
-            Do::StoreReg8 => store!(step, 1, src!(step)),
-            Do::StoreReg16 => store!(step, 2, src!(step)),
-            Do::StoreReg32 => store!(step, 4, src!(step)),
-            Do::StoreReg64 => store!(step, 8, src!(step)),
             Do::AddThenNeImm64 => joined!(step, |next| next.imm),
             Do::AddThenNeReg64 => joined!(step, |next| src!(next)),
             Do::MovThenAdd64 if ONE => dst!(step) = src!(step),

@@ -4,7 +4,7 @@ use bpfld_object::poison::Missing;
 
 use super::plain::{Cursor, plain};
 use crate::address::code_at;
-use crate::code::{ARGUMENTS, AT_START, Do, Set, Step, after_call};
+use crate::code::{ARGUMENTS, AT_START, Do, Set, Step, after_call, match_accesses};
 use crate::fault::{FaultKind, Trap};
 use crate::helper::Function;
 use crate::image::Image;
@@ -202,22 +202,8 @@ impl Run<'_> {
                 stop!(FaultKind::Jump { target }.into())
             };
             cursor.pc += 1;
-            match step.what {
-                Do::Load8 => dst!(step) = load!(step, 1),
-                Do::Load16 => dst!(step) = load!(step, 2),
-                Do::Load32 => dst!(step) = load!(step, 4),
-                Do::Load64 => dst!(step) = load!(step, 8),
-                Do::LoadSx8 => dst!(step) = load!(step, 1) as i8 as u64,
-                Do::LoadSx16 => dst!(step) = load!(step, 2) as i16 as u64,
-                Do::LoadSx32 => dst!(step) = load!(step, 4) as i32 as u64,
-                Do::StoreImm8 => store!(step, 1, step.imm),
-                Do::StoreImm16 => store!(step, 2, step.imm),
-                Do::StoreImm32 => store!(step, 4, step.imm),
-                Do::StoreImm64 => store!(step, 8, step.imm),
-                Do::StoreReg8 => store!(step, 1, src!(step)),
-                Do::StoreReg16 => store!(step, 2, src!(step)),
-                Do::StoreReg32 => store!(step, 4, src!(step)),
-                Do::StoreReg64 => store!(step, 8, src!(step)),
+            match_accesses! {
+                step.what; step dst src load store;
                 Do::Atomic32 => attempt!(self.atomic::<4, BIG>(*step, &mut regs)),
                 Do::Atomic64 => attempt!(self.atomic::<8, BIG>(*step, &mut regs)),
                 Do::LoadAbs8 => packet!(step, 1, 0u64),
