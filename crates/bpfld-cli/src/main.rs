@@ -14,7 +14,7 @@ mod values;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::exit::ExitStatus;
 use crate::output::Output;
@@ -43,6 +43,7 @@ enum Command {
     Map(commands::map::Args),
     Prog(commands::prog::Args),
     Link(commands::link::Args),
+    Completions(commands::completions::Args),
 }
 
 fn main() -> ExitCode {
@@ -62,6 +63,7 @@ fn main() -> ExitCode {
         Command::Map(args) => commands::map::run(&args, &mut output),
         Command::Prog(args) => commands::prog::run(&args, &mut output),
         Command::Link(args) => commands::link::run(&args, &mut output),
+        Command::Completions(args) => commands::completions::run(&args, Cli::command(), &mut output),
     };
     let result = result.and_then(|status| output.finish().map(|()| status).map_err(Into::into));
     let status = match result {

@@ -3,6 +3,7 @@
 pub(crate) mod asm;
 pub(crate) mod btf;
 pub(crate) mod check;
+pub(crate) mod completions;
 pub(crate) mod core;
 pub(crate) mod debug;
 pub(crate) mod disasm;

@@ -5,6 +5,7 @@
 mod asm;
 mod btf;
 mod check;
+mod completions;
 mod core;
 mod debug;
 mod exit;
