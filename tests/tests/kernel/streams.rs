@@ -20,7 +20,7 @@ const PRINT: [(&str, &str); 3] = [
 
 #[test]
 fn programs_print_to_their_standard_streams() {
-    require!(Need::Root, Need::Linux(6, 17));
+    require!(Need::Root, Need::Linux(6, 17), Need::Config("CONFIG_BPF_JIT"));
     let attempts = PRINT.map(|(name, prototype)| {
         let text = format!(
             r#"

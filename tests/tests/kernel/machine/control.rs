@@ -58,7 +58,7 @@ fn iterators_count_and_end_as_in_the_kernel() {
 /// A tail call from a function goes back to the function's caller, however deep it was.
 #[test]
 fn tail_calls_of_functions_return_to_their_callers() {
-    require!(Need::Root, Need::Linux(6, 13));
+    require!(Need::Root, Need::Linux(6, 13), Need::Config("CONFIG_BPF_JIT"));
     check(
         r#"
         .map jumps prog_array key=4 max_entries=1 values="main"
@@ -96,7 +96,7 @@ enter:  r2 = jumps ll
 /// Loops by callback: how often they go round, where they are ended, and what is too much for them.
 #[test]
 fn callbacks_are_called_as_often() {
-    require!(Need::Root, Need::Linux(6, 1));
+    require!(Need::Root, Need::Linux(6, 1), Need::Config("CONFIG_BPF_JIT"));
     for (rounds, end, flags) in [
         (0, 100, 0),
         (5, 100, 0),
