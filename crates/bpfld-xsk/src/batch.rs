@@ -4,7 +4,13 @@ use std::sync::Arc;
 
 use bpfld_sys::xdp::Desc;
 
-use crate::{Error, Frame, Result, ledger::Page, ring::Run, umem::Shared};
+use crate::{
+    Error, Frame, Result,
+    ledger::Page,
+    queue::Books,
+    ring::{Ring, Run},
+    umem::Shared,
+};
 
 /// What is to become of a packet: see [`XskSocket::for_each`](crate::XskSocket::for_each).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -24,19 +30,6 @@ pub(crate) struct Handled {
     pub(crate) refused: Option<Error>,
 }
 
-impl Handled {
-    /// Counts a packet as sent, if it was.
-    #[inline]
-    fn note(&mut self, put: Result<()>) -> bool {
-        let sent = put.is_ok();
-        self.sent += usize::from(sent);
-        if let Err(error) = put {
-            self.refused.get_or_insert(error);
-        }
-        sent
-    }
-}
-
 /// Room in a TX ring. When it is dropped the kernel is told of what was put there.
 pub(crate) struct Sender<'a> {
     pub(crate) umem: &'a Arc<Shared>,
@@ -48,12 +41,12 @@ pub(crate) struct Sender<'a> {
 }
 
 impl Sender<'_> {
-    /// Puts a packet into the ring; its frame is then to be given up.
+    /// Puts a packet into the ring, and gives up its frame.
     #[inline]
     pub(crate) fn put(&mut self, frame: &mut Frame) -> Result<()> {
         // Most packets are of one frame, with no wishes.
         match frame.plain(self.umem) {
-            Some(extent) if *self.parts == 0 => self.write(frame.number(), extent),
+            Some(extent) if *self.parts == 0 => self.write(frame, extent),
             _ => self.put_any(frame),
         }
     }
@@ -69,69 +62,61 @@ impl Sender<'_> {
             return Err(Error::invalid(message));
         }
         let extent = frame.prepare()?;
-        self.write(frame.number(), extent)?;
+        self.write(frame, extent)?;
         *self.parts = if continues { with_this } else { 0 };
         Ok(())
     }
 
     #[inline]
-    fn write(&mut self, number: u32, (start, len, options): (u32, u32, u32)) -> Result<()> {
+    fn write(&mut self, frame: &mut Frame, (start, len, options): (u32, u32, u32)) -> Result<()> {
+        let number = frame.number();
         let addr = self.umem.cut.address(number) + u64::from(start);
         let desc = Desc { addr, len, options };
         if !self.room.put(zerocopy::transmute!(desc)) {
             return Err(Error::invalid("a packet for which there is no room"));
         }
-        self.page.give(number);
+        self.page.give(frame.slot.leave());
         Ok(())
     }
 }
 
-/// What is left of a frame when its packet was handled: the memory, for the next frame, and its number if it was not sent.
-pub(crate) type Done = (Arc<Shared>, Option<u32>);
-
-/// Hands a packet to `decide`, and does what that says; nothing if another frame is in its place that is not of this memory.
-#[inline(always)]
-pub(crate) fn handle(
-    umem: &Arc<Shared>,
-    mut frame: Frame,
-    sender: &mut Option<Sender<'_>>,
-    handled: &mut Handled,
-    decide: impl FnOnce(&mut Frame) -> Then,
-) -> Option<Done> {
-    handled.packets += 1;
-    let sent = decide(&mut frame) == Then::Send
-        && handled.note(match sender {
-            Some(sender) => sender.put(&mut frame),
-            None => Err(Error::invalid("this socket only receives")),
-        });
-    // The frame that was here may have been exchanged for another, even of other memory, which then goes back there.
-    let (own, number) = frame.slot.leave(umem)?;
-    Some((own, (!sent).then_some(number)))
+/// Packets that are handled one after the other.
+pub(crate) struct Batch<'a> {
+    sender: Option<Sender<'a>>,
+    pub(crate) handled: Handled,
 }
 
-/// Frames that are nobody's; whatever happens, they are free in the end.
-pub(crate) struct Spare<'a> {
-    pub(crate) umem: &'a Shared,
-    pub(crate) numbers: &'a mut Vec<u32>,
-}
-
-impl Spare<'_> {
-    /// The one that came last; free ones if there is none, of which so many are wanted.
+impl<'a> Batch<'a> {
+    /// With room in a TX ring for so many packets, if there is a ring and so much room.
     #[inline]
-    pub(crate) fn pop(&mut self, wanted: usize) -> Option<u32> {
-        if self.numbers.is_empty() {
-            let mut free = self.umem.ledger.free();
-            let from = free.len().saturating_sub(wanted);
-            self.numbers.extend(free.drain(from..));
+    pub(crate) fn new(
+        books: Books<'a>,
+        tx: Option<&'a mut Ring<2>>,
+        packets: usize,
+        parts: (&'a mut u32, u32),
+    ) -> Self {
+        Self {
+            sender: tx.map(|tx| books.sender(tx, packets, parts)),
+            handled: Handled::default(),
         }
-        self.numbers.pop()
     }
-}
 
-impl Drop for Spare<'_> {
-    fn drop(&mut self) {
-        if !self.numbers.is_empty() {
-            self.umem.ledger.free().append(self.numbers);
+    /// Hands a packet to `decide`, and does what that says: the frame is given up if it was sent.
+    #[inline(always)]
+    pub(crate) fn handle(&mut self, frame: &mut Frame, decide: impl FnOnce(&mut Frame) -> Then) {
+        self.handled.packets += 1;
+        if decide(frame) == Then::Drop {
+            return;
+        }
+        let put = match &mut self.sender {
+            Some(sender) => sender.put(frame),
+            None => Err(Error::invalid("this socket only receives")),
+        };
+        match put {
+            Ok(()) => self.handled.sent += 1,
+            Err(error) => {
+                self.handled.refused.get_or_insert(error);
+            }
         }
     }
 }

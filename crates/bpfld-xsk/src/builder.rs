@@ -332,14 +332,8 @@ impl XskBuilder {
     }
 
     fn channel(&self, queue: Arc<Queue>, [rx, tx]: [Option<Ring<2>>; 2]) -> Channel {
-        Channel {
-            queue,
-            rx,
-            tx,
-            most_parts: if self.multi_buffer { MOST_PARTS } else { 1 },
-            parts: 0,
-            spare: Vec::new(),
-        }
+        let most_parts = if self.multi_buffer { MOST_PARTS } else { 1 };
+        Channel::new(queue, rx, tx, most_parts)
     }
 
     /// What is left to do when the socket is bound.

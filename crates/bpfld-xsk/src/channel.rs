@@ -4,10 +4,10 @@ use std::sync::{Arc, atomic::Ordering};
 
 use crate::{
     Error, Frame, Result,
-    batch::{Handled, Spare, Then, handle},
+    batch::{Batch, Handled, Then},
+    frame::Packet,
     queue::Queue,
     ring::Ring,
-    slot::Slot,
 };
 
 /// The rings of one socket.
@@ -20,22 +20,34 @@ pub(crate) struct Channel {
     pub(crate) most_parts: u32,
     /// Frames in the TX ring of a packet whose last one has not come yet.
     pub(crate) parts: u32,
-    /// Room for the numbers of frames.
-    pub(crate) spare: Vec<u32>,
+    /// Room for as many packets as the largest of the rings has; what is there between calls means nothing.
+    room: Box<[Packet]>,
 }
 
 impl Channel {
+    pub(crate) fn new(queue: Arc<Queue>, rx: Option<Ring<2>>, tx: Option<Ring<2>>, most_parts: u32) -> Self {
+        let completion = queue.rings().completion.size();
+        let sizes = [&rx, &tx].into_iter().flatten().map(Ring::size);
+        let most = sizes.fold(completion, u32::max);
+        Self {
+            queue,
+            rx,
+            tx,
+            most_parts,
+            parts: 0,
+            room: vec![Packet::default(); most as usize].into(),
+        }
+    }
+
     /// Takes up to `most` packets that came, and gives free frames to the kernel in their place. A damaged ring is told of
     /// when what was good is taken.
     pub(crate) fn receive(&mut self, frames: &mut impl Extend<Frame>, most: usize) -> Result<usize> {
         let Some(rx) = &mut self.rx else { return Ok(0) };
         let queue = &self.queue;
         let mut rings = queue.rings();
-        let mut count = 0;
-        let result = queue.books().read(rx, most, |packet| {
-            frames.extend(Some(packet.into_frame(Arc::clone(&queue.umem))));
-            count += 1;
-        });
+        let (taken, result) = queue.books().received(rx, most, &mut self.room);
+        let count = taken.len();
+        frames.extend(taken.map(|packet| packet.into_frame(Arc::clone(&queue.umem))));
         queue.refill(&mut rings);
         result.map(|()| count)
     }
@@ -48,34 +60,30 @@ impl Channel {
         mut decide: impl FnMut(&mut Frame) -> Then,
     ) -> Result<Handled> {
         let most = self.room_to_send(most);
-        let mut handled = Handled::default();
         let Some(rx) = &mut self.rx else {
-            return Ok(handled);
+            return Ok(Handled::default());
         };
-        let Some(queue) = Arc::get_mut(&mut self.queue) else {
-            let mut frames = Vec::new();
-            let result = self.receive(&mut frames, most);
-            let handled = self.for_each_of(frames, decide);
-            return result.map(|_| handled);
-        };
-        let (books, rings) = queue.alone();
-        let parts = (&mut self.parts, self.most_parts);
-        let mut sender = self.tx.as_mut().map(|tx| books.sender(tx, most, parts));
-        let mut filler = books.filler(&mut rings.fill);
-        let mut own = None;
-        books.read(rx, most, |packet| {
-            let umem = own.take().unwrap_or_else(|| Arc::clone(books.umem));
-            let frame = packet.into_frame(umem);
-            let Some((umem, dropped)) = handle(books.umem, frame, &mut sender, &mut handled, &mut decide)
-            else {
-                return;
-            };
-            if let Some(number) = dropped.filter(|number| !filler.put(*number)) {
-                umem.ledger.free().push(number);
+        // What is done with a packet takes three short loops, one after the other, rather than a long one: the processor has too few registers for that.
+        let queue = &self.queue;
+        let books = queue.books();
+        let lock = queue.rings();
+        let (mut taken, result) = books.received(rx, most, &mut self.room);
+        drop(lock);
+        let mut batch = Batch::new(books, self.tx.as_mut(), most, (&mut self.parts, self.most_parts));
+        // One value for packet after packet.
+        let mut frame = Frame::vacant(Arc::clone(books.umem));
+        while let Some(packet) = taken.next() {
+            frame.hold(packet);
+            batch.handle(&mut frame, &mut decide);
+            if !frame.slot.is_of(books.umem) {
+                frame = Frame::vacant(Arc::clone(books.umem));
+            } else if !frame.slot.is_vacant() {
+                taken.give_back(frame.slot.leave());
             }
-            own = Some(umem);
-        })?;
-        Ok(handled)
+        }
+        taken.refill(&mut books.filler(&mut queue.rings().fill));
+        let handled = batch.handled;
+        result.map(|()| handled)
     }
 
     /// The same for packets that were taken before.
@@ -84,18 +92,12 @@ impl Channel {
         packets: impl IntoIterator<Item = Frame>,
         mut decide: impl FnMut(&mut Frame) -> Then,
     ) -> Handled {
-        let mut handled = Handled::default();
-        let books = self.queue.books();
         let parts = (&mut self.parts, self.most_parts);
-        let mut sender = self.tx.as_mut().map(|tx| books.sender(tx, usize::MAX, parts));
-        for frame in packets {
-            if let Some((umem, Some(number))) =
-                handle(books.umem, frame, &mut sender, &mut handled, &mut decide)
-            {
-                umem.ledger.free().push(number);
-            }
+        let mut batch = Batch::new(self.queue.books(), self.tx.as_mut(), usize::MAX, parts);
+        for mut frame in packets {
+            batch.handle(&mut frame, &mut decide);
         }
-        handled
+        batch.handled
     }
 
     /// Gives frames that were sent, and then free ones, to the kernel to receive packets in, if this end receives.
@@ -103,7 +105,7 @@ impl Channel {
         if self.rx.is_none() {
             return self.complete();
         }
-        self.queue.replenish(&mut self.queue.rings())
+        self.queue.replenish(&mut self.queue.rings(), &mut self.room)
     }
 
     /// Puts up to `most` packets into the TX ring that `write` makes of free frames: first of those that were sent before.
@@ -112,36 +114,25 @@ impl Channel {
             return Err(Error::invalid("this socket only receives"));
         }
         let most = self.room_to_send(most);
-        let mut handled = Handled::default();
         let books = self.queue.books();
+        let (taken, result) = books.sent(&mut self.queue.rings().completion, most, &mut self.room);
+        result?;
+        let mut batch = Batch::new(books, self.tx.as_mut(), most, (&mut self.parts, self.most_parts));
+        // One value for packet after packet.
+        let mut frame = Frame::vacant(Arc::clone(books.umem));
         // The last that was sent is the first to be used: it is still in the cache.
-        let mut spare = Spare {
-            umem: books.umem,
-            numbers: &mut self.spare,
-        };
-        let numbers = &mut *spare.numbers;
-        self.queue
-            .complete(&mut self.queue.rings(), |number, _| numbers.push(number))?;
-        let parts = (&mut self.parts, self.most_parts);
-        let mut sender = self.tx.as_mut().map(|tx| books.sender(tx, most, parts));
-        let mut own = None;
-        for made in 0..most {
-            let Some(number) = spare.pop(most - made) else {
-                break;
-            };
-            let umem: Arc<_> = own.take().unwrap_or_else(|| Arc::clone(books.umem));
-            let frame = umem.empty(number).into_frame(umem);
-            let done = handle(books.umem, frame, &mut sender, &mut handled, |frame| {
+        for packet in taken.rev().take(most) {
+            frame.hold(books.umem.empty(packet.number));
+            batch.handle(&mut frame, |frame| {
                 write(frame);
                 Then::Send
             });
-            let Some((umem, refused)) = done else { continue };
-            if let Some(number) = refused {
-                umem.ledger.free().push(number);
+            if !frame.slot.is_vacant() {
+                // It was not sent.
+                frame = Frame::vacant(Arc::clone(books.umem));
             }
-            own = Some(umem);
         }
-        Ok(handled)
+        Ok(batch.handled)
     }
 
     /// So many, or as many as there is room for in the TX ring, if there is one.
@@ -182,33 +173,26 @@ impl Channel {
             }
             ready += 1;
         }
-        for mut frame in frames.drain(..ready) {
-            // It is of this memory, as was just seen, so it is given up.
-            let _ = frame.slot.leave(&queue.umem);
-        }
+        // They are given up.
+        frames.drain(..ready);
         result.map(|()| ready)
     }
 
     /// Makes frames that were sent free.
     pub(crate) fn complete(&mut self) -> Result<()> {
         let mut rings = self.queue.rings();
-        if !rings.has_sent() {
-            return Ok(());
-        }
-        let mut free = self.queue.umem.ledger.free();
-        self.queue.complete(&mut rings, |number, _| free.push(number))
+        let (sent, result) = self.queue.books().sent(&mut rings.completion, 0, &mut self.room);
+        drop(sent);
+        result
     }
 
     /// Takes frames that were sent, for what the kernel has to say about them.
     pub(crate) fn completed(&mut self, frames: &mut impl Extend<Frame>) -> Result<usize> {
-        let umem = &self.queue.umem;
-        let mut count = 0;
-        let mut rings = self.queue.rings();
-        let result = self.queue.complete(&mut rings, |number, start| {
-            let slot = Slot::new(Arc::clone(umem), number);
-            frames.extend(Some(Frame::new(slot, start, 0, 0)));
-            count += 1;
-        });
+        let queue = &self.queue;
+        let mut rings = queue.rings();
+        let (sent, result) = queue.books().sent(&mut rings.completion, 0, &mut self.room);
+        let count = sent.len();
+        frames.extend(sent.map(|packet| packet.into_frame(Arc::clone(&queue.umem))));
         result.map(|()| count)
     }
 

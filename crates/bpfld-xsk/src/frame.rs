@@ -35,7 +35,7 @@ pub struct Frame {
 }
 
 /// A packet that came: what becomes a [`Frame`]. Whoever has it must see to it that it becomes one, or is free again.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Packet {
     pub(crate) number: u32,
     pub(crate) start: u32,
@@ -46,21 +46,38 @@ pub(crate) struct Packet {
 impl Packet {
     #[inline]
     pub(crate) fn into_frame(self, shared: Arc<Shared>) -> Frame {
-        let slot = Slot::new(shared, self.number);
-        Frame::new(slot, self.start, self.len, self.options)
+        let mut frame = Frame::vacant(shared);
+        frame.hold(self);
+        frame
     }
 }
 
 impl Frame {
-    /// A frame with `len` bytes from `start` on, which must lie within it.
+    /// Nothing yet, of some memory.
     #[inline]
-    pub(crate) fn new(slot: Slot, start: u32, len: u32, options: u32) -> Self {
+    pub(crate) fn vacant(shared: Arc<Shared>) -> Self {
         Self {
-            slot,
+            slot: Slot::vacant(shared),
+            start: 0,
+            len: 0,
+            options: 0,
+            request: None,
+        }
+    }
+
+    /// Becomes a packet of the same memory; the frame before must have been given up.
+    #[inline]
+    pub(crate) fn hold(&mut self, packet: Packet) {
+        let Packet {
+            number,
             start,
             len,
             options,
-            request: None,
+        } = packet;
+        self.slot.take(number);
+        (self.start, self.len, self.options) = (start, len, options);
+        if self.request.is_some() {
+            self.request = None;
         }
     }
 
@@ -98,7 +115,7 @@ impl Frame {
     /// Bytes that [`grow_back`](Self::grow_back) can add.
     #[must_use]
     pub fn room_behind(&self) -> usize {
-        self.slot.whole().len() - self.end()
+        self.slot.whole().len().saturating_sub(self.end())
     }
 
     /// Adds bytes in front of the packet, and lends them to be written.

@@ -9,6 +9,8 @@ use std::sync::{
     atomic::{AtomicU32, Ordering},
 };
 
+use crate::frame::Packet;
+
 /// A queue of an interface, by a number that is never used again for the same memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct QueueNumber(u32);
@@ -82,8 +84,11 @@ impl Page<'_> {
     /// Writes down that the kernel gave a frame back; false if it did not have it.
     #[inline]
     #[must_use]
-    pub(crate) fn take(self, frame: u32) -> bool {
-        let Some(entry) = self.places.get(frame as usize) else {
+    pub(crate) fn take(self, frame: u64) -> bool {
+        let entry = usize::try_from(frame)
+            .ok()
+            .and_then(|frame| self.places.get(frame));
+        let Some(entry) = entry else {
             return false;
         };
         // Only who reads the ring of that queue looks for this value, and one at a time.
@@ -127,6 +132,17 @@ impl Ledger {
     pub(crate) fn free(&self) -> MutexGuard<'_, Vec<u32>> {
         // The list is whole at all times.
         self.free.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes up to `count` frames off the list of free ones, those that became free last; returns how many.
+    pub(crate) fn lend(&self, count: usize, room: &mut [Packet]) -> usize {
+        let mut free = self.free();
+        let count = count.min(room.len()).min(free.len());
+        let from = free.len() - count;
+        for (packet, number) in room.iter_mut().zip(free.drain(from..)) {
+            packet.number = number;
+        }
+        count
     }
 
     /// The places of frames, for what one queue has them for.

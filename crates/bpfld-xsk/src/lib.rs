@@ -68,6 +68,7 @@ mod set;
 mod simple;
 mod slot;
 mod socket;
+mod taken;
 mod umem;
 
 pub use bpfld_sys::xdp::{RingKind, Statistics};

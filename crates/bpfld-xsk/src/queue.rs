@@ -10,7 +10,8 @@ use crate::{
     frame::Packet,
     ledger::{Page, Purpose, QueueNumber},
     ring::{Ring, Run},
-    umem::Shared,
+    taken::Taken,
+    umem::{Cut, Shared},
 };
 
 /// A queue of an interface: the two rings that all its sockets share. When the last of them is gone, what the kernel still had is
@@ -27,14 +28,7 @@ pub(crate) struct Queue {
 #[derive(Debug)]
 pub(crate) struct QueueRings {
     pub(crate) fill: Ring<1>,
-    completion: Ring<1>,
-}
-
-impl QueueRings {
-    /// Whether there are frames that were sent.
-    pub(crate) fn has_sent(&mut self) -> bool {
-        self.completion.read(1).left() > 0
-    }
+    pub(crate) completion: Ring<1>,
 }
 
 impl Queue {
@@ -52,16 +46,6 @@ impl Queue {
     pub(crate) fn rings(&self) -> MutexGuard<'_, QueueRings> {
         // Positions are moved after what they stand for is done.
         self.rings.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Its rings without a lock, for the only socket that it has.
-    pub(crate) fn alone(&mut self) -> (Books<'_>, &mut QueueRings) {
-        let books = Books {
-            umem: &self.umem,
-            number: self.number,
-        };
-        let rings = self.rings.get_mut();
-        (books, rings.unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Where its frames are written down.
@@ -88,23 +72,13 @@ impl Queue {
     }
 
     /// Gives to the kernel what was sent, then free frames, as many as there is room for; the others are free.
-    pub(crate) fn replenish(&self, rings: &mut QueueRings) -> Result<()> {
-        let QueueRings { fill, completion } = rings;
-        let mut filler = self.books().filler(fill);
-        let mut free = None;
-        let result = self.books().read_sent(completion, |number, _| {
-            if !filler.put(number) {
-                free.get_or_insert_with(|| self.umem.ledger.free()).push(number);
-            }
-        });
-        drop((filler, free));
+    pub(crate) fn replenish(&self, rings: &mut QueueRings, room: &mut [Packet]) -> Result<()> {
+        let (sent, result) = self.books().sent(&mut rings.completion, 0, room);
+        if sent.len() > 0 {
+            sent.refill(&mut self.books().filler(&mut rings.fill));
+        }
         self.refill(rings);
         result
-    }
-
-    /// Takes frames that were sent out of the completion ring.
-    pub(crate) fn complete(&self, rings: &mut QueueRings, done: impl FnMut(u32, u32)) -> Result<()> {
-        self.books().read_sent(&mut rings.completion, done)
     }
 }
 
@@ -124,31 +98,69 @@ impl<'a> Books<'a> {
     #[inline]
     pub(crate) fn filler(self, fill: &'a mut Ring<1>) -> Filler<'a> {
         Filler {
-            umem: self.umem,
+            cut: self.umem.cut,
             page: self.page(Purpose::Receive),
             room: fill.write(u32::MAX),
         }
     }
 
-    /// Reads up to `most` packets of an RX ring of this queue. Nobody else may do so meanwhile, so that two sockets of a
-    /// queue are not given the same frame: the rings are locked, or the queue has one socket.
+    /// Takes packets out of an RX ring of this queue, up to `most`, as many as there is room for. The other rings are locked: two sockets of a queue must
+    /// not be given the same frame.
     #[inline]
-    pub(crate) fn read(self, rx: &mut Ring<2>, most: usize, mut found: impl FnMut(Packet)) -> Result<()> {
+    pub(crate) fn received(
+        self,
+        rx: &mut Ring<2>,
+        most: usize,
+        room: &'a mut [Packet],
+    ) -> (Taken<'a>, Result<()>) {
         let (cut, page) = (self.umem.cut, self.page(Purpose::Receive));
-        let mut damaged = None;
-        for element in rx.read(u32::try_from(most).unwrap_or(u32::MAX)) {
+        let run = rx.read(u32::try_from(most).unwrap_or(u32::MAX));
+        let (count, result) = read("RX", run, room, |element| {
             let Desc { addr, len, options } = zerocopy::transmute!(element);
-            match cut.locate(addr) {
-                Some((number, start)) if cut.has(start, len) && page.take(number) => found(Packet {
-                    number,
-                    start,
-                    len,
-                    options,
-                }),
-                _ => damaged = Some(addr),
-            }
-        }
-        whole("RX", damaged)
+            let (number, start) = cut.locate(addr);
+            (cut.has(start, len) && page.take(number)).then_some(Packet {
+                number: number as u32,
+                start,
+                len,
+                options,
+            })
+        });
+        (
+            Taken::new(self.umem, room.get_mut(..count).unwrap_or_default()),
+            result,
+        )
+    }
+
+    /// Takes frames that were sent out of the completion ring, as many as there is room for; and before them free ones, so that there are `wanted` in all.
+    #[inline]
+    pub(crate) fn sent(
+        self,
+        completion: &mut Ring<1>,
+        wanted: usize,
+        room: &'a mut [Packet],
+    ) -> (Taken<'a>, Result<()>) {
+        let (cut, page) = (self.umem.cut, self.page(Purpose::Send));
+        let run = completion.read(u32::MAX);
+        let lacking = wanted.min(room.len()).saturating_sub(run.left());
+        let free = if lacking == 0 {
+            0
+        } else {
+            self.umem.ledger.lend(lacking, room)
+        };
+        let behind = room.get_mut(free..).unwrap_or_default();
+        let (count, result) = read("completion", run, behind, |[address]| {
+            let (number, start) = cut.locate(address);
+            page.take(number).then_some(Packet {
+                number: number as u32,
+                start,
+                len: 0,
+                options: 0,
+            })
+        });
+        (
+            Taken::new(self.umem, room.get_mut(..free + count).unwrap_or_default()),
+            result,
+        )
     }
 
     /// Room in a TX ring of this queue for so many packets, if there is so much.
@@ -167,42 +179,50 @@ impl<'a> Books<'a> {
             most_parts,
         }
     }
-
-    #[inline]
-    fn read_sent(self, completion: &mut Ring<1>, mut done: impl FnMut(u32, u32)) -> Result<()> {
-        let (cut, page) = (self.umem.cut, self.page(Purpose::Send));
-        let mut damaged = None;
-        for [address] in completion.read(u32::MAX) {
-            match cut.locate(address) {
-                Some((number, start)) if page.take(number) => done(number, start),
-                _ => damaged = Some(address),
-            }
-        }
-        whole("completion", damaged)
-    }
 }
 
-/// Whether a ring held only what a kernel writes.
+/// Reads elements as far as there is room, until one that is not believed; returns how many. What comes after that one is read the next time.
 #[inline]
-fn whole(ring: &'static str, damaged: Option<u64>) -> Result<()> {
-    match damaged {
-        Some(address) => Err(Error::Damaged { ring, address }),
-        None => Ok(()),
+fn read<const WORDS: usize>(
+    ring: &'static str,
+    run: Run<'_, WORDS>,
+    room: &mut [Packet],
+    believe: impl Fn([u64; WORDS]) -> Option<Packet>,
+) -> (usize, Result<()>) {
+    let mut count = 0;
+    for (packet, element) in room.iter_mut().zip(run) {
+        let Some(found) = believe(element) else {
+            let address = element.first().copied().unwrap_or(0);
+            return (count, Err(Error::Damaged { ring, address }));
+        };
+        *packet = found;
+        count += 1;
     }
+    (count, Ok(()))
 }
 
 /// Room in a fill ring. When it is dropped the kernel is told of what was put there.
 pub(crate) struct Filler<'a> {
-    umem: &'a Shared,
+    cut: Cut,
     page: Page<'a>,
     room: Run<'a, 1>,
 }
 
 impl Filler<'_> {
+    /// Gives frames of packets to the kernel, from the first on, as many as there is room for; returns how many.
+    pub(crate) fn put_all(&mut self, packets: &[Packet]) -> usize {
+        let (cut, page) = (self.cut, self.page);
+        let count = self.room.put_all(packets, |packet| [cut.address(packet.number)]);
+        for packet in packets.iter().take(count) {
+            page.give(packet.number);
+        }
+        count
+    }
+
     /// Gives a frame that is neither free nor anybody's to the kernel, to receive; false if there is no room.
     #[inline]
     pub(crate) fn put(&mut self, number: u32) -> bool {
-        let given = self.room.put([self.umem.cut.address(number)]);
+        let given = self.room.put([self.cut.address(number)]);
         if given {
             self.page.give(number);
         }

@@ -6,7 +6,10 @@
 //!
 //! The kernel's position is looked at once, and ours is moved once, for many elements: a [`Run`].
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::{
+    slice,
+    sync::atomic::{AtomicU32, AtomicU64, Ordering},
+};
 
 use bpfld_sys::{
     mmap::SharedMmap,
@@ -78,6 +81,12 @@ impl<const WORDS: usize> Ring<WORDS> {
         })
     }
 
+    /// How many elements it has room for.
+    #[inline]
+    pub(crate) fn size(&self) -> u32 {
+        self.size
+    }
+
     /// How many elements can be written, if it is the writer's end; looks again only for less than `wanted`.
     #[inline]
     pub(crate) fn room(&mut self, wanted: u32) -> u32 {
@@ -108,12 +117,20 @@ impl<const WORDS: usize> Ring<WORDS> {
 
     #[inline]
     fn run(&mut self, len: u32) -> Run<'_, WORDS> {
+        let elements = elements_in(&self.memory, self.elements);
+        let elements = elements.get(..self.size as usize).unwrap_or_default();
+        let (start, count) = (self.position & (self.size - 1), len as usize);
+        let (before, from) = elements.split_at_checked(start as usize).unwrap_or_default();
+        // They may go on at the beginning of the ring.
+        let (front, back) = match from.get(..count) {
+            Some(front) => (front, Default::default()),
+            None => (from, before.get(..count - from.len()).unwrap_or_default()),
+        };
         Run {
-            elements: elements_in(&self.memory, self.elements),
-            mask: self.size as usize - 1,
+            front: front.iter(),
+            back,
+            len,
             published: self.memory.atomic_u32(self.own),
-            next: self.position,
-            end: self.position.wrapping_add(len),
             position: &mut self.position,
         }
     }
@@ -150,10 +167,11 @@ fn elements_in<const WORDS: usize>(memory: &SharedMmap, first: usize) -> &[[Atom
 
 /// Elements that follow each other, to be written or read. When it is dropped the kernel is told of those that were.
 pub(crate) struct Run<'a, const WORDS: usize> {
-    elements: &'a [[AtomicU64; WORDS]],
-    mask: usize,
-    next: u32,
-    end: u32,
+    front: slice::Iter<'a, [AtomicU64; WORDS]>,
+    /// What comes after them.
+    back: &'a [[AtomicU64; WORDS]],
+    /// How many there were.
+    len: u32,
     position: &'a mut u32,
     published: Option<&'a AtomicU32>,
 }
@@ -162,7 +180,7 @@ impl<'a, const WORDS: usize> Run<'a, WORDS> {
     /// How many are left.
     #[inline]
     pub(crate) fn left(&self) -> usize {
-        self.end.wrapping_sub(self.next) as usize
+        self.front.len() + self.back.len()
     }
 
     /// Writes the next element; false if none is left.
@@ -175,14 +193,37 @@ impl<'a, const WORDS: usize> Run<'a, WORDS> {
         words.is_some()
     }
 
+    /// Writes elements that are made of some items, from the first on; returns of how many.
+    #[inline]
+    pub(crate) fn put_all<T>(&mut self, items: &[T], make: impl Fn(&T) -> [u64; WORDS]) -> usize {
+        let mut left = items;
+        while !left.is_empty() && self.left() > 0 {
+            let room = self.front.as_slice();
+            let (now, later) = left.split_at(left.len().min(room.len()));
+            for (words, item) in room.iter().zip(now) {
+                for (word, value) in words.iter().zip(make(item)) {
+                    word.store(value, Ordering::Relaxed);
+                }
+            }
+            left = later;
+            self.front = room.get(now.len()..).unwrap_or_default().iter();
+            if self.front.len() == 0 {
+                self.front = std::mem::take(&mut self.back).iter();
+            }
+        }
+        items.len() - left.len()
+    }
+
     #[inline]
     fn step(&mut self) -> Option<&'a [AtomicU64; WORDS]> {
-        if self.next == self.end {
-            return None;
-        }
-        let element = self.elements.get(self.next as usize & self.mask)?;
-        self.next = self.next.wrapping_add(1);
-        Some(element)
+        self.front.next().or_else(|| self.turn())
+    }
+
+    /// Goes on at the beginning of the ring.
+    #[cold]
+    fn turn(&mut self) -> Option<&'a [AtomicU64; WORDS]> {
+        self.front = std::mem::take(&mut self.back).iter();
+        self.front.next()
     }
 }
 
@@ -201,10 +242,11 @@ impl<const WORDS: usize> Iterator for Run<'_, WORDS> {
 impl<const WORDS: usize> Drop for Run<'_, WORDS> {
     #[inline]
     fn drop(&mut self) {
-        if *self.position != self.next {
-            *self.position = self.next;
+        let moved = self.len - self.left() as u32;
+        if moved != 0 {
+            *self.position = self.position.wrapping_add(moved);
             if let Some(published) = self.published {
-                published.store(self.next, Ordering::Release);
+                published.store(*self.position, Ordering::Release);
             }
         }
     }

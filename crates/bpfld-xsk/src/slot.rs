@@ -4,7 +4,7 @@
 //!
 //! The bytes of a frame are lent as plain slices, so nobody else may use them meanwhile.
 //!
-//! - There is one [`Slot`] for a frame at most. It is made only of a number that was taken off the list of free frames, or that the
+//! - There is one [`Slot`] for a frame at most. It gets only numbers that were taken off the list of free frames, or that the
 //!   kernel gave back and the [ledger](crate::ledger) knows to have been given to it; and it cannot be cloned.
 //! - The kernel uses a frame only while it is in a ring, or between two. To put it there the [`Frame`](crate::Frame) is given up. What was written to it
 //!   before is visible to the kernel, and the other way round, by the release and acquire operations on the positions of rings.
@@ -18,18 +18,28 @@ use crate::umem::Shared;
 
 /// The right to use a frame of some memory. Dropping it makes the frame free.
 pub(crate) struct Slot {
-    /// Nothing once the frame is given up.
-    shared: Option<Arc<Shared>>,
+    shared: Arc<Shared>,
+    /// [`NOBODY`] once the frame is given up.
     number: u32,
 }
 
+/// No frame has this number: see `MOST_FRAMES`.
+const NOBODY: u32 = u32::MAX;
+
 impl Slot {
-    /// The frame must have come off the list of free ones, or from the kernel.
-    pub(crate) fn new(shared: Arc<Shared>, number: u32) -> Self {
+    /// The right to no frame of some memory, until it gets one.
+    #[inline]
+    pub(crate) fn vacant(shared: Arc<Shared>) -> Self {
         Self {
-            shared: Some(shared),
-            number,
+            shared,
+            number: NOBODY,
         }
+    }
+
+    /// Gets a frame, which must have come off the list of free ones, or from the kernel. The one before must have been given up.
+    #[inline]
+    pub(crate) fn take(&mut self, number: u32) {
+        self.number = number;
     }
 
     /// Which one it is in its memory.
@@ -41,37 +51,35 @@ impl Slot {
     /// Bytes before a packet to be sent that belong to the kernel.
     #[inline]
     pub(crate) fn tx_metadata(&self) -> u32 {
-        self.shared.as_ref().map_or(0, |shared| shared.tx_metadata())
+        self.shared.tx_metadata()
     }
 
-    /// Gives the frame up to whoever then has its number, if it is of this memory, which then serves for another slot.
+    /// Gives the frame up to whoever then has its number.
     #[inline]
-    pub(crate) fn leave(&mut self, shared: &Arc<Shared>) -> Option<(Arc<Shared>, u32)> {
-        let own = self.shared.take_if(|own| Arc::ptr_eq(own, shared))?;
-        Some((own, self.number))
+    pub(crate) fn leave(&mut self) -> u32 {
+        std::mem::replace(&mut self.number, NOBODY)
+    }
+
+    #[inline]
+    pub(crate) fn is_vacant(&self) -> bool {
+        self.number == NOBODY
     }
 
     #[inline]
     pub(crate) fn is_of(&self, shared: &Arc<Shared>) -> bool {
-        self.shared.as_ref().is_some_and(|own| Arc::ptr_eq(own, shared))
+        Arc::ptr_eq(&self.shared, shared)
     }
 
-    /// The first byte of the frame, and how many it has.
+    /// The first byte of the frame, and how many it has; none if it has none.
     #[inline]
     fn bytes(&self) -> (*mut u8, usize) {
-        let Some(shared) = &self.shared else {
+        let Shared { memory, cut, .. } = &*self.shared;
+        let (offset, size) = (cut.address(self.number), cut.frame_size);
+        if offset + u64::from(size) > memory.len() as u64 {
             return (std::ptr::dangling_mut(), 0);
-        };
-        let size = shared.cut.frame_size as usize;
-        let offset = self.number as usize * size;
-        assert!(
-            offset
-                .checked_add(size)
-                .is_some_and(|end| end <= shared.memory.len()),
-            "frames lie within the memory"
-        );
-        // SAFETY: the offset is within the mapping, as just asserted.
-        (unsafe { shared.memory.as_ptr().add(offset) }, size)
+        }
+        // SAFETY: the offset is within the mapping, as was just seen.
+        (unsafe { memory.as_ptr().add(offset as usize) }, size as usize)
     }
 
     /// All bytes of the frame.
@@ -95,13 +103,14 @@ impl Slot {
 impl Drop for Slot {
     #[inline]
     fn drop(&mut self) {
-        if let Some(shared) = self.shared.take() {
-            release(&shared, self.number);
+        if self.number != NOBODY {
+            release(&self.shared, self.number);
         }
     }
 }
 
 /// Makes a frame free; apart, as most slots that are dropped are empty.
+#[inline(never)]
 fn release(shared: &Shared, number: u32) {
     shared.ledger.free().push(number);
 }

@@ -131,7 +131,8 @@ impl XskSocket {
     /// Hands packets that came to `decide`, up to so many, where they lie, without waiting; returns how many. This is the fastest way: what is dropped
     /// goes back to the kernel, and what is sent goes straight into the TX ring.
     ///
-    /// No more are taken than there is room to send. To keep a frame, exchange it for a free one.
+    /// No more are taken than there is room to send. To keep a frame, exchange it for a free one. If `decide` panics, those that were taken and that it has not seen are
+    /// dropped.
     ///
     /// ```no_run
     /// # fn example(socket: &mut bpfld_xsk::XskSocket) -> Result<(), bpfld_xsk::Error> {

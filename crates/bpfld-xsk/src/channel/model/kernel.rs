@@ -128,14 +128,7 @@ pub(super) fn set_up(frame_size: u32, start: u32) -> (Channel, Kernel) {
     let (rx, far_rx) = Far::pair(4, End::Reader, start);
     let (tx, far_tx) = Far::pair(8, End::Writer, start);
     let queue = Queue::new(Arc::clone(&umem.shared), fill, completion).unwrap();
-    let channel = Channel {
-        queue: Arc::new(queue),
-        rx: Some(rx),
-        tx: Some(tx),
-        most_parts: 3,
-        parts: 0,
-        spare: Vec::new(),
-    };
+    let channel = Channel::new(Arc::new(queue), Some(rx), Some(tx), 3);
     let kernel = Kernel {
         umem,
         fill: far_fill,
