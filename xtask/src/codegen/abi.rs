@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use anyhow::{Context as _, Result, bail, ensure};
 use bpfld_btf::{Btf, Builder, Endian, Import, Kind, Type, TypeId};
 
-use super::helpers;
 use super::tables::{FlagMember, FlagSet, FlagSource, Structure, Tables};
+
+/// The kernel's enumeration of helper functions.
+pub(super) const HELPERS: &str = "bpf_func_id";
 
 pub(super) struct Abi {
     btf: Btf,
@@ -44,7 +46,7 @@ pub(super) fn cut(bytes: &[u8], tables: &Tables) -> Result<Vec<u8>> {
             .map(drop)
             .context("cannot copy a type")
     };
-    add(abi.enumeration(helpers::ENUMERATION)?.id())?;
+    add(abi.enumeration(HELPERS)?.id())?;
     for vocabulary in &tables.vocabularies {
         add(abi.enumeration(vocabulary.enumeration)?.id())?;
     }

@@ -3,13 +3,11 @@
 use anyhow::{Result, ensure};
 use bpfld_insn::Helper;
 
-use super::abi::Abi;
-
-pub(super) const ENUMERATION: &str = "bpf_func_id";
+use super::abi::{Abi, HELPERS};
 
 pub(super) fn check(abi: &Abi) -> Result<()> {
     let mut count = 0;
-    for (name, number) in abi.members(ENUMERATION, "BPF_FUNC_")? {
+    for (name, number) in abi.members(HELPERS, "BPF_FUNC_")? {
         if name == "unspec" || name == "__BPF_FUNC_MAX_ID" {
             continue;
         }
