@@ -14,95 +14,23 @@
 //!   any other writer. Pages that are not there (beyond the end of a file that shrank) end the process with a signal; that is no
 //!   undefined behaviour.
 
-use std::num::NonZeroUsize;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
-use std::ptr::NonNull;
+use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 
+use self::region::Region;
 use crate::Errno;
 
+mod copy;
 mod kernel_btf;
+mod region;
 
 pub use kernel_btf::Mmap;
-
-/// A mapping; unmapped when dropped.
-#[derive(Debug)]
-struct Region {
-    start: NonNull<u8>,
-    len: NonZeroUsize,
-}
-
-// SAFETY: a mapping belongs to the process, not to a thread.
-unsafe impl Send for Region {}
-// SAFETY: a shared reference gives no access but what the types below make of it.
-unsafe impl Sync for Region {}
-
-impl Region {
-    fn new(
-        fd: Option<BorrowedFd<'_>>,
-        offset: u64,
-        len: usize,
-        protection: i32,
-        sharing: i32,
-    ) -> Result<Self, Errno> {
-        let len = NonZeroUsize::new(len)
-            .filter(|len| isize::try_from(len.get()).is_ok())
-            .ok_or(Errno::EINVAL)?;
-        let offset = libc::off_t::try_from(offset).map_err(|_| Errno::EOVERFLOW)?;
-        let anywhere = std::ptr::null_mut();
-        let fd = fd.map_or(-1, |fd| fd.as_raw_fd());
-        // SAFETY: no address is asked for, so that nothing that is mapped already is touched.
-        let start = unsafe { libc::mmap(anywhere, len.get(), protection, sharing, fd, offset) };
-        if start == libc::MAP_FAILED {
-            return Err(Errno::last());
-        }
-        let start = NonNull::new(start.cast()).ok_or(Errno::ENOMEM)?;
-        Ok(Self { start, len })
-    }
-
-    /// Tells the kernel how the memory is used.
-    fn advise(&self, advice: i32) -> Result<(), Errno> {
-        // SAFETY: the mapping is ours, and neither advice that is given here changes what is in it.
-        match unsafe { libc::madvise(self.start.as_ptr().cast(), self.len.get(), advice) } {
-            0 => Ok(()),
-            _ => Err(Errno::last()),
-        }
-    }
-
-    /// Maps the start of an object at an address, or nowhere.
-    fn at(fd: BorrowedFd<'_>, address: usize, len: usize, protection: i32) -> Result<Self, Errno> {
-        let len = NonZeroUsize::new(len)
-            .filter(|len| isize::try_from(len.get()).is_ok())
-            .ok_or(Errno::EINVAL)?;
-        let wanted = std::ptr::without_provenance_mut(address);
-        let sharing = libc::MAP_SHARED | libc::MAP_FIXED_NOREPLACE;
-        // SAFETY: the flag keeps what is mapped there already; kernels that do not know it (before 4.17) take the address for a hint.
-        let start = unsafe { libc::mmap(wanted, len.get(), protection, sharing, fd.as_raw_fd(), 0) };
-        if start == libc::MAP_FAILED {
-            return Err(Errno::last());
-        }
-        let start = NonNull::new(start.cast()).ok_or(Errno::ENOMEM)?;
-        let region = Self { start, len };
-        if region.start.addr().get() == address {
-            Ok(region)
-        } else {
-            Err(Errno::EEXIST)
-        }
-    }
-}
 
 /// Bytes of a page of memory: the unit of mappings, ring buffers and arenas.
 pub fn page_size() -> usize {
     // SAFETY: it only asks for a number.
     let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
     usize::try_from(size).unwrap_or(4096)
-}
-
-impl Drop for Region {
-    fn drop(&mut self) {
-        // SAFETY: the mapping is ours alone, and nothing borrowed from it lives any more.
-        let _ = unsafe { libc::munmap(self.start.as_ptr().cast(), self.len.get()) };
-    }
 }
 
 /// What a shared mapping may be used for.
@@ -250,78 +178,6 @@ impl SharedMmap {
         unsafe { std::slice::from_raw_parts(self.region.start.as_ptr().cast(), count) }
     }
 
-    /// Copies bytes out of it: numbers of 2, 4 or 8 bytes that are aligned are read at once, what is larger 8 bytes at a time.
-    #[inline]
-    pub fn read(&self, offset: usize, to: &mut [u8]) -> Option<()> {
-        self.check(offset, to.len())?;
-        let (head, to) = to.split_at_mut_checked(head(offset, to.len()))?;
-        self.read_pieces(offset, head)?;
-        let at = offset + head.len();
-        let (whole, tail) = to.as_chunks_mut::<8>();
-        let words = self.words().get(at / 8..)?.get(..whole.len())?;
-        for (word, to) in words.iter().zip(whole.iter_mut()) {
-            *to = word.load().to_ne_bytes();
-        }
-        self.read_pieces(at + whole.as_flattened().len(), tail)
-    }
-
-    /// Less than a word at a time.
-    #[inline]
-    fn read_pieces(&self, mut at: usize, mut to: &mut [u8]) -> Option<()> {
-        while !to.is_empty() {
-            let piece;
-            (piece, to) = to.split_at_mut_checked(unit(at, to.len()))?;
-            match piece {
-                [_, _, _, _] => piece.copy_from_slice(&self.load_u32(at, Ordering::Relaxed)?.to_ne_bytes()),
-                [_, _] => {
-                    let number = self.atomic::<AtomicU16>(at)?.load(Ordering::Relaxed);
-                    piece.copy_from_slice(&number.to_ne_bytes());
-                }
-                _ => piece.fill(self.atomic::<AtomicU8>(at)?.load(Ordering::Relaxed)),
-            }
-            at += piece.len();
-        }
-        Some(())
-    }
-
-    /// Copies bytes into it, likewise. Nothing if the mapping is for reading only.
-    #[inline]
-    pub fn write(&self, offset: usize, from: &[u8]) -> Option<()> {
-        self.writable()?;
-        self.check(offset, from.len())?;
-        let (head, from) = from.split_at_checked(head(offset, from.len()))?;
-        self.write_pieces(offset, head)?;
-        let at = offset + head.len();
-        let (whole, tail) = from.as_chunks::<8>();
-        let words = self.words().get(at / 8..)?.get(..whole.len())?;
-        for (word, from) in words.iter().zip(whole) {
-            word.0.store(u64::from_ne_bytes(*from), Ordering::Relaxed);
-        }
-        self.write_pieces(at + whole.as_flattened().len(), tail)
-    }
-
-    /// Less than a word at a time. Needs [`Self::writable`].
-    #[inline]
-    fn write_pieces(&self, mut at: usize, mut from: &[u8]) -> Option<()> {
-        while !from.is_empty() {
-            let piece;
-            (piece, from) = from.split_at_checked(unit(at, from.len()))?;
-            match *piece {
-                [a, b, c, d] => self
-                    .atomic::<AtomicU32>(at)?
-                    .store(u32::from_ne_bytes([a, b, c, d]), Ordering::Relaxed),
-                [a, b] => self
-                    .atomic::<AtomicU16>(at)?
-                    .store(u16::from_ne_bytes([a, b]), Ordering::Relaxed),
-                _ => self
-                    .atomic::<AtomicU8>(at)?
-                    .store(*piece.first()?, Ordering::Relaxed),
-            }
-            at += piece.len();
-        }
-        Some(())
-    }
-
     /// The whole words of it, for atomic operations, in the order of their offsets. Nothing if the mapping is for reading only.
     #[inline]
     pub fn atomic_words(&self) -> Option<&[AtomicU64]> {
@@ -368,25 +224,6 @@ impl SharedMmap {
         // SAFETY: the number is within the mapping, aligned (mappings begin at a page), any bytes are valid for it, and all access
         // from this process goes through atomic operations.
         Some(unsafe { number.cast::<T>().as_ref() })
-    }
-}
-
-/// How many of `len` bytes from `offset` on come before the first whole word.
-#[inline]
-fn head(offset: usize, len: usize) -> usize {
-    (offset.wrapping_neg() % 8).min(len)
-}
-
-/// How many of `len` bytes from `offset` on can be read or written at once: 4, 2 or 1.
-#[inline]
-fn unit(offset: usize, len: usize) -> usize {
-    let fits = |size: usize| offset.is_multiple_of(size) && len >= size;
-    if fits(4) {
-        4
-    } else if fits(2) {
-        2
-    } else {
-        1
     }
 }
 
