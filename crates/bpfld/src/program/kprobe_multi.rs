@@ -4,7 +4,7 @@ use std::ffi::CString;
 
 use bpfld_sys::{AttachType, CStrAddress, KernelFunctions, KprobeMultiFlags, LinkKind, Target};
 
-use super::{KprobeMulti, ProgramKind, section::matches, tracefs::Tracefs};
+use super::{KprobeMulti, ProgramKind, pattern::matches, tracefs::Tracefs};
 use crate::{
     Error, Link, Result,
     link::create::{c_string, link},

@@ -23,6 +23,7 @@ mod iter;
 mod kprobe;
 mod kprobe_multi;
 mod net;
+mod pattern;
 mod perf_event;
 mod socket;
 mod tracepoint;

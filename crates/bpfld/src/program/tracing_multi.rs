@@ -6,7 +6,7 @@ use bpfld_btf::{Btf, Kind, Type, TypeId};
 use bpfld_sys::{AttachType, Errno, LinkKind, Target};
 
 use super::{
-    Program, ProgramKind, TracingMulti, kprobe_multi::is_function, section::matches, tracefs::Tracefs,
+    Program, ProgramKind, TracingMulti, kprobe_multi::is_function, pattern::matches, tracefs::Tracefs,
 };
 use crate::{Error, KernelBtf, Link, Result, link::create::link};
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use bpfld_object::Executable;
 use bpfld_sys::{AttachType, LinkKind, Target, UprobeFile, UprobeMultiFlags};
 
-use super::{MultiOptions, Program, ProgramKind, UprobeMulti, section::matches, uprobe};
+use super::{MultiOptions, Program, ProgramKind, UprobeMulti, pattern::matches, uprobe};
 use crate::{Error, Link, Result, link::create::link};
 
 impl UprobeMulti {
