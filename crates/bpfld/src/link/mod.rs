@@ -3,6 +3,7 @@
 mod action;
 mod command;
 pub(crate) mod create;
+mod describe;
 pub(crate) mod filter;
 pub(crate) mod handle;
 mod info;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use bpfld_object::{MapDef, Object, Pinning, ring_size};
 use bpfld_sys::{self as sys, MapFlags, MapType};
 
-use super::options::{MapOptions, Pin};
+use super::map_options::{MapOptions, Pin};
 use crate::error::{Error, Subject};
 use crate::map::{Map, MapSpec};
 

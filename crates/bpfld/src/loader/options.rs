@@ -6,31 +6,15 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use bitflags::bitflags;
 use bpfld_btf::Btf;
 use bpfld_features::Probes;
-use bpfld_sys::{AttachType, MapFlags, ProgFlags, ProgramType};
 use zerocopy::{Immutable, IntoBytes};
 
-use crate::map::Map;
+use super::log_level::LogLevel;
+use super::map_options::MapOptions;
+use super::program_options::ProgramOptions;
 use crate::memlock::Memlock;
-use crate::program::Program;
 use crate::token::Token;
-
-bitflags! {
-    /// How much the verifier prints. Without any it prints only when it says no.
-    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-    pub struct LogLevel: u32 {
-        /// What happens, instruction by instruction, on the way to the verdict.
-        const BASIC = 1;
-        /// The same with the state of all registers at every instruction, on every path.
-        const FULL = 2;
-        /// Numbers at the end: time, stack depth, instructions and states (Linux 5.2).
-        const STATS = 4;
-        /// Keep the start of a log that does not fit instead of its end (Linux 6.4).
-        const FIXED = 8;
-    }
-}
 
 /// Loads objects into the kernel.
 ///
@@ -76,57 +60,12 @@ pub(crate) struct Options {
     pub(crate) globals: BTreeMap<String, Vec<u8>>,
 }
 
-/// What to change about one map before it is made. Names that the object does not have fail the load.
-#[derive(Clone, Debug, Default)]
-pub struct MapOptions {
-    pub(crate) max_entries: Option<u32>,
-    pub(crate) value_size: Option<u32>,
-    pub(crate) flags: Option<MapFlags>,
-    pub(crate) numa_node: Option<u32>,
-    pub(crate) map_extra: Option<u64>,
-    pub(crate) create: Option<bool>,
-    pub(crate) pin: Option<Pin>,
-    pub(crate) reuse: Option<Map>,
-}
-
 /// Whether maps are shared through the file system.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Pinning {
     #[default]
     AsDeclared,
     Never,
-}
-
-/// Where a map shall be pinned.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Pin {
-    Never,
-    At(PathBuf),
-}
-
-/// What to change about one program before it is loaded. Names that the object does not have fail the load.
-#[derive(Clone, Debug, Default)]
-pub struct ProgramOptions {
-    pub(crate) autoload: Option<bool>,
-    pub(crate) program_type: Option<ProgramType>,
-    pub(crate) attach_type: Option<AttachType>,
-    pub(crate) flags: ProgFlags,
-    pub(crate) log_level: Option<LogLevel>,
-    pub(crate) target: Option<Target>,
-    pub(crate) ifindex: Option<u32>,
-}
-
-/// What a program that is tied to a function attaches to.
-#[derive(Clone, Debug)]
-pub(crate) enum Target {
-    /// A function, tracepoint, hook or iterator of the kernel: `name`, `module:name` or `vmlinux:name`.
-    Kernel(String),
-    /// A function of another program.
-    Program {
-        program: Program,
-        /// As the section name says, if not told.
-        function: Option<String>,
-    },
 }
 
 impl Loader {
@@ -283,159 +222,6 @@ impl Loader {
     /// Options of one program, by the name of its function.
     pub fn program(&mut self, name: impl Into<String>) -> &mut ProgramOptions {
         self.options.programs.entry(name.into()).or_default()
-    }
-}
-
-impl MapOptions {
-    /// How many elements it holds; for ring buffers the size in bytes, rounded up to what the kernel takes.
-    pub fn max_entries(&mut self, entries: u32) -> &mut Self {
-        self.max_entries = Some(entries);
-        self
-    }
-
-    /// The size of a value in bytes. The initial contents of data sections are cut or filled with zeroes, and an array at the end of the
-    /// section has as many elements as there is then room for:
-    ///
-    /// ```no_run
-    /// # fn example(object: &bpfld::Object) -> Result<(), bpfld::Error> {
-    /// let mut loader = bpfld::Loader::new();
-    /// // u64 table[8] SEC(".data.table");
-    /// loader.map(".data.table").value_size(64 * 8);
-    /// loader.global("table", &[1u64; 64]);
-    /// let table = loader.load(object)?.global::<[u64; 64]>("table")?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    #[doc(alias = "bpf_map__set_value_size")]
-    pub fn value_size(&mut self, bytes: u32) -> &mut Self {
-        self.value_size = Some(bytes);
-        self
-    }
-
-    /// The creation flags, instead of those declared.
-    pub fn flags(&mut self, flags: MapFlags) -> &mut Self {
-        self.flags = Some(flags);
-        self
-    }
-
-    /// The memory node to allocate from (Linux 4.14); sets [`MapFlags::NUMA_NODE`] too.
-    pub fn numa_node(&mut self, node: u32) -> &mut Self {
-        self.numa_node = Some(node);
-        self
-    }
-
-    /// The number whose meaning depends on the map's type: hash functions of a Bloom filter, address of an arena
-    /// (Linux 5.16).
-    pub fn map_extra(&mut self, extra: u64) -> &mut Self {
-        self.map_extra = Some(extra);
-        self
-    }
-
-    /// Whether the map is made at all. A program that reaches a reference to a map not made is rejected.
-    pub fn create(&mut self, create: bool) -> &mut Self {
-        self.create = Some(create);
-        self
-    }
-
-    /// Uses the map pinned at this path, or pins the new one there.
-    pub fn pin(&mut self, path: impl Into<PathBuf>) -> &mut Self {
-        self.pin = Some(Pin::At(path.into()));
-        self
-    }
-
-    /// Leaves the map unpinned even if the object declares `pinning` by name.
-    pub fn no_pin(&mut self) -> &mut Self {
-        self.pin = Some(Pin::Never);
-        self
-    }
-
-    /// Uses this map instead of making one. Its parameters are taken as they are.
-    pub fn reuse(&mut self, map: &Map) -> &mut Self {
-        self.reuse = Some(map.clone());
-        self
-    }
-}
-
-impl ProgramOptions {
-    /// Takes over what is not set here.
-    pub(super) fn fill_from(&mut self, other: &Self) {
-        let Self {
-            autoload,
-            program_type,
-            attach_type,
-            flags,
-            log_level,
-            target,
-            ifindex,
-        } = other;
-        self.autoload = self.autoload.or(*autoload);
-        self.program_type = self.program_type.or(*program_type);
-        self.attach_type = self.attach_type.or(*attach_type);
-        self.flags |= *flags;
-        self.log_level = self.log_level.or(*log_level);
-        self.target = self.target.take().or_else(|| target.clone());
-        self.ifindex = self.ifindex.or(*ifindex);
-    }
-
-    /// Whether the program is loaded.
-    pub fn autoload(&mut self, load: bool) -> &mut Self {
-        self.autoload = Some(load);
-        self
-    }
-
-    /// The type, instead of the one that the section name says.
-    pub fn program_type(&mut self, program_type: ProgramType) -> &mut Self {
-        self.program_type = Some(program_type);
-        self
-    }
-
-    /// The expected attach type, instead of the one that the section name says.
-    pub fn attach_type(&mut self, attach_type: AttachType) -> &mut Self {
-        self.attach_type = Some(attach_type);
-        self
-    }
-
-    /// More flags for the load, beside those that the section name says.
-    pub fn flags(&mut self, flags: ProgFlags) -> &mut Self {
-        self.flags |= flags;
-        self
-    }
-
-    /// How much the verifier prints about this program.
-    pub fn log_level(&mut self, level: LogLevel) -> &mut Self {
-        self.log_level = Some(level);
-        self
-    }
-
-    /// What the program attaches to: a function, tracepoint, hook or iterator of the kernel, of any module or of a named
-    /// one (`name`, `module:name`, `vmlinux:name`).
-    pub fn attach_target(&mut self, target: impl Into<String>) -> &mut Self {
-        self.target = Some(Target::Kernel(target.into()));
-        self
-    }
-
-    /// What the program attaches to or replaces: a function of another program, which was loaded with BTF.
-    pub fn attach_to_program(&mut self, program: &Program, function: impl Into<String>) -> &mut Self {
-        self.target = Some(Target::Program {
-            program: program.clone(),
-            function: Some(function.into()),
-        });
-        self
-    }
-
-    /// The program whose function it replaces or traces: the function that its section names (`freplace/function`).
-    pub fn attach_into(&mut self, program: &Program) -> &mut Self {
-        self.target = Some(Target::Program {
-            program: program.clone(),
-            function: None,
-        });
-        self
-    }
-
-    /// The network device to offload the program to, or to bind it to.
-    pub fn ifindex(&mut self, ifindex: u32) -> &mut Self {
-        self.ifindex = Some(ifindex);
-        self
     }
 }
 

@@ -9,8 +9,9 @@ use bpfld_object::{
 };
 use bpfld_sys::{AttachType, ProgFlags, ProgramType};
 
-use super::options::{LogLevel, ProgramOptions, Target};
+use super::log_level::LogLevel;
 use super::prepare::Prepared;
+use super::program_options::{ProgramOptions, Target};
 use super::selection::Wanted;
 use super::target::{self, AttachTarget};
 use crate::error::{Error, Subject};

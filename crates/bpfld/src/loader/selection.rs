@@ -6,8 +6,9 @@ use bpfld_object::{Object, Program as ObjectProgram, ProgramIndex};
 use bpfld_sys::ProgramType;
 
 use super::maps::MapPlan;
-use super::options::{Options, ProgramOptions};
+use super::options::Options;
 use super::prepare::Prepared;
+use super::program_options::ProgramOptions;
 use crate::error::{Error, Subject};
 
 /// A program to be loaded, by the name that it will have.

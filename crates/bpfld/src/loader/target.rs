@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bpfld_btf::{Kind, TypeId};
 use bpfld_sys::{self as sys, AttachType};
 
-use super::options::Target;
+use super::program_options::Target;
 use crate::error::{Error, Subject};
 use crate::kernel_btf::{KernelBtf, KernelType, ModuleBtf};
 use crate::program::Program;

@@ -4,7 +4,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 
 use bpfld_sys::{self as sys, Errno};
 
-use super::options::LogLevel;
+use super::log_level::LogLevel;
 use crate::error::{Error, ErrorKind, Subject};
 use crate::log::VerifierLog;
 use crate::memlock::{self, Memlock};

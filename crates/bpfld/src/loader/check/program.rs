@@ -15,7 +15,7 @@ use crate::adaptation::Measure;
 use crate::error::Subject;
 use crate::loader::form::Form;
 use crate::loader::object_btf::ObjectBtf;
-use crate::loader::options::ProgramOptions;
+use crate::loader::program_options::ProgramOptions;
 use crate::loader::selection::Wanted;
 
 /// Instructions in a program of kernels that have no larger limit.
