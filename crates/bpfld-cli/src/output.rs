@@ -1,8 +1,11 @@
 //! Where results go: text for people, or JSON.
 
 use std::fmt;
+use std::fs;
 use std::io::{self, BufWriter, IsTerminal, Write};
+use std::path::Path;
 
+use anyhow::{Context, Result};
 use clap::ValueEnum;
 use comfy_table::presets::NOTHING;
 use comfy_table::{Attribute, Cell, CellAlignment, ContentArrangement, Table};
@@ -75,10 +78,25 @@ impl Output {
         writeln!(self, "{}", table.trim_fmt())
     }
 
+    /// Write bytes to a file, or among the results if it is called `-`. Tells whether there is a file now.
+    pub(crate) fn save(&mut self, path: &Path, bytes: &[u8]) -> Result<bool> {
+        if is_standard(path) {
+            self.write_all(bytes)?;
+            return Ok(false);
+        }
+        fs::write(path, bytes).with_context(|| path.display().to_string())?;
+        Ok(true)
+    }
+
     /// Write out what is still held back.
     pub(crate) fn finish(mut self) -> io::Result<()> {
         self.flush()
     }
+}
+
+/// Whether it is standard input or output that is meant.
+pub(crate) fn is_standard(path: &Path) -> bool {
+    path.as_os_str() == "-"
 }
 
 impl Write for Output {

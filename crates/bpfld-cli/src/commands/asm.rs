@@ -10,7 +10,7 @@ use bpfld_object::ObjectAssembler;
 use clap::ValueEnum;
 
 use crate::exit::{ExitStatus, Usage};
-use crate::output::Output;
+use crate::output::{Output, is_standard};
 
 /// Assemble a text into an object file that any loader takes
 ///
@@ -76,18 +76,11 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<ExitStatus> {
         }
         None => args.file.with_extension(if args.raw { "bin" } else { "o" }),
     };
-    if is_standard(&out) {
-        output.write_all(&made.bytes)?;
-    } else if is_same(&out, &args.file) {
+    if !is_standard(&out) && is_same(&out, &args.file) {
         return Err(Usage(format!("{name} would be overwritten")).into());
-    } else {
-        fs::write(&out, &made.bytes).with_context(|| out.display().to_string())?;
     }
+    output.save(&out, &made.bytes)?;
     Ok(ExitStatus::Ok)
-}
-
-fn is_standard(path: &Path) -> bool {
-    path.as_os_str() == "-"
 }
 
 /// Whether two paths lead to one file.

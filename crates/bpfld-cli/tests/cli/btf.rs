@@ -239,6 +239,21 @@ fn types_of_several_files_are_merged() {
 }
 
 #[test]
+fn types_go_to_standard_output_too() {
+    for args in [
+        &["dedup", "maps.el.o"][..],
+        &["min", "core_types.el.o", "--btf", "made_up_kernel.el.o"],
+    ] {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        output(&[args, &["-o", file.path().to_str().unwrap()]].concat());
+        let mut command = crate::command();
+        let run = command.arg("btf").args(args).args(["-o", "-"]).output().unwrap();
+        assert!(run.status.success(), "{run:?}");
+        assert_eq!(run.stdout, fs::read(file.path()).unwrap(), "{args:?}");
+    }
+}
+
+#[test]
 fn declarations_of_rust() {
     expect_file(
         "btf/map_values.rust.txt",

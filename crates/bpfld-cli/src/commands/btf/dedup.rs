@@ -1,6 +1,5 @@
 //! `bpfld btf dedup`: many types into one file, each once.
 
-use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -23,7 +22,7 @@ pub(crate) struct Args {
     /// What all of them continue
     #[arg(long, value_name = "SOURCE")]
     base: Option<Source>,
-    /// The file to write
+    /// The file to write; `-` is standard output
     #[arg(long, short, value_name = "OUT")]
     out: PathBuf,
 }
@@ -47,14 +46,15 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<ExitStatus> {
     let merged = builder.dedup()?.builder;
     let count = |builder: &Builder| builder.len() - builder.first_id().0;
     let bytes = merged.to_bytes_in(endian.unwrap_or(Endian::NATIVE));
-    fs::write(&args.out, &bytes).with_context(|| args.out.display().to_string())?;
-    writeln!(
-        output,
-        "{}: {} types of {}, {} bytes",
-        args.out.display(),
-        count(&merged),
-        count(&builder),
-        bytes.len()
-    )?;
+    if output.save(&args.out, &bytes)? {
+        writeln!(
+            output,
+            "{}: {} types of {}, {} bytes",
+            args.out.display(),
+            count(&merged),
+            count(&builder),
+            bytes.len()
+        )?;
+    }
     Ok(ExitStatus::Ok)
 }

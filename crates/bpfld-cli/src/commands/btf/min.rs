@@ -1,10 +1,9 @@
 //! `bpfld btf min`: the part of a kernel's types that objects need.
 
-use std::fs;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use bpfld_btf::{MinimalBtf, Resolver, Targets};
 
 use super::source::Source;
@@ -24,7 +23,7 @@ pub(crate) struct Args {
     /// The kernel's types
     #[arg(long, value_name = "SOURCE")]
     btf: Source,
-    /// The file to write
+    /// The file to write; `-` is standard output
     #[arg(long, short, value_name = "OUT")]
     out: PathBuf,
 }
@@ -54,13 +53,14 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<ExitStatus> {
     }
     let bytes = minimal.build()?.to_bytes_in(targets.vmlinux().endian());
     let types = bpfld_btf::Btf::parse(bytes.clone())?.len() - 1;
-    fs::write(&args.out, &bytes).with_context(|| args.out.display().to_string())?;
-    writeln!(
-        output,
-        "{}: {types} types of {} in {} bytes, for {count} relocations",
-        args.out.display(),
-        targets.vmlinux().len() - 1,
-        bytes.len()
-    )?;
+    if output.save(&args.out, &bytes)? {
+        writeln!(
+            output,
+            "{}: {types} types of {} in {} bytes, for {count} relocations",
+            args.out.display(),
+            targets.vmlinux().len() - 1,
+            bytes.len()
+        )?;
+    }
     Ok(status)
 }
