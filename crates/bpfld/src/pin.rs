@@ -80,8 +80,12 @@ pub fn remove_pin(path: impl AsRef<Path>) -> Result<()> {
 
 /// Opens what is pinned at `path`.
 pub(crate) fn open(path: &Path) -> Result<OwnedFd> {
-    sys::obj_get(&c_path(path)?, sys::MapFlags::empty())
-        .map_err(|source| Error::kernel(Subject::File(path.to_owned()), "open what is pinned", source))
+    sys::obj_get(&c_path(path)?, sys::MapFlags::empty()).map_err(|source| {
+        let is_refused = source.errno() == sys::Errno::EACCES;
+        Error::kernel(Subject::File(path.to_owned()), "open what is pinned", source).with_optional_hint(
+            is_refused.then_some("it is no pin, or the permissions of the file forbid it"),
+        )
+    })
 }
 
 pub(crate) fn c_path(path: &Path) -> Result<CString> {

@@ -202,6 +202,14 @@ fn takes_packets(program: &Program) -> bool {
     )
 }
 
+/// Whether it is for packets that were redirected to a device or processor.
+fn runs_behind_redirect(program: &Program) -> bool {
+    matches!(
+        program.attach_type(),
+        Some(sys::AttachType::XDP_DEVMAP | sys::AttachType::XDP_CPUMAP)
+    )
+}
+
 /// Bytes of an Ethernet header.
 const ETHERNET: usize = 14;
 
@@ -218,6 +226,12 @@ fn explain(program: &Program, source: sys::Error, given: usize, needed: usize, r
             "this kernel does not run programs of type {}",
             program.program_type()
         )),
+        Errno::EFAULT if program.program_type() == sys::ProgramType::TRACING => error.with_hint(
+            "of tracing programs, kernels run those that attach to functions: fentry, fexit, fmod_ret",
+        ),
+        Errno::EINVAL if runs_behind_redirect(program) => {
+            error.with_hint("kernels do not run programs that belong to elements of a devmap or cpumap")
+        }
         // sizes that are refused for other reasons are long ones
         Errno::EINVAL if given < ETHERNET && (given > 0 || takes_packets(program)) => error.with_hint(
             format!("kernels take packets of {ETHERNET} bytes, an Ethernet header, and more"),

@@ -129,6 +129,9 @@ fn an_id_that_is_not_there_is_2_and_a_pin_is_3() {
         let run = bpfld([what, "show", "/no/such/pin"]);
         assert_eq!((run.status, &*run.stdout), (3, ""), "{run:?}");
         assert!(run.stderr.contains("/no/such/pin"), "{run:?}");
+        let run = bpfld([what, "show", "/dev/null"]);
+        assert_eq!((run.status, &*run.stdout), (3, ""), "{run:?}");
+        assert!(run.stderr.contains("it is no pin"), "{run:?}");
     }
 }
 

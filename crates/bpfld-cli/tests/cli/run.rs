@@ -80,6 +80,25 @@ fn short_packets_are_refused_with_the_reason() {
 }
 
 #[test]
+fn what_the_kernel_does_not_run_is_said_with_the_reason() {
+    require!(Need::Root, Need::Linux(6, 1));
+    for (object, program, reason) in [
+        (
+            "tracing",
+            "on_tracepoint",
+            "does not run programs of type tracepoint",
+        ),
+        ("tracing", "on_tp_btf", "those that attach to functions"),
+        ("programs", "on_device", "elements of a devmap or cpumap"),
+    ] {
+        let run = bpfld(["run", &fixture(object), program]);
+        assert_eq!((run.status, &*run.stdout), (5, ""));
+        assert!(run.stderr.contains(reason), "{}", run.stderr);
+        assert!(run.stderr.contains("`--on vm`"), "{}", run.stderr);
+    }
+}
+
+#[test]
 fn data_must_be_a_file_or_digits() {
     let run = bpfld(["run", &fixture("globals"), "numbers", "--data", "neither"]);
     assert_eq!((run.status, &*run.stdout), (2, ""));

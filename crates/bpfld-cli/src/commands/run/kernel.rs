@@ -50,7 +50,11 @@ fn test_run(program: &Program, data: Option<&[u8]>, repeat: u32) -> Result<TestR
         (Takes::Context, Some(data)) => run.context(data).run(),
         (Takes::Context, None) => run.run(),
     };
-    result.with_context(|| format!("cannot run a program of type {kind}"))
+    result.with_context(|| {
+        format!(
+            "cannot run a program of type {kind} in the kernel; `--on vm` runs it in the userspace machine"
+        )
+    })
 }
 
 fn raw(map: &Map) -> Raw {
