@@ -3,7 +3,7 @@
 use core::fmt::{self, Write};
 
 use super::llvm::put;
-use super::text::{Refer, Style, address, distance, kfunc, named, r, signed, unsigned};
+use super::text::{Refer, Style, address, distance, helper, kfunc, named, r, signed, unsigned};
 use crate::insn::{Insn, Operand};
 use crate::isa::Reg;
 
@@ -127,27 +127,13 @@ pub(super) fn insn<W: Write + ?Sized>(
             out.write_char(',')?;
             target(out, refer, offset.into())
         }
-        Insn::CallHelper { helper } => {
-            if named(out, refer)? {
-                return Ok(());
-            }
-            match helper.name().filter(|_| style.helper_names) {
-                Some(name) => {
-                    put!(out, "bpf_", name);
-                    Ok(())
-                }
-                None => unsigned(out, helper.0.into(), false),
-            }
-        }
+        Insn::CallHelper { helper: called } => helper(out, refer, called, Style { hex: false, ..style }),
         Insn::CallSubprog { offset } => {
             if !named(out, refer)? {
                 distance(out, offset.into(), false)?;
             }
             Ok(())
         }
-        Insn::CallKfunc { btf_id, module } => match refer {
-            Refer::Symbol(..) => named(out, refer).map(|_| ()),
-            Refer::Number | Refer::Label(..) => kfunc(out, btf_id, module),
-        },
+        Insn::CallKfunc { btf_id, module } => kfunc(out, refer, btf_id, module),
     }
 }

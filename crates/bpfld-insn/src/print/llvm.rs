@@ -2,7 +2,7 @@
 
 use core::fmt::{self, Write};
 
-use super::text::{Refer, Style, address, distance, kfunc, named, r, reg, signed, spaced, unsigned};
+use super::text::{Refer, Style, address, distance, helper, kfunc, named, r, reg, signed, spaced, unsigned};
 use crate::insn::{Insn, Operand};
 use crate::isa::{AluOp, AtomicOp, Reg, Size, Width};
 
@@ -252,18 +252,9 @@ pub(super) fn insn<W: Write + ?Sized>(
             out.write_str("may_goto ")?;
             target(out, refer, offset.into(), style)
         }
-        Insn::CallHelper { helper } => {
+        Insn::CallHelper { helper: called } => {
             out.write_str("call ")?;
-            if named(out, refer)? {
-                return Ok(());
-            }
-            match helper.name().filter(|_| style.helper_names) {
-                Some(name) => {
-                    put!(out, "bpf_", name);
-                    Ok(())
-                }
-                None => unsigned(out, helper.0.into(), hex),
-            }
+            helper(out, refer, called, style)
         }
         Insn::CallSubprog { offset } => {
             out.write_str("call ")?;
@@ -271,10 +262,7 @@ pub(super) fn insn<W: Write + ?Sized>(
         }
         Insn::CallKfunc { btf_id, module } => {
             out.write_str("call ")?;
-            match refer {
-                Refer::Symbol(..) => named(out, refer).map(|_| ()),
-                Refer::Number | Refer::Label(..) => kfunc(out, btf_id, module),
-            }
+            kfunc(out, refer, btf_id, module)
         }
         Insn::CallReg { dst } => {
             put!(out, "callx ", r(dst));

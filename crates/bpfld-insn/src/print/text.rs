@@ -2,6 +2,7 @@
 
 use core::fmt::{self, Write};
 
+use crate::helper::Helper;
 use crate::insn::Address;
 use crate::isa::{Reg, Width};
 
@@ -214,8 +215,35 @@ pub(super) fn address<W: Write + ?Sized>(out: &mut W, address: Address, style: S
     }
 }
 
-/// The operand of a call of a kernel function by number, in the dialects that have no form of their own for it.
-pub(super) fn kfunc<W: Write + ?Sized>(out: &mut W, btf_id: u32, module: i16) -> fmt::Result {
+/// The operand of a call of a helper function, in the dialects that write its name or its number.
+pub(super) fn helper<W: Write + ?Sized>(
+    out: &mut W,
+    refer: Refer<'_>,
+    helper: Helper,
+    style: Style,
+) -> fmt::Result {
+    if named(out, refer)? {
+        return Ok(());
+    }
+    match helper.name().filter(|_| style.helper_names) {
+        Some(name) => {
+            out.write_str("bpf_")?;
+            out.write_str(name)
+        }
+        None => unsigned(out, helper.0.into(), style.hex),
+    }
+}
+
+/// The operand of a call of a kernel function, in the dialects that have no form of their own for its number.
+pub(super) fn kfunc<W: Write + ?Sized>(
+    out: &mut W,
+    refer: Refer<'_>,
+    btf_id: u32,
+    module: i16,
+) -> fmt::Result {
+    if let Refer::Symbol(..) = refer {
+        return named(out, refer).map(|_| ());
+    }
     out.write_str("kfunc ")?;
     unsigned(out, btf_id.into(), false)?;
     if module != 0 {
