@@ -39,6 +39,14 @@ impl Pass {
         self.types.first_own..self.types.len()
     }
 
+    /// Notes what stands for a type: another that is the same, or itself, which others will then be compared with.
+    fn settle(&mut self, id: u32, hash: u32, same: Option<u32>) {
+        self.map.set(id, same.unwrap_or(id));
+        if same.is_none() {
+            self.table.insert(hash, id);
+        }
+    }
+
     /// Makes the types of the base known.
     pub(super) fn enter_base(&mut self) {
         for id in 1..self.types.first_own {
@@ -93,10 +101,7 @@ impl Pass {
                 }
                 _ => continue,
             };
-            map.set(id, same.unwrap_or(id));
-            if same.is_none() {
-                table.insert(hash, id);
-            }
+            self.settle(id, hash, same);
         }
     }
 
@@ -127,10 +132,7 @@ impl Pass {
                 }
                 !equivalence.adjusts_base
             });
-            map.set(id, same.unwrap_or(id));
-            if same.is_none() {
-                table.insert(hash, id);
-            }
+            self.settle(id, hash, same);
         }
     }
 
@@ -200,10 +202,7 @@ impl Pass {
                 let words = types.record(id);
                 let hash = types::hash(words);
                 let same = table.find(hash, budget, |other, _| types.record(other) == words);
-                map.set(id, same.unwrap_or(id));
-                if same.is_none() {
-                    table.insert(hash, id);
-                }
+                self.settle(id, hash, same);
             }
         }
         Ok(())
