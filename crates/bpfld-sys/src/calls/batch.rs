@@ -85,7 +85,7 @@ fn lookup(
     }
     check(command, keys, map.key_size(), *count)?;
     check(command, values, value_size(map, elem_flags), *count)?;
-    let mut attr = attr::MapBatch {
+    let attr = attr::MapBatch {
         in_batch: address(cursor.unwrap_or_default()),
         out_batch: address_mut(next),
         keys: address_mut(keys),
@@ -97,9 +97,7 @@ fn lookup(
     };
     // SAFETY: all four are borrowed, mutably but for `cursor`. The cursors have the length of a key and of the number of a
     // bucket, the others room for `count` keys and values.
-    let result = unsafe { bpf(command, &mut attr, 0, None) };
-    *count = attr.count;
-    result.map(|_| ())
+    unsafe { send(command, attr, count) }
 }
 
 /// Writes `count` elements. Since Linux 5.6. `count` becomes the number written, also where an error stops it.
@@ -118,7 +116,7 @@ pub fn map_update_batch(
     const COMMAND: Command = Command::MAP_UPDATE_BATCH;
     check(COMMAND, keys, map.key_size(), *count)?;
     check(COMMAND, values, value_size(map, elem_flags), *count)?;
-    let mut attr = attr::MapBatch {
+    let attr = attr::MapBatch {
         keys: address(keys),
         values: address(values),
         count: *count,
@@ -127,9 +125,7 @@ pub fn map_update_batch(
         ..Default::default()
     };
     // SAFETY: both are borrowed and hold `count` keys and values; they are read.
-    let result = unsafe { bpf(COMMAND, &mut attr, 0, None) };
-    *count = attr.count;
-    result.map(|_| ())
+    unsafe { send(COMMAND, attr, count) }
 }
 
 /// Removes `count` keys. Since Linux 5.6. `count` becomes the number removed, also where an error stops it.
@@ -146,7 +142,7 @@ pub fn map_delete_batch(
 ) -> Result<(), Error> {
     const COMMAND: Command = Command::MAP_DELETE_BATCH;
     check(COMMAND, keys, map.key_size(), *count)?;
-    let mut attr = attr::MapBatch {
+    let attr = attr::MapBatch {
         keys: address(keys),
         count: *count,
         map_fd: raw(map.as_fd()),
@@ -154,7 +150,17 @@ pub fn map_delete_batch(
         ..Default::default()
     };
     // SAFETY: `keys` is borrowed and holds `count` keys; it is read.
-    let result = unsafe { bpf(COMMAND, &mut attr, 0, None) };
+    unsafe { send(COMMAND, attr, count) }
+}
+
+/// Calls one of the commands, and tells for how many elements it did what it does.
+///
+/// # Safety
+///
+/// Every address in `attr` must be valid for what the command does there, over the length that goes with it.
+unsafe fn send(command: Command, mut attr: attr::MapBatch, count: &mut u32) -> Result<(), Error> {
+    // SAFETY: as the caller promises.
+    let result = unsafe { bpf(command, &mut attr, 0, None) };
     *count = attr.count;
     result.map(|_| ())
 }

@@ -50,28 +50,12 @@ impl<'a> Attr<'a> {
     ///
     /// `source` is in `/sys/bus/event_source/devices/kprobe/type`; `config` holds the bit that `format/retprobe` there names, for return probes.
     pub fn kprobe(source: PerfType, config: u64, function: &'a CStr, offset: u64) -> Self {
-        let raw = PerfEventAttr {
-            event_type: source,
-            config,
-            config2: offset,
-            ..Default::default()
-        };
-        Self {
-            raw,
-            name: Some(function),
-        }
-        .period(1)
+        Self::probe(source, config, Some(function), offset)
     }
 
     /// A kernel probe at an address. Since Linux 4.17.
     pub fn kprobe_address(source: PerfType, config: u64, address: u64) -> Self {
-        let raw = PerfEventAttr {
-            event_type: source,
-            config,
-            config2: address,
-            ..Default::default()
-        };
-        Self { raw, name: None }.period(1)
+        Self::probe(source, config, None, address)
     }
 
     /// A user probe at `offset` in the file `path`. Since Linux 4.17.
@@ -79,17 +63,14 @@ impl<'a> Attr<'a> {
     /// `source` is in `/sys/bus/event_source/devices/uprobe/type`; `config` holds the bit that `format/retprobe` there names, for return probes, and the offset
     /// of a reference counter in its upper half.
     pub fn uprobe(source: PerfType, config: u64, path: &'a CStr, offset: u64) -> Self {
-        let raw = PerfEventAttr {
-            event_type: source,
-            config,
-            config2: offset,
-            ..Default::default()
-        };
-        Self {
-            raw,
-            name: Some(path),
-        }
-        .period(1)
+        Self::probe(source, config, Some(path), offset)
+    }
+
+    fn probe(source: PerfType, config: u64, name: Option<&'a CStr>, place: u64) -> Self {
+        let mut attr = Self::new(source, config).period(1);
+        attr.raw.config2 = place;
+        attr.name = name;
+        attr
     }
 
     /// What [`PERF_EVENT_ARRAY`](crate::MapType::PERF_EVENT_ARRAY) maps hold for programs to write to: raw samples, waking the reader after each
