@@ -27,6 +27,7 @@ mod plain;
 mod queue;
 mod redirect;
 mod ring_memory;
+mod ring_pages;
 mod ring_set;
 mod ringbuf;
 mod rules;

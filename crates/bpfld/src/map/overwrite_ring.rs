@@ -8,11 +8,16 @@ use std::{
 
 use bpfld_sys::{
     Errno, MapFlags, MapType,
-    mmap::{Access, SharedMmap, page_size},
+    mmap::{Access, SharedMmap},
     poll,
 };
 
-use super::{Map, ring_memory::Claim, view::check_type};
+use super::{
+    Map,
+    ring_memory::Claim,
+    ring_pages::{BUSY, DISCARDED, HEADER, RingPages},
+    view::check_type,
+};
 use crate::{Error, ErrorKind, Result};
 
 /// The reader of a ring buffer made with [`MapFlags::RB_OVERWRITE`] (6.19): when it is full, the oldest records go.
@@ -51,10 +56,6 @@ pub struct OverwriteRing {
 const RESERVED: usize = 0;
 const OVERWRITTEN: usize = 16;
 
-const BUSY: u32 = 1 << 31;
-const DISCARDED: u32 = 1 << 30;
-const HEADER: u64 = 8;
-
 impl OverwriteRing {
     /// Makes a ring buffer that belongs to no object: `bytes` is a power of two and whole pages.
     ///
@@ -82,7 +83,7 @@ impl OverwriteRing {
             let at = self.page + (self.position & self.mask) as usize;
             let word = self.producer.load_u32(at, Ordering::Acquire).unwrap_or(BUSY);
             let len = word & !(BUSY | DISCARDED);
-            let whole = (u64::from(len) + HEADER).next_multiple_of(8);
+            let whole = (u64::from(len) + u64::from(HEADER)).next_multiple_of(8);
             let fits = whole <= reserved.wrapping_sub(self.position) && whole <= self.mask + 1;
             if fits && word & (BUSY | DISCARDED) == 0 {
                 self.record.resize(len as usize, 0);
@@ -199,17 +200,20 @@ impl TryFrom<Map> for OverwriteRing {
                 io::Error::from_raw_os_error(errno.0),
             )
         };
-        let (size, page) = (map.max_entries() as usize, page_size());
-        let len = size.checked_mul(2).and_then(|len| len.checked_add(page));
-        let len = len.ok_or_else(|| failed(Errno::EOVERFLOW))?;
-        let consumer = SharedMmap::new(&map, 0, page, Access::ReadWrite).map_err(failed)?;
-        let producer = SharedMmap::new(&map, page as u64, len, Access::Read).map_err(failed)?;
+        let size = map.max_entries() as usize;
+        let pages = RingPages::map(&map, size, Access::ReadWrite, Access::Read).map_err(failed)?;
+        let RingPages {
+            consumer,
+            producer,
+            page,
+            mask,
+        } = pages;
         let position = consumer.load_u64(0, Ordering::Acquire).unwrap_or(0) & !7;
         Ok(Self {
             consumer,
             producer,
             page,
-            mask: size as u64 - 1,
+            mask,
             position,
             lost: 0,
             record: Vec::new(),

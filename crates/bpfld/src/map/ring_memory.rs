@@ -27,14 +27,14 @@ use std::{
 
 use bpfld_sys::{
     Errno,
-    mmap::{Access, SharedMmap, page_size},
+    mmap::{Access, SharedMmap},
 };
 
-use super::{Map, stride::Stride};
-
-const BUSY: u32 = 1 << 31;
-const DISCARDED: u32 = 1 << 30;
-const HEADER: u32 = 8;
+use super::{
+    Map,
+    ring_pages::{BUSY, DISCARDED, HEADER, RingPages},
+    stride::Stride,
+};
 
 /// Positions and data of a ring.
 #[derive(Debug)]
@@ -86,20 +86,16 @@ pub(super) struct Damaged {
 impl Ring {
     /// Maps a ring of `size` bytes, a power of two.
     pub(super) fn map(map: &Map, size: usize) -> Result<Ring, Errno> {
-        let page = page_size();
-        let len = size
-            .checked_mul(2)
-            .and_then(|len| len.checked_add(page))
-            .ok_or(Errno::EOVERFLOW)?;
-        if !size.is_power_of_two() {
-            return Err(Errno::EINVAL);
-        }
-        let consumer = SharedMmap::new(map, 0, page, Access::ReadWrite)?;
-        let producer = SharedMmap::new(map, page as u64, len, Access::Read)?;
+        let pages = RingPages::map(map, size, Access::ReadWrite, Access::Read)?;
+        let RingPages {
+            consumer,
+            producer,
+            page,
+            mask,
+        } = pages;
         let position = consumer.load_u64(0, Ordering::Acquire).ok_or(Errno::EINVAL)?;
         // A fresh reader goes on where the last one stopped; whatever stands there, positions are multiples of eight.
         let position = position & !7;
-        let mask = size as u64 - 1;
         Ok(Ring {
             consumer,
             producer,

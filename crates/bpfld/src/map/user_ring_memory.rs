@@ -16,14 +16,13 @@ use std::sync::atomic::Ordering;
 
 use bpfld_sys::{
     Errno,
-    mmap::{Access, SharedMmap, page_size},
+    mmap::{Access, SharedMmap},
 };
 
-use super::Map;
-
-const BUSY: u32 = 1 << 31;
-const DISCARDED: u32 = 1 << 30;
-const HEADER: u64 = 8;
+use super::{
+    Map,
+    ring_pages::{BUSY, DISCARDED, HEADER, RingPages},
+};
 
 /// Positions and data of a ring that this process writes and programs read.
 #[derive(Debug)]
@@ -63,23 +62,20 @@ pub(super) enum Fate {
 impl UserRing {
     /// Maps a ring of `size` bytes, a power of two.
     pub(super) fn map(map: &Map, size: usize) -> Result<Self, Errno> {
-        let page = page_size();
-        let len = size
-            .checked_mul(2)
-            .and_then(|len| len.checked_add(page))
-            .ok_or(Errno::EOVERFLOW)?;
-        if !size.is_power_of_two() {
-            return Err(Errno::EINVAL);
-        }
-        let consumer = SharedMmap::new(map, 0, page, Access::Read)?;
-        let producer = SharedMmap::new(map, page as u64, len, Access::ReadWrite)?;
+        let pages = RingPages::map(map, size, Access::Read, Access::ReadWrite)?;
+        let RingPages {
+            consumer,
+            producer,
+            page,
+            mask,
+        } = pages;
         // A fresh writer goes on where the last one stopped; whatever stands there, positions are multiples of eight.
         let position = producer.load_u64(0, Ordering::Acquire).ok_or(Errno::EINVAL)? & !7;
         Ok(Self {
             consumer,
             producer,
             page,
-            mask: size as u64 - 1,
+            mask,
             position,
         })
     }
@@ -101,7 +97,7 @@ impl UserRing {
             .ok()
             .filter(|len| len & (BUSY | DISCARDED) == 0)
             .ok_or(NoRoom::TooLarge)?;
-        let whole = (u64::from(len) + HEADER).next_multiple_of(8);
+        let whole = (u64::from(len) + u64::from(HEADER)).next_multiple_of(8);
         if whole > self.size() {
             return Err(NoRoom::TooLarge);
         }
