@@ -259,44 +259,25 @@ fn test(_: &Args) -> Result<()> {
     Ok(())
 }
 
-/// Many more mutated inputs than a plain `cargo test` takes, optimised, with overflow checks and assertions.
+/// Many more mutated inputs than a plain `cargo test` takes.
 fn mutation(_: &Args) -> Result<()> {
-    let arguments = [
-        "test",
-        "--quiet",
-        "--profile",
-        "mutation",
-        "--package",
-        "bpfld-tests",
-        "--test",
-        "mutation",
-    ];
-    let mut command = command(&arguments);
-    shell::run(
-        command
-            .args(["--", "--nocapture"])
-            .env("BPFLD_MUTATIONS", MUTATIONS),
-    )
+    shell::run(ring("mutation").env("BPFLD_MUTATIONS", MUTATIONS))
 }
 
 /// Many more random programs in the userspace machine and in the kernel than a plain `cargo test` compares.
 fn machine(_: &Args) -> Result<()> {
-    let arguments = [
-        "test",
-        "--quiet",
-        "--profile",
-        "mutation",
-        "--package",
-        "bpfld-tests",
-        "--test",
-        "kernel",
-    ];
-    let mut command = command(&arguments);
     shell::run(
-        command
-            .args(["--", "--nocapture", "machine::random"])
+        ring("kernel")
+            .arg("machine::random")
             .env("BPFLD_DIFFERENTIAL", DIFFERENTIAL),
     )
+}
+
+/// Tests of a ring, optimised, with overflow checks and assertions.
+fn ring(test: &str) -> Command {
+    let mut command = command(&["test", "--quiet", "--profile", "mutation"]);
+    command.args(["--package", "bpfld-tests", "--test", test, "--", "--nocapture"]);
+    command
 }
 
 /// Runs tests, shows their output, and prints how many passed and which were skipped for which reason.
