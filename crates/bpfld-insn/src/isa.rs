@@ -1,8 +1,11 @@
 //! The table, part one: the words an instruction is made of, each with its code, its spelling and its age.
 //! Part two, [`op`](crate::op), composes them into operations.
 
-use core::fmt;
+mod register;
+mod vocabulary;
 
+pub use self::register::Reg;
+use self::vocabulary::{field, vocabulary};
 use crate::release::{
     Cpu::{self, V1, V2, V3, V4},
     Release,
@@ -16,105 +19,6 @@ const V5_12: Release = Release::new(5, 12);
 const V5_13: Release = Release::new(5, 13);
 const V5_14: Release = Release::new(5, 14);
 const V6_6: Release = Release::new(6, 6);
-
-/// Declares a closed vocabulary: one row per word. The columns are always the same, so that one macro does.
-macro_rules! vocabulary {
-    (
-        $(#[$meta:meta])*
-        $name:ident: $repr:ty {
-            $( $(#[$doc:meta])* $variant:ident = $code:literal, $symbol:literal, $mnemonic:literal, $since:expr, $cpu:expr; )*
-        }
-    ) => {
-        $(#[$meta])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        #[repr(u8)]
-        pub enum $name { $( $(#[$doc])* $variant, )* }
-
-        impl $name {
-            /// Every word, in the order of the table.
-            pub const ALL: &'static [Self] = &[ $( Self::$variant, )* ];
-
-            /// The bits that say so in an encoded instruction.
-            #[must_use]
-            pub const fn code(self) -> $repr {
-                match self { $( Self::$variant => $code, )* }
-            }
-
-            /// How the C-like dialects write it.
-            #[must_use]
-            pub const fn symbol(self) -> &'static str {
-                match self { $( Self::$variant => $symbol, )* }
-            }
-
-            /// Its part in the mnemonics of the GNU assembler.
-            #[must_use]
-            pub const fn mnemonic(self) -> &'static str {
-                match self { $( Self::$variant => $mnemonic, )* }
-            }
-
-            /// The first kernel release that has it.
-            #[must_use]
-            pub const fn since(self) -> Release {
-                match self { $( Self::$variant => $since, )* }
-            }
-
-            /// The compiler level that emits it.
-            #[must_use]
-            pub const fn cpu(self) -> Cpu {
-                match self { $( Self::$variant => $cpu, )* }
-            }
-
-            /// The word that the C-like dialects write like this.
-            #[must_use]
-            pub fn from_symbol(symbol: &str) -> Option<Self> {
-                match symbol {
-                    $( $symbol => Some(Self::$variant), )*
-                    _ => None,
-                }
-            }
-        }
-    };
-}
-
-/// Declares a dense vocabulary that fills a bit field, so that every value of the field is a word.
-macro_rules! field {
-    (
-        $(#[$meta:meta])*
-        $name:ident: mask $mask:literal {
-            $( $(#[$doc:meta])* $variant:ident = $code:literal, $text:literal; )*
-        }
-    ) => {
-        $(#[$meta])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub enum $name { $( $(#[$doc])* $variant, )* }
-
-        impl $name {
-            /// Every word, in the order of the table.
-            pub const ALL: &'static [Self] = &[ $( Self::$variant, )* ];
-
-            /// Its bits in the opcode.
-            #[must_use]
-            pub const fn code(self) -> u8 {
-                match self { $( Self::$variant => $code, )* }
-            }
-
-            /// Its name in the specification, in lower case.
-            #[must_use]
-            pub const fn name(self) -> &'static str {
-                match self { $( Self::$variant => $text, )* }
-            }
-
-            /// The word in this opcode.
-            #[must_use]
-            pub const fn of(opcode: u8) -> Self {
-                match opcode & $mask {
-                    $( $code => Self::$variant, )*
-                    _ => unreachable!(),
-                }
-            }
-        }
-    };
-}
 
 field! {
     /// The instruction class: bits 0 to 2 of the opcode.
@@ -460,83 +364,4 @@ pub mod pseudo {
     /// Call: a kernel function by BTF id; the offset is an index into `fd_array` for modules, or 0.
     #[doc(alias = "BPF_PSEUDO_KFUNC_CALL")]
     pub const CALL_KFUNC: u8 = 2;
-}
-
-/// A register. r0 holds results, r1 to r5 arguments, r6 to r9 survive calls, r10 is the frame pointer.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[repr(u8)]
-pub enum Reg {
-    /// Result of a call, and of the program.
-    R0,
-    /// First argument; the context at the start of a program.
-    R1,
-    /// Second argument.
-    R2,
-    /// Third argument.
-    R3,
-    /// Fourth argument.
-    R4,
-    /// Fifth argument.
-    R5,
-    /// Survives calls.
-    R6,
-    /// Survives calls.
-    R7,
-    /// Survives calls.
-    R8,
-    /// Survives calls.
-    R9,
-    /// The frame pointer, read-only.
-    R10,
-    /// The kernel's scratch register. No program may name it; dumps of rewritten programs do.
-    R11,
-}
-
-impl Reg {
-    /// Every register, in the order of the numbers.
-    pub const ALL: [Self; 12] = {
-        use Reg::*;
-        [R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, R10, R11]
-    };
-    /// The frame pointer.
-    pub const FP: Self = Self::R10;
-
-    /// The register of this number.
-    #[must_use]
-    #[inline]
-    pub const fn new(number: u8) -> Option<Self> {
-        Some(match number {
-            0 => Self::R0,
-            1 => Self::R1,
-            2 => Self::R2,
-            3 => Self::R3,
-            4 => Self::R4,
-            5 => Self::R5,
-            6 => Self::R6,
-            7 => Self::R7,
-            8 => Self::R8,
-            9 => Self::R9,
-            10 => Self::R10,
-            11 => Self::R11,
-            _ => return None,
-        })
-    }
-
-    /// Its number, 0 to 11.
-    #[must_use]
-    pub const fn number(self) -> u8 {
-        self as u8
-    }
-}
-
-impl fmt::Debug for Reg {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl fmt::Display for Reg {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "r{}", self.number())
-    }
 }
