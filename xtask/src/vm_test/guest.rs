@@ -33,8 +33,12 @@ const AGAIN: Duration = Duration::from_secs(60);
 /// How many tests are tried again by themselves.
 const MOST_AGAIN: usize = 30;
 
-/// Tests, by the start of their names, that ask nothing of the kernel and take long in emulation: they run everywhere else.
-const PURE: [(&str, &str); 2] = [("cli", "inspect::"), ("cli", "asm::every_fixture")];
+/// Tests, by the start of their names, that ask nothing of the kernel and take long in emulation, or look for a shell: they run everywhere else.
+const PURE: [(&str, &str); 3] = [
+    ("cli", "inspect::"),
+    ("cli", "asm::every_fixture"),
+    ("cli", "completions::"),
+];
 
 /// Reasons that a kernel in a guest can have for a test to be skipped: age and configuration.
 const EXCUSES: [&str; 2] = ["came with Linux", "is built without"];

@@ -40,8 +40,7 @@ fn bash_completes_with_it() {
         .stderr(Stdio::piped())
         .spawn();
     let Ok(mut bash) = bash else {
-        eprintln!("skipped: bash_completes_with_it: there is no bash");
-        return;
+        return bpfld_tests::skip("completions::bash_completes_with_it", "there is no bash");
     };
     let script = ok(&["completions", "bash"]);
     let ask = "COMP_WORDS=(bpfld ver) COMP_CWORD=1\n_bpfld bpfld ver bpfld\necho \"${COMPREPLY[@]}\"\n";
