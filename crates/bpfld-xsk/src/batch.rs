@@ -83,7 +83,7 @@ impl Sender<'_> {
 /// Packets that are handled one after the other.
 pub(crate) struct Batch<'a> {
     sender: Option<Sender<'a>>,
-    pub(crate) handled: Handled,
+    handled: Handled,
 }
 
 impl<'a> Batch<'a> {
@@ -99,6 +99,12 @@ impl<'a> Batch<'a> {
             sender: tx.map(|tx| books.sender(tx, packets, parts)),
             handled: Handled::default(),
         }
+    }
+
+    /// Tells the kernel of what is to be sent.
+    #[inline]
+    pub(crate) fn finish(self) -> Handled {
+        self.handled
     }
 
     /// Hands a packet to `decide`, and does what that says: the frame is given up if it was sent.

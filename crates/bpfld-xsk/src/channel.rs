@@ -6,7 +6,7 @@ use crate::{
     Error, Frame, Result,
     batch::{Batch, Handled, Then},
     frame::Packet,
-    queue::Queue,
+    queue::{Queue, QueueRings},
     ring::Ring,
 };
 
@@ -48,12 +48,12 @@ impl Channel {
         let (taken, result) = queue.books().received(rx, most, &mut self.room);
         let count = taken.len();
         frames.extend(taken.map(|packet| packet.into_frame(Arc::clone(&queue.umem))));
-        queue.refill(&mut rings);
+        queue.refill(&mut queue.books().filler(&mut rings.fill));
         result.map(|()| count)
     }
 
     /// Hands up to `most` packets that came to `decide`, each in its frame; what it says becomes of it. As many packets are taken as there is room to
-    /// send. Only what is dropped takes its place in the kernel again: see [`Channel::replenish`].
+    /// send. What is dropped takes its place in the kernel again; where something is sent, [`Channel::replenish`] is to be called when that has gone.
     pub(crate) fn for_each(
         &mut self,
         most: usize,
@@ -81,8 +81,15 @@ impl Channel {
                 taken.give_back(frame.slot.leave());
             }
         }
-        taken.refill(&mut books.filler(&mut queue.rings().fill));
-        let handled = batch.handled;
+        let handled = batch.finish();
+        if handled.sent < handled.packets {
+            let QueueRings { fill, completion } = &mut *queue.rings();
+            let mut filler = books.filler(fill);
+            taken.refill(&mut filler);
+            if handled.sent == 0 {
+                queue.replenish(&mut filler, completion, &mut self.room)?;
+            }
+        }
         result.map(|()| handled)
     }
 
@@ -91,13 +98,17 @@ impl Channel {
         &mut self,
         packets: impl IntoIterator<Item = Frame>,
         mut decide: impl FnMut(&mut Frame) -> Then,
-    ) -> Handled {
+    ) -> Result<Handled> {
         let parts = (&mut self.parts, self.most_parts);
         let mut batch = Batch::new(self.queue.books(), self.tx.as_mut(), usize::MAX, parts);
         for mut frame in packets {
             batch.handle(&mut frame, &mut decide);
         }
-        batch.handled
+        let handled = batch.finish();
+        if handled.sent == 0 {
+            self.replenish()?;
+        }
+        Ok(handled)
     }
 
     /// Gives frames that were sent, and then free ones, to the kernel to receive packets in, if this end receives.
@@ -105,7 +116,9 @@ impl Channel {
         if self.rx.is_none() {
             return self.complete();
         }
-        self.queue.replenish(&mut self.queue.rings(), &mut self.room)
+        let QueueRings { fill, completion } = &mut *self.queue.rings();
+        let mut filler = self.queue.books().filler(fill);
+        self.queue.replenish(&mut filler, completion, &mut self.room)
     }
 
     /// Puts up to `most` packets into the TX ring that `write` makes of free frames: first of those that were sent before.
@@ -132,7 +145,7 @@ impl Channel {
                 frame = Frame::vacant(Arc::clone(books.umem));
             }
         }
-        Ok(batch.handled)
+        Ok(batch.finish())
     }
 
     /// So many, or as many as there is room for in the TX ring, if there is one.
@@ -146,7 +159,8 @@ impl Channel {
     /// Gives free frames to the kernel to receive packets in, if this end receives.
     pub(crate) fn refill(&mut self) {
         if self.rx.is_some() {
-            self.queue.refill(&mut self.queue.rings());
+            let mut rings = self.queue.rings();
+            self.queue.refill(&mut self.queue.books().filler(&mut rings.fill));
         }
     }
 

@@ -57,9 +57,8 @@ impl Queue {
         }
     }
 
-    /// Gives free frames to the kernel, as many as the fill ring has room for.
-    pub(crate) fn refill(&self, rings: &mut QueueRings) {
-        let mut filler = self.books().filler(&mut rings.fill);
+    /// Gives free frames to the kernel, as many as there is room for.
+    pub(crate) fn refill(&self, filler: &mut Filler<'_>) {
         let room = filler.room.left();
         if room == 0 {
             return;
@@ -72,12 +71,15 @@ impl Queue {
     }
 
     /// Gives to the kernel what was sent, then free frames, as many as there is room for; the others are free.
-    pub(crate) fn replenish(&self, rings: &mut QueueRings, room: &mut [Packet]) -> Result<()> {
-        let (sent, result) = self.books().sent(&mut rings.completion, 0, room);
-        if sent.len() > 0 {
-            sent.refill(&mut self.books().filler(&mut rings.fill));
-        }
-        self.refill(rings);
+    pub(crate) fn replenish(
+        &self,
+        filler: &mut Filler<'_>,
+        completion: &mut Ring<1>,
+        room: &mut [Packet],
+    ) -> Result<()> {
+        let (sent, result) = self.books().sent(completion, 0, room);
+        sent.refill(filler);
+        self.refill(filler);
         result
     }
 }

@@ -160,14 +160,15 @@ impl XskSocket {
             self.channel.for_each(most, decide)?
         } else {
             let most = self.channel.room_to_send(most).min(self.waiting.len());
-            self.channel.for_each_of(self.waiting.drain(..most), decide)
+            self.channel.for_each_of(self.waiting.drain(..most), decide)?
         };
         // Packets that found the device busy may take all the room: then none is handled.
-        let none_sent = handled.packets > 0 && handled.sent == 0;
-        let flushed = if none_sent { Ok(()) } else { self.flush() };
-        // After that: most drivers are done with what they send by then, and those frames, still in the cache, are the next to receive.
-        self.channel.replenish()?;
-        flushed?;
+        if handled.packets == 0 || handled.sent > 0 {
+            let flushed = self.flush();
+            // After that: most drivers are done with what they send by then, and those frames, still in the cache, are the next to receive.
+            self.channel.replenish()?;
+            flushed?;
+        }
         if handled.packets == 0 && (self.busy || self.channel.fill_needs_wakeup() == Some(true)) {
             self.wake_rx()?;
         }

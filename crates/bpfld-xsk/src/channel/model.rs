@@ -280,8 +280,8 @@ fn a_frame_that_is_given_back_twice_is_refused() {
 
 #[test]
 fn frames_of_a_queue_that_the_kernel_keeps_are_retired() {
-    let (channel, kernel) = set_up(2048, 0);
-    channel.queue.refill(&mut channel.queue.rings());
+    let (mut channel, kernel) = set_up(2048, 0);
+    channel.refill();
     channel.keeps();
     drop(channel);
     let usage = kernel.umem.usage();
