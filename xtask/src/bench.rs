@@ -55,8 +55,18 @@ struct Case {
     question: &'static str,
     /// The first is the one that all others are divided by.
     implementations: &'static [&'static str],
-    /// Whether the first call in a process is of interest.
-    cold: bool,
+    measure: Measure,
+}
+
+/// What is of interest.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Measure {
+    /// The fastest call.
+    Fastest,
+    /// That, and the first call in a process.
+    FirstToo,
+    /// How implementations that take turns with our own, in one process, compare with it: the median.
+    Turns,
 }
 
 const CASES: [Case; 8] = [
@@ -64,62 +74,63 @@ const CASES: [Case; 8] = [
         name: "open",
         question: "open the object",
         implementations: &["bpfld", "libbpf", "aya"],
-        cold: false,
+        measure: Measure::Fastest,
     },
     Case {
         name: "type",
         question: "kernel BTF until its last struct is found",
         implementations: &["bpfld", "libbpf", "aya"],
-        cold: true,
+        measure: Measure::FirstToo,
     },
     Case {
         name: "types",
         question: "kernel BTF until 40 structs are found",
         implementations: &["bpfld", "libbpf", "aya"],
-        cold: true,
+        measure: Measure::FirstToo,
     },
     Case {
         name: "load",
         question: "load the object, from its bytes until all is closed",
         implementations: &["bpfld", "bpfld-2", "libbpf", "aya"],
-        cold: true,
+        measure: Measure::FirstToo,
     },
     Case {
         name: "decode",
         question: "decode 1,000 instructions",
         implementations: &["bpfld", "copy"],
-        cold: false,
+        measure: Measure::Fastest,
     },
     Case {
         name: "encode",
         question: "encode 1,000 instructions",
         implementations: &["bpfld", "copy"],
-        cold: false,
+        measure: Measure::Fastest,
     },
     Case {
         name: "print",
         question: "disassemble 1,000 instructions to text",
         implementations: &["bpfld", "rbpf"],
-        cold: false,
+        measure: Measure::Fastest,
     },
     Case {
         name: "assemble",
         question: "assemble 1,000 instructions",
         implementations: &["bpfld"],
-        cold: false,
+        measure: Measure::Fastest,
     },
 ];
 
 /// The implementations and what the table calls them.
-const NAMES: [(&str, &str); 14] = [
+const NAMES: [(&str, &str); 15] = [
     ("bpfld-2", "2 threads"),
     ("libbpf", "libbpf"),
     ("aya", "aya"),
     ("btf", "the `btf` crate"),
     ("raw", "bare system call"),
     ("rbpf", "rbpf"),
-    ("libxdp", "libxdp"),
+    ("xdpsock", "libxdp's example xdpsock"),
     (XSK_RS, "xsk-rs"),
+    ("libxdp", "libxdp at its best"),
     ("rbpf-jit", "rbpf, compiled, unchecked"),
     ("sbpf", "solana-sbpf"),
     ("sbpf-jit", "solana-sbpf, compiled"),
@@ -134,8 +145,8 @@ const XSK_RS: &str = "xsk-rs";
 /// Fastest first call and fastest later call, in nanoseconds.
 #[derive(Clone, Copy)]
 struct Least {
-    cold: u64,
-    warm: u64,
+    cold: f64,
+    warm: f64,
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
@@ -152,7 +163,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         .filter(|case| args.only.is_empty() || args.only.iter().any(|only| only == case.name))
     {
         println!("{}: {}", case.name, case.question);
-        let results = measure(&programs, case, &last, args.rounds)?;
+        let results = match case.measure {
+            Measure::Turns => take_turns(&programs, case, args.rounds)?,
+            _ => measure(&programs, case, &last, args.rounds)?,
+        };
         for row in table_rows(case, &results)? {
             println!("  {}", row.join("  |  "));
             rows.push(row);
@@ -197,11 +211,18 @@ impl Programs {
         })
     }
 
-    fn of(&self, implementation: &str) -> &Path {
-        match implementation {
+    /// The two numbers that the program for an implementation prints.
+    fn ask(&self, implementation: &str, arguments: &[&str]) -> Result<[f64; 2]> {
+        let program = match implementation {
             XSK_RS => &self.xsk_rs,
             _ => &self.bench,
-        }
+        };
+        let output = shell::output(Command::new(program).args(arguments))?;
+        let numbers = output.split_whitespace().map(str::parse);
+        let numbers: Vec<f64> = numbers.collect::<Result<_, _>>().unwrap_or_default();
+        <[f64; 2]>::try_from(numbers)
+            .ok()
+            .with_context(|| format!("{} printed {output:?}", arguments.join(" ")))
     }
 }
 
@@ -229,15 +250,7 @@ fn measure(
     let mut results = BTreeMap::new();
     for _ in 0..rounds {
         for implementation in case.implementations {
-            let mut command = Command::new(programs.of(implementation));
-            let output = shell::output(command.args([case.name, implementation, last]))?;
-            let numbers: Vec<u64> = output
-                .split_whitespace()
-                .filter_map(|word| word.parse().ok())
-                .collect();
-            let &[cold, warm] = numbers.as_slice() else {
-                anyhow::bail!("{} {implementation} printed {output:?}", case.name);
-            };
+            let [cold, warm] = programs.ask(implementation, &[case.name, implementation, last])?;
             let least = results.entry(*implementation).or_insert(Least { cold, warm });
             *least = Least {
                 cold: least.cold.min(cold),
@@ -248,11 +261,36 @@ fn measure(
     Ok(results)
 }
 
+/// Our own fastest turn, and for each other implementation what that is times the median of how many times as long it takes.
+fn take_turns(programs: &Programs, case: &Case, rounds: u32) -> Result<BTreeMap<&'static str, Least>> {
+    let others = case.implementations.get(1..).unwrap_or_default();
+    let mut own = f64::MAX;
+    let mut ratios: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+    for _ in 0..rounds {
+        for implementation in others {
+            let [least, ratio] = programs.ask(implementation, &[case.name, implementation])?;
+            own = own.min(least);
+            ratios.entry(implementation).or_default().push(ratio);
+        }
+    }
+    let figure = |ratio: f64| Least {
+        cold: own * ratio,
+        warm: own * ratio,
+    };
+    let mut results = BTreeMap::from([("bpfld", figure(1.0))]);
+    for (implementation, mut ratios) in ratios {
+        ratios.sort_by(f64::total_cmp);
+        let median = ratios.get(ratios.len() / 2).copied();
+        results.insert(implementation, figure(median.context("nothing was measured")?));
+    }
+    Ok(results)
+}
+
 /// One line, or two where the first call in a process is told apart.
 fn table_rows(case: &Case, results: &BTreeMap<&'static str, Least>) -> Result<Vec<[String; 3]>> {
-    type Pick = fn(&Least) -> u64;
+    type Pick = fn(&Least) -> f64;
     let mut kinds: Vec<(&str, Pick)> = vec![("", |least| least.warm)];
-    if case.cold {
+    if case.measure == Measure::FirstToo {
         kinds.push((", first call in a process", |least| least.cold));
     }
     let mut rows = Vec::new();
@@ -260,8 +298,10 @@ fn table_rows(case: &Case, results: &BTreeMap<&'static str, Least>) -> Result<Ve
         let own = results.get("bpfld").map(pick).context("bpfld was not measured")?;
         let others = NAMES.iter().filter_map(|(name, title)| {
             let other = pick(results.get(name)?);
-            let ratio = other as f64 / own as f64;
-            Some(format!("{title} {} ({ratio:.2}x)", time(other)))
+            let ratio = other / own;
+            // Turns tell a thousandth.
+            let digits = if case.measure == Measure::Turns { 3 } else { 2 };
+            Some(format!("{title} {} ({ratio:.digits$}x)", time(other)))
         });
         let others: Vec<String> = others.collect();
         rows.push([format!("{}{suffix}", case.question), time(own), others.join(", ")]);
@@ -269,11 +309,11 @@ fn table_rows(case: &Case, results: &BTreeMap<&'static str, Least>) -> Result<Ve
     Ok(rows)
 }
 
-fn time(nanoseconds: u64) -> String {
+fn time(nanoseconds: f64) -> String {
     match nanoseconds {
-        0..=9_999 => format!("{nanoseconds} ns"),
-        10_000..=9_999_999 => format!("{:.1} us", nanoseconds as f64 / 1e3),
-        _ => format!("{:.1} ms", nanoseconds as f64 / 1e6),
+        ..1e4 => format!("{nanoseconds:.0} ns"),
+        ..1e7 => format!("{:.1} us", nanoseconds / 1e3),
+        _ => format!("{:.1} ms", nanoseconds / 1e6),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Questions about maps and the channels from programs.
 
-use super::Case;
+use super::{Case, Measure};
 
 const PEERS: &[&str] = &["bpfld", "libbpf", "aya"];
 const CALLS: &[&str] = &["bpfld", "raw", "libbpf", "aya"];
@@ -33,6 +33,6 @@ const fn case(name: &'static str, question: &'static str, implementations: &'sta
         name,
         question,
         implementations,
-        cold: false,
+        measure: Measure::Fastest,
     }
 }

@@ -1,15 +1,15 @@
 //! Questions about AF_XDP: nanoseconds per packet, on virtual Ethernet.
 
-use super::Case;
+use super::{Case, Measure};
 
-const ALL: &[&str] = &["bpfld", "libxdp", super::XSK_RS];
+const ALL: &[&str] = &["bpfld", "xdpsock", super::XSK_RS, "libxdp"];
 
 const fn case(name: &'static str, question: &'static str) -> Case {
     Case {
         name,
         question,
         implementations: ALL,
-        cold: false,
+        measure: Measure::Turns,
     }
 }
 

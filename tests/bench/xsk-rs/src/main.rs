@@ -26,7 +26,7 @@ fn main() -> Result<()> {
         bail!("usage: bpfld-bench-xsk-rs CASE xsk-rs");
     };
     ensure!(
-        veth::run(case, |map| Ok(Box::new(XskRs::open(map)?)))?,
+        veth::run(case, &|map| Ok(Box::new(XskRs::open(map)?)))?,
         "there is no benchmark {case}"
     );
     Ok(())
