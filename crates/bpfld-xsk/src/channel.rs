@@ -40,7 +40,7 @@ impl Channel {
     }
 
     /// Takes up to `most` packets that came, and gives free frames to the kernel in their place. A damaged ring is told of
-    /// when what was good is taken.
+    /// when what was good before that is taken.
     pub(crate) fn receive(&mut self, frames: &mut impl Extend<Frame>, most: usize) -> Result<usize> {
         let Some(rx) = &mut self.rx else { return Ok(0) };
         let queue = &self.queue;

@@ -243,7 +243,7 @@ fn perf_events_without_links() {
         let call = || {
             nix::unistd::getppid();
         };
-        assert!(counter.runs_in(call) > 0);
+        counter.sees(call);
         link.detach().unwrap();
     });
 }

@@ -63,6 +63,13 @@ impl Counter {
         work();
         self.runs() - before
     }
+
+    /// Sees that it runs when something is done. A kprobe or tracepoint is passed by while another task of the same processor is in the middle of
+    /// changing a map (`bpf_disable_instrumentation` in the kernel's include/linux/bpf.h): then it is done again.
+    #[track_caller]
+    pub(crate) fn sees(&self, mut work: impl FnMut()) {
+        eventually(|| self.runs_in(&mut work) > 0);
+    }
 }
 
 /// Whether this kernel is at least of a release: for parts of a test, where its whole would `require!`.
