@@ -1,16 +1,6 @@
 //! Packets handled one after the other, each in its frame.
 
-use std::sync::Arc;
-
-use bpfld_sys::xdp::Desc;
-
-use crate::{
-    Error, Frame, Result,
-    ledger::Page,
-    queue::Books,
-    ring::{Ring, Run},
-    umem::Shared,
-};
+use crate::{Error, Frame, queue::Books, ring::Ring, sender::Sender};
 
 /// What is to become of a packet: see [`XskSocket::for_each`](crate::XskSocket::for_each).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -28,56 +18,6 @@ pub(crate) struct Handled {
     pub(crate) sent: usize,
     /// Why the first that could not be sent was not.
     pub(crate) refused: Option<Error>,
-}
-
-/// Room in a TX ring. When it is dropped the kernel is told of what was put there.
-pub(crate) struct Sender<'a> {
-    pub(crate) umem: &'a Arc<Shared>,
-    pub(crate) page: Page<'a>,
-    pub(crate) room: Run<'a, 2>,
-    /// Frames in the ring of a packet whose last one has not come yet.
-    pub(crate) parts: &'a mut u32,
-    pub(crate) most_parts: u32,
-}
-
-impl Sender<'_> {
-    /// Puts a packet into the ring, and gives up its frame.
-    #[inline]
-    pub(crate) fn put(&mut self, frame: &mut Frame) -> Result<()> {
-        // Most packets are of one frame, with no wishes.
-        match frame.plain(self.umem) {
-            Some(extent) if *self.parts == 0 => self.write(frame, extent),
-            _ => self.put_any(frame),
-        }
-    }
-
-    #[cold]
-    fn put_any(&mut self, frame: &mut Frame) -> Result<()> {
-        if !frame.slot.is_of(self.umem) {
-            return Err(Error::invalid("a frame of other memory than that of the socket"));
-        }
-        let (with_this, continues) = (*self.parts + 1, frame.continues());
-        if with_this + u32::from(continues) > self.most_parts {
-            let message = format!("a packet of more than {} frames", self.most_parts);
-            return Err(Error::invalid(message));
-        }
-        let extent = frame.prepare()?;
-        self.write(frame, extent)?;
-        *self.parts = if continues { with_this } else { 0 };
-        Ok(())
-    }
-
-    #[inline]
-    fn write(&mut self, frame: &mut Frame, (start, len, options): (u32, u32, u32)) -> Result<()> {
-        let number = frame.number();
-        let addr = self.umem.cut.address(number) + u64::from(start);
-        let desc = Desc { addr, len, options };
-        if !self.room.put(zerocopy::transmute!(desc)) {
-            return Err(Error::invalid("a packet for which there is no room"));
-        }
-        self.page.give(frame.slot.leave());
-        Ok(())
-    }
 }
 
 /// Packets that are handled one after the other.

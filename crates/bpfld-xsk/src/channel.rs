@@ -5,7 +5,7 @@ use std::sync::{Arc, atomic::Ordering};
 use crate::{
     Error, Frame, Result,
     batch::{Batch, Handled, Then},
-    frame::Packet,
+    packet::Packet,
     queue::{Queue, QueueRings},
     ring::Ring,
 };
@@ -47,7 +47,7 @@ impl Channel {
         let mut rings = queue.rings();
         let (taken, result) = queue.books().received(rx, most, &mut self.room);
         let count = taken.len();
-        frames.extend(taken.map(|packet| packet.into_frame(Arc::clone(&queue.umem))));
+        frames.extend(taken.map(|packet| Frame::of(packet, &queue.umem)));
         queue.refill(&mut queue.books().filler(&mut rings.fill));
         result.map(|()| count)
     }
@@ -71,12 +71,12 @@ impl Channel {
         drop(lock);
         let mut batch = Batch::new(books, self.tx.as_mut(), most, (&mut self.parts, self.most_parts));
         // One value for packet after packet.
-        let mut frame = Frame::vacant(Arc::clone(books.umem));
+        let mut frame = Frame::vacant(books.umem);
         while let Some(packet) = taken.next() {
             frame.hold(packet);
             batch.handle(&mut frame, &mut decide);
             if !frame.slot.is_of(books.umem) {
-                frame = Frame::vacant(Arc::clone(books.umem));
+                frame = Frame::vacant(books.umem);
             } else if !frame.slot.is_vacant() {
                 taken.give_back(frame.slot.leave());
             }
@@ -132,7 +132,7 @@ impl Channel {
         result?;
         let mut batch = Batch::new(books, self.tx.as_mut(), most, (&mut self.parts, self.most_parts));
         // One value for packet after packet.
-        let mut frame = Frame::vacant(Arc::clone(books.umem));
+        let mut frame = Frame::vacant(books.umem);
         // The last that was sent is the first to be used: it is still in the cache.
         for packet in taken.rev().take(most) {
             frame.hold(books.umem.empty(packet.number));
@@ -142,7 +142,7 @@ impl Channel {
             });
             if !frame.slot.is_vacant() {
                 // It was not sent.
-                frame = Frame::vacant(Arc::clone(books.umem));
+                frame = Frame::vacant(books.umem);
             }
         }
         Ok(batch.finish())
@@ -206,7 +206,7 @@ impl Channel {
         let mut rings = queue.rings();
         let (sent, result) = queue.books().sent(&mut rings.completion, 0, &mut self.room);
         let count = sent.len();
-        frames.extend(sent.map(|packet| packet.into_frame(Arc::clone(&queue.umem))));
+        frames.extend(sent.map(|packet| Frame::of(packet, &queue.umem)));
         result.map(|()| count)
     }
 

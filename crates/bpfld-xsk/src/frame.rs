@@ -9,7 +9,7 @@ use std::{
 use bpfld_sys::xdp::{PKT_CONTD, TX_METADATA};
 use zerocopy::IntoBytes as _;
 
-use crate::{Error, Result, TxRequest, metadata, slot::Slot, umem::Shared};
+use crate::{Error, Result, TxRequest, metadata, packet::Packet, shared::Shared, slot::Slot};
 
 /// A frame: room for one packet, in exactly one place. Dropping it makes it free.
 ///
@@ -34,30 +34,20 @@ pub struct Frame {
     request: Option<Box<TxRequest>>,
 }
 
-/// A packet that came: what becomes a [`Frame`]. Whoever has it must see to it that it becomes one, or is free again.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Packet {
-    pub(crate) number: u32,
-    pub(crate) start: u32,
-    pub(crate) len: u32,
-    pub(crate) options: u32,
-}
-
-impl Packet {
+impl Frame {
+    /// The packet, in its frame.
     #[inline]
-    pub(crate) fn into_frame(self, shared: Arc<Shared>) -> Frame {
-        let mut frame = Frame::vacant(shared);
-        frame.hold(self);
+    pub(crate) fn of(packet: Packet, shared: &Arc<Shared>) -> Self {
+        let mut frame = Self::vacant(shared);
+        frame.hold(packet);
         frame
     }
-}
 
-impl Frame {
     /// Nothing yet, of some memory.
     #[inline]
-    pub(crate) fn vacant(shared: Arc<Shared>) -> Self {
+    pub(crate) fn vacant(shared: &Arc<Shared>) -> Self {
         Self {
-            slot: Slot::vacant(shared),
+            slot: Slot::vacant(Arc::clone(shared)),
             start: 0,
             len: 0,
             options: 0,

@@ -9,7 +9,7 @@ use std::sync::{
     atomic::{AtomicU32, Ordering},
 };
 
-use crate::frame::Packet;
+use crate::packet::Packet;
 
 /// A queue of an interface, by a number that is never used again for the same memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,12 +6,13 @@ use bpfld_sys::xdp::Desc;
 
 use crate::{
     Error, Result,
-    batch::Sender,
-    frame::Packet,
+    filler::Filler,
     ledger::{Page, Purpose, QueueNumber},
+    packet::Packet,
     ring::{Ring, Run},
+    sender::Sender,
+    shared::Shared,
     taken::Taken,
-    umem::{Cut, Shared},
 };
 
 /// A queue of an interface: the two rings that all its sockets share. When the last of them is gone, what the kernel still had is
@@ -201,35 +202,6 @@ fn read<const WORDS: usize>(
         count += 1;
     }
     (count, Ok(()))
-}
-
-/// Room in a fill ring. When it is dropped the kernel is told of what was put there.
-pub(crate) struct Filler<'a> {
-    cut: Cut,
-    page: Page<'a>,
-    room: Run<'a, 1>,
-}
-
-impl Filler<'_> {
-    /// Gives frames of packets to the kernel, from the first on, as many as there is room for; returns how many.
-    pub(crate) fn put_all(&mut self, packets: &[Packet]) -> usize {
-        let (cut, page) = (self.cut, self.page);
-        let count = self.room.put_all(packets, |packet| [cut.address(packet.number)]);
-        for packet in packets.iter().take(count) {
-            page.give(packet.number);
-        }
-        count
-    }
-
-    /// Gives a frame that is neither free nor anybody's to the kernel, to receive; false if there is no room.
-    #[inline]
-    pub(crate) fn put(&mut self, number: u32) -> bool {
-        let given = self.room.put([self.cut.address(number)]);
-        if given {
-            self.page.give(number);
-        }
-        given
-    }
 }
 
 impl Drop for Queue {

@@ -11,7 +11,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::{
     Error, Frame, Result,
-    redirect::{finish, redirect},
+    code::{finish, redirect},
 };
 
 /// Marks what our program wrote. The last hexadecimal digit is for [`TIMESTAMP`] and [`HASH`].

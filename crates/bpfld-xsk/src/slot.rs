@@ -14,7 +14,7 @@
 
 use std::sync::Arc;
 
-use crate::umem::Shared;
+use crate::shared::Shared;
 
 /// The right to use a frame of some memory. Dropping it makes the frame free.
 pub(crate) struct Slot {

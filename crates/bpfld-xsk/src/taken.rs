@@ -2,7 +2,7 @@
 
 use std::mem;
 
-use crate::{frame::Packet, queue::Filler, umem::Shared};
+use crate::{filler::Filler, packet::Packet, shared::Shared};
 
 /// Packets, or just frames, that were taken out of a ring or off the list of free frames. Whatever happens, those that nobody got, and those
 /// that were given back, are free in the end.
