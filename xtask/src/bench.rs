@@ -311,6 +311,7 @@ fn table_rows(case: &Case, results: &BTreeMap<&'static str, Least>) -> Result<Ve
 
 fn time(nanoseconds: f64) -> String {
     match nanoseconds {
+        ..10.0 => format!("{nanoseconds:.1} ns"),
         ..1e4 => format!("{nanoseconds:.0} ns"),
         ..1e7 => format!("{:.1} us", nanoseconds / 1e3),
         _ => format!("{:.1} ms", nanoseconds / 1e6),

@@ -1,7 +1,8 @@
 //! AF_XDP between two ends of virtual Ethernet, all on one thread, so that nothing but the work itself is measured.
 //!
 //! Packets are made, or dropped, at the far end by the same code whoever is measured. To make them is part of what is timed where they
-//! are dropped, as nearly all of that is the kernel's work; it is not where they are sent back.
+//! are dropped (`drop`), as nearly all of that is the kernel's work; it is not where they are sent back (`echo`), or where only what a process does
+//! with received packets is of interest (`take`).
 //!
 //! Nearly all of the time is the kernel's, and changes by more than implementations differ: so our own socket and another take turns of some ten
 //! milliseconds, each on devices of its own, and what counts is the ratio of two turns that follow each other.
@@ -71,7 +72,7 @@ fn prepare<'a>(
 ) -> Result<Box<dyn FnMut() -> Result<f64> + 'a>> {
     devices()?;
     Ok(match what {
-        "drop" | "echo" => {
+        "drop" | "take" | "echo" => {
             let redirect = Redirect::attach("right", XdpMode::Auto)?;
             let drops = drops("left")?;
             let mut generator = XskSocket::builder(&umem()?).bind("left", 0)?;
@@ -85,15 +86,15 @@ fn prepare<'a>(
                     while sent < BATCH {
                         sent += send(&mut generator, packet, BATCH - sent)?;
                     }
-                    if what == "echo" {
+                    if what != "drop" {
                         start = Instant::now();
                     }
                     let mut received = 0;
                     while received < sent {
-                        received += if what == "drop" {
-                            socket.discard(&mut seen)?
-                        } else {
+                        received += if what == "echo" {
                             socket.echo()?
+                        } else {
+                            socket.discard(&mut seen)?
                         };
                     }
                     time += start.elapsed();

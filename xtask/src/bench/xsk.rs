@@ -13,7 +13,7 @@ const fn case(name: &'static str, question: &'static str) -> Case {
     }
 }
 
-pub(super) const CASES: [Case; 6] = [
+pub(super) const CASES: [Case; 7] = [
     case(
         "xsk-drop-64",
         "AF_XDP: a packet of 64 bytes until it is received and dropped",
@@ -26,4 +26,8 @@ pub(super) const CASES: [Case; 6] = [
         "AF_XDP: receive a packet of 64 bytes and send it back",
     ),
     case("xsk-echo-1500", "the same, of 1,500 bytes"),
+    case(
+        "xsk-take-64",
+        "AF_XDP: the part of the process alone, for a packet of 64 bytes that is received and dropped",
+    ),
 ];
