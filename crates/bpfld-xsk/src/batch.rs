@@ -1,6 +1,11 @@
 //! Packets handled one after the other, each in its frame.
 
-use crate::{Error, Frame, queue::Books, ring::Ring, sender::Sender};
+use crate::{
+    Error, Frame, Result,
+    queue::Books,
+    ring::Ring,
+    sender::{Parts, Sender},
+};
 
 /// What is to become of a packet: see [`XskSocket::for_each`](crate::XskSocket::for_each).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -22,21 +27,20 @@ pub(crate) struct Handled {
 
 /// Packets that are handled one after the other.
 pub(crate) struct Batch<'a> {
+    books: Books<'a>,
+    /// What is needed to send, until something is sent.
+    tx: Option<(&'a mut Ring<2>, Parts<'a>)>,
     sender: Option<Sender<'a>>,
     handled: Handled,
 }
 
 impl<'a> Batch<'a> {
-    /// With room in a TX ring for so many packets, if there is a ring and so much room.
     #[inline]
-    pub(crate) fn new(
-        books: Books<'a>,
-        tx: Option<&'a mut Ring<2>>,
-        packets: usize,
-        parts: (&'a mut u32, u32),
-    ) -> Self {
+    pub(crate) fn new(books: Books<'a>, tx: Option<&'a mut Ring<2>>, parts: Parts<'a>) -> Self {
         Self {
-            sender: tx.map(|tx| books.sender(tx, packets, parts)),
+            books,
+            tx: tx.map(|tx| (tx, parts)),
+            sender: None,
             handled: Handled::default(),
         }
     }
@@ -56,7 +60,7 @@ impl<'a> Batch<'a> {
         }
         let put = match &mut self.sender {
             Some(sender) => sender.put(frame),
-            None => Err(Error::invalid("this socket only receives")),
+            None => self.put_first(frame),
         };
         match put {
             Ok(()) => self.handled.sent += 1,
@@ -64,5 +68,14 @@ impl<'a> Batch<'a> {
                 self.handled.refused.get_or_insert(error);
             }
         }
+    }
+
+    /// Sends the first packet; apart, so that nothing is done for it where nothing is sent.
+    #[cold]
+    fn put_first(&mut self, frame: &mut Frame) -> Result<()> {
+        let Some((tx, parts)) = self.tx.take() else {
+            return Err(Error::invalid("this socket only receives"));
+        };
+        self.sender.insert(self.books.sender(tx, parts)).put(frame)
     }
 }

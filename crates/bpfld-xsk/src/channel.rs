@@ -69,7 +69,7 @@ impl Channel {
         let lock = queue.rings();
         let (mut taken, result) = books.received(rx, most, &mut self.room);
         drop(lock);
-        let mut batch = Batch::new(books, self.tx.as_mut(), most, (&mut self.parts, self.most_parts));
+        let mut batch = Batch::new(books, self.tx.as_mut(), (&mut self.parts, self.most_parts));
         // One value for packet after packet.
         let mut frame = Frame::vacant(books.umem);
         while let Some(packet) = taken.next() {
@@ -86,7 +86,8 @@ impl Channel {
             let QueueRings { fill, completion } = &mut *queue.rings();
             let mut filler = books.filler(fill);
             taken.refill(&mut filler);
-            if handled.sent == 0 {
+            // Mostly what was dropped fills the ring again.
+            if handled.sent == 0 && (filler.room.left() > 0 || completion.holds_any()) {
                 queue.replenish(&mut filler, completion, &mut self.room)?;
             }
         }
@@ -100,7 +101,7 @@ impl Channel {
         mut decide: impl FnMut(&mut Frame) -> Then,
     ) -> Result<Handled> {
         let parts = (&mut self.parts, self.most_parts);
-        let mut batch = Batch::new(self.queue.books(), self.tx.as_mut(), usize::MAX, parts);
+        let mut batch = Batch::new(self.queue.books(), self.tx.as_mut(), parts);
         for mut frame in packets {
             batch.handle(&mut frame, &mut decide);
         }
@@ -130,7 +131,7 @@ impl Channel {
         let books = self.queue.books();
         let (taken, result) = books.sent(&mut self.queue.rings().completion, most, &mut self.room);
         result?;
-        let mut batch = Batch::new(books, self.tx.as_mut(), most, (&mut self.parts, self.most_parts));
+        let mut batch = Batch::new(books, self.tx.as_mut(), (&mut self.parts, self.most_parts));
         // One value for packet after packet.
         let mut frame = Frame::vacant(books.umem);
         // The last that was sent is the first to be used: it is still in the cache.
@@ -176,9 +177,7 @@ impl Channel {
             return Err(Error::invalid("this socket only receives"));
         };
         let queue = &self.queue;
-        let mut sender = queue
-            .books()
-            .sender(tx, frames.len(), (&mut self.parts, self.most_parts));
+        let mut sender = queue.books().sender(tx, (&mut self.parts, self.most_parts));
         let (mut ready, mut result) = (0, Ok(()));
         for frame in frames.iter_mut().take(sender.room.left()) {
             if let Err(error) = sender.put(frame) {

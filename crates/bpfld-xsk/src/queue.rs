@@ -10,7 +10,7 @@ use crate::{
     ledger::{Page, Purpose, QueueNumber},
     packet::Packet,
     ring::{Ring, Run},
-    sender::Sender,
+    sender::{Parts, Sender},
     shared::Shared,
     taken::Taken,
 };
@@ -166,20 +166,14 @@ impl<'a> Books<'a> {
         )
     }
 
-    /// Room in a TX ring of this queue for so many packets, if there is so much.
+    /// The room in a TX ring of this queue.
     #[inline]
-    pub(crate) fn sender(
-        self,
-        tx: &'a mut Ring<2>,
-        packets: usize,
-        (parts, most_parts): (&'a mut u32, u32),
-    ) -> Sender<'a> {
+    pub(crate) fn sender(self, tx: &'a mut Ring<2>, parts: Parts<'a>) -> Sender<'a> {
         Sender {
             umem: self.umem,
             page: self.page(Purpose::Send),
-            room: tx.write(u32::try_from(packets).unwrap_or(u32::MAX)),
+            room: tx.write(u32::MAX),
             parts,
-            most_parts,
         }
     }
 }

@@ -107,12 +107,19 @@ impl<const WORDS: usize> Ring<WORDS> {
     /// Up to `most` elements to be read, if it is the reader's end; looks again only if there is none.
     #[inline]
     pub(crate) fn read(&mut self, most: u32) -> Run<'_, WORDS> {
-        if self.seen == self.position {
-            self.look();
-        }
+        self.holds_any();
         // A kernel that claims more than there is room for is not believed.
         let filled = self.seen.wrapping_sub(self.position).min(self.size);
         self.run(most.min(filled))
+    }
+
+    /// Whether there is an element to be read, if it is the reader's end.
+    #[inline]
+    pub(crate) fn holds_any(&mut self) -> bool {
+        if self.seen == self.position {
+            self.look();
+        }
+        self.seen != self.position
     }
 
     #[inline]

@@ -6,14 +6,15 @@ use bpfld_sys::xdp::Desc;
 
 use crate::{Error, Frame, Result, ledger::Page, ring::Run, shared::Shared};
 
+/// Frames in a TX ring of a packet whose last one has not come yet, and how many a packet may have.
+pub(crate) type Parts<'a> = (&'a mut u32, u32);
+
 /// Room in a TX ring. When it is dropped the kernel is told of what was put there.
 pub(crate) struct Sender<'a> {
     pub(crate) umem: &'a Arc<Shared>,
     pub(crate) page: Page<'a>,
     pub(crate) room: Run<'a, 2>,
-    /// Frames in the ring of a packet whose last one has not come yet.
-    pub(crate) parts: &'a mut u32,
-    pub(crate) most_parts: u32,
+    pub(crate) parts: Parts<'a>,
 }
 
 impl Sender<'_> {
@@ -22,7 +23,7 @@ impl Sender<'_> {
     pub(crate) fn put(&mut self, frame: &mut Frame) -> Result<()> {
         // Most packets are of one frame, with no wishes.
         match frame.plain(self.umem) {
-            Some(extent) if *self.parts == 0 => self.write(frame, extent),
+            Some(extent) if *self.parts.0 == 0 => self.write(frame, extent),
             _ => self.put_any(frame),
         }
     }
@@ -32,14 +33,15 @@ impl Sender<'_> {
         if !frame.slot.is_of(self.umem) {
             return Err(Error::invalid("a frame of other memory than that of the socket"));
         }
-        let (with_this, continues) = (*self.parts + 1, frame.continues());
-        if with_this + u32::from(continues) > self.most_parts {
-            let message = format!("a packet of more than {} frames", self.most_parts);
+        let (with_this, continues) = (*self.parts.0 + 1, frame.continues());
+        let most = self.parts.1;
+        if with_this + u32::from(continues) > most {
+            let message = format!("a packet of more than {most} frames");
             return Err(Error::invalid(message));
         }
         let extent = frame.prepare()?;
         self.write(frame, extent)?;
-        *self.parts = if continues { with_this } else { 0 };
+        *self.parts.0 = if continues { with_this } else { 0 };
         Ok(())
     }
 
