@@ -7,7 +7,7 @@ use std::{
 
 use tokio::io::{Interest, unix::AsyncFd};
 
-use crate::{Error, Frame, Result, XskSet, XskSocket, builder::errno};
+use crate::{Error, Frame, Result, XskSet, XskSocket, error::errno};
 
 /// A descriptor with its place in the runtime's event loop. What it is of only tells that something can be read: see
 /// [`XskSocket::readiness`]. So the copy keeps no socket open.

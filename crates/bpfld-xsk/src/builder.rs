@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use bpfld::ToInterface;
+use bpfld::{Interface, ToInterface};
 use bpfld_sys::{
     Errno,
     xdp::{self, BindFlags, Offsets, RingKind, RingOffsets},
@@ -16,7 +16,9 @@ use bpfld_sys::{
 use crate::{
     Error, Result, Umem, XskSocket,
     channel::Channel,
+    error::errno,
     queue::Queue,
+    queues::told_count,
     ring::{End, Ring},
 };
 
@@ -160,7 +162,7 @@ impl XskBuilder {
         let interface = interface.interface()?;
         for (kind, size) in self.rings() {
             if !size.is_power_of_two() {
-                let message = format!("a {kind:?} ring of {size} elements: it is a power of two");
+                let message = format!("a {kind:?} ring of {size} elements: sizes of rings are powers of two");
                 return Err(Error::invalid(message));
             }
         }
@@ -227,6 +229,10 @@ impl XskBuilder {
             bind(flags)
         };
         bound.map_err(|errno| match errno {
+            Errno::EINVAL if let Some(count) = fewer(&interface, queue) => Error::kernel(
+                format!("bind to queue {queue} of {interface}, which has {count}, from 0 on"),
+                errno,
+            ),
             Errno::EOPNOTSUPP | Errno::EINVAL if self.multi_buffer => Error::Unsupported {
                 feature: "packets of several frames",
                 since: "6.6",
@@ -256,7 +262,8 @@ impl XskBuilder {
         for (kind, size) in self.rings() {
             if matches!(kind, RingKind::Rx | RingKind::Tx) {
                 if !size.is_power_of_two() {
-                    let message = format!("a {kind:?} ring of {size} elements: it is a power of two");
+                    let message =
+                        format!("a {kind:?} ring of {size} elements: sizes of rings are powers of two");
                     return Err(Error::invalid(message));
                 }
                 xdp::set_ring_size(&fd, kind, size)
@@ -385,7 +392,8 @@ fn offsets(fd: &OwnedFd) -> Result<Offsets> {
     xdp::offsets(fd).map_err(|errno| Error::kernel("ask for the layout of rings", errno))
 }
 
-/// The error number of an operation of the standard library.
-pub(crate) fn errno(error: &std::io::Error) -> Errno {
-    error.raw_os_error().map_or(Errno::EIO, Errno)
+/// How many queues an interface has, if it is known that they are too few for there to be this one.
+fn fewer(interface: &Interface, queue: u32) -> Option<u32> {
+    let count = told_count(interface).ok().flatten();
+    count.filter(|count| queue >= *count)
 }

@@ -146,6 +146,11 @@ impl From<bpfld::Error> for Error {
     }
 }
 
+/// The error number of an operation of the standard library.
+pub(crate) fn errno(error: &std::io::Error) -> Errno {
+    error.raw_os_error().map_or(Errno::EIO, Errno)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -170,12 +170,13 @@ impl UmemBuilder {
         } = self;
         let page = page_size();
         if !(2048..=page).contains(&(frame_size as usize)) {
-            let message = format!("a frame of {frame_size} bytes: it has 2048 to {page}");
+            let message = format!("a frame of {frame_size} bytes: frames have 2048 to {page} bytes");
             return Err(Error::invalid(message));
         }
         if !unaligned && !frame_size.is_power_of_two() {
-            let message =
-                format!("a frame of {frame_size} bytes: it is a power of two, unless frames are unaligned");
+            let message = format!(
+                "a frame of {frame_size} bytes: their size is a power of two, unless they are unaligned"
+            );
             return Err(Error::invalid(message));
         }
         if !(1..=MOST_FRAMES).contains(&frames) {
@@ -252,7 +253,7 @@ mod tests {
         refused(umem().frames(0), "0 frames");
         refused(umem().frames(u32::MAX), "frames: there are");
         refused(umem().frame_size(1024), "frame of 1024 bytes");
-        refused(umem().frame_size(1 << 30), "it has 2048 to");
+        refused(umem().frame_size(1 << 30), "frames have 2048 to");
         refused(umem().frame_size(3000), "power of two");
         refused(umem().frame_size(2048).headroom(1792), "headroom of 1792");
         refused(umem().headroom(u32::MAX), "leaves no room");

@@ -81,14 +81,21 @@ fn xsk_01_settings() {
         refused(
             small().ring_size(RingKind::Fill, 48).bind("left", 0),
             None,
-            "power of two",
+            "powers of two",
         );
         refused(small().bind("nosuch", 0), None, "interface nosuch");
-        refused(
-            small().bind("left", 7),
-            Some(Errno::EINVAL),
-            "bind to queue 7 of left",
-        );
+        // The driver tells how many queues there are since 5.13.
+        let text = if since(6, 1) {
+            "bind to queue 7 of left, which has 1, from 0 on"
+        } else {
+            "bind to queue 7 of left"
+        };
+        refused(small().bind("left", 7), Some(Errno::EINVAL), text);
+        if since(6, 6) {
+            // It is not for the several frames.
+            let several = small().multi_buffer().bind("left", 7);
+            refused(several, Some(Errno::EINVAL), text);
+        }
         refused(small().bind(9999u32, 0), Some(Errno::ENODEV), "bind to queue 0");
         // The driver of virtual Ethernet copies.
         refused(
