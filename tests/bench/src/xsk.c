@@ -113,17 +113,11 @@ uint32_t peer_drop(struct peer *peer, uint32_t most)
 	return count;
 }
 
-/* Receives up to so many and sends them back. */
-uint32_t peer_echo(struct peer *peer, uint32_t most)
+/* Puts packets that came into the TX ring, with their two addresses exchanged. */
+static void turn(struct peer *peer, uint32_t from, uint32_t to, uint32_t count)
 {
-	uint32_t at, from, to, count;
+	uint32_t at;
 
-	complete(peer, 1);
-	count = xsk_ring_cons__peek(&peer->rx, most, &from);
-	if (!count)
-		return 0;
-	while (xsk_ring_prod__reserve(&peer->tx, count, &to) != count)
-		kick(peer);
 	for (at = 0; at < count; at++) {
 		const struct xdp_desc *desc = xsk_ring_cons__rx_desc(&peer->rx, from + at);
 		uint8_t *packet = xsk_umem__get_data(peer->memory, desc->addr), mac[6];
@@ -135,6 +129,20 @@ uint32_t peer_echo(struct peer *peer, uint32_t most)
 		xsk_ring_prod__tx_desc(&peer->tx, to + at)->len = desc->len;
 		xsk_ring_prod__tx_desc(&peer->tx, to + at)->options = 0;
 	}
+}
+
+/* Receives up to so many and sends them back. */
+uint32_t peer_echo(struct peer *peer, uint32_t most)
+{
+	uint32_t from, to, count;
+
+	complete(peer, 1);
+	count = xsk_ring_cons__peek(&peer->rx, most, &from);
+	if (!count)
+		return 0;
+	while (xsk_ring_prod__reserve(&peer->tx, count, &to) != count)
+		kick(peer);
+	turn(peer, from, to, count);
 	xsk_ring_prod__submit(&peer->tx, count);
 	xsk_ring_cons__release(&peer->rx, count);
 	peer->outstanding += count;
@@ -202,7 +210,7 @@ static void xdpsock_complete_l2fwd(struct peer *peer, uint32_t batch)
 /* `xdpsock -l -c`: calls the kernel before it receives, to send what it received before. */
 uint32_t xdpsock_l2fwd(struct peer *peer, uint32_t batch)
 {
-	uint32_t at, from, to, count;
+	uint32_t from, to, count;
 
 	xdpsock_complete_l2fwd(peer, batch);
 	count = xsk_ring_cons__peek(&peer->rx, batch, &from);
@@ -213,16 +221,7 @@ uint32_t xdpsock_l2fwd(struct peer *peer, uint32_t batch)
 		if (xsk_ring_prod__needs_wakeup(&peer->tx))
 			wake(peer);
 	}
-	for (at = 0; at < count; at++) {
-		const struct xdp_desc *desc = xsk_ring_cons__rx_desc(&peer->rx, from + at);
-		uint8_t *packet = xsk_umem__get_data(peer->memory, desc->addr), mac[6];
-
-		memcpy(mac, packet, 6);
-		memcpy(packet, packet + 6, 6);
-		memcpy(packet + 6, mac, 6);
-		xsk_ring_prod__tx_desc(&peer->tx, to + at)->addr = desc->addr;
-		xsk_ring_prod__tx_desc(&peer->tx, to + at)->len = desc->len;
-	}
+	turn(peer, from, to, count);
 	xsk_ring_prod__submit(&peer->tx, count);
 	xsk_ring_cons__release(&peer->rx, count);
 	peer->outstanding += count;
